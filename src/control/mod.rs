@@ -1,1 +1,26 @@
-//! (being written)
+//! The control core: readings and time go in, a decision per battery comes out.
+//!
+//! **Answers for**: the net-load estimate ([`estimate`]), what each battery may do now ([`capability`]), the bounds of fuse and policy and
+//! the share of each battery ([`allocate`]), the fail-safe ladder ([`ladder`]), frozen meters ([`frozen`]), and saying when a battery does
+//! not do what it is told ([`follow`]). [`core::Core`] puts them together.
+//!
+//! **Never** does I/O, reads a clock, starts a thread, writes a log or allocates in a step. Same inputs, same outputs, bit for bit.
+//!
+//! Words: the *net load* of a phase is what the house draws there without the batteries (grid + battery). A *sample* is one plausible
+//! reading of the meter. The *window* is how old a meter value may be when it arrives. Signs: grid import +, battery discharge +.
+//! Contract: `spec/control.md`; the law's reference is `spec/control/law.py`, and `tests/reference_law.rs` compares with it.
+
+pub mod alarm;
+pub mod allocate;
+pub mod capability;
+pub mod core;
+pub mod decision;
+pub mod estimate;
+pub mod follow;
+pub mod frozen;
+pub mod history;
+pub mod input;
+pub mod ladder;
+pub mod limits_mode;
+pub mod math;
+pub mod site;

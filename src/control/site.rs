@@ -1,0 +1,149 @@
+//! What the core knows about the site: constants from the configuration and of the law. Nothing here changes while running.
+
+use crate::units::Span;
+
+/// One site: its grid connection, its batteries and the constants of the law.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Site {
+    /// The batteries, in the order of every index in this module.
+    pub batteries: Vec<BatterySite>,
+    /// Aim at the grid connection per phase, W, import positive.
+    pub target_w: [i64; 3],
+    /// Main fuse per phase, mA.
+    pub fuse_ma: i64,
+    /// Kept free below the fuse, mA (`spec/control.md` 2.4, P1: 1.5 A).
+    pub fuse_margin_ma: i64,
+    /// Voltage where the meter gives none, mV.
+    pub voltage_mv: i64,
+    /// How old a meter value may be when it arrives.
+    pub window: Window,
+    /// When missing data leads to what.
+    pub ladder: Ladder,
+    /// How often the meter's total is read.
+    pub meter_period: Span,
+    /// A block with voltages that stays bit-identical for this long is frozen (2.6: 60 s, less what the fallback needs).
+    pub frozen_after: Span,
+    /// Largest change of a command, W/s; 0 is unlimited.
+    pub ramp_w_per_s: i64,
+    /// How the power is raised after the start.
+    pub start_up: StartUp,
+    /// Reads and computes everything, commands nothing.
+    pub observe: bool,
+    /// What a battery is told when the ladder has ended.
+    pub fallback: FallbackKind,
+    /// Constants of the estimator.
+    pub tuning: Tuning,
+}
+
+/// One battery as the configuration describes it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct BatterySite {
+    /// 0, 1 or 2 for L1, L2, L3.
+    pub phase: usize,
+    /// Rated discharge power, W.
+    pub max_discharge_w: i64,
+    /// Rated charge power, W.
+    pub max_charge_w: i64,
+    /// Usable energy, Wh.
+    pub capacity_wh: i64,
+    /// Below this not even the fuse may discharge, 0.1 %.
+    pub hard_min_soc_pm: i64,
+    /// No discharge at or below, 0.1 %.
+    pub min_soc_pm: i64,
+    /// No charge at or above, 0.1 %.
+    pub max_soc_pm: i64,
+    /// How far the SoC must come back before a block ends, 0.1 %.
+    pub hysteresis_pm: i64,
+    /// Data older than this: never more than it was doing.
+    pub cap_age: Span,
+    /// Data older than this: excluded.
+    pub exclude_age: Span,
+    /// How the battery is told.
+    pub control: ControlKind,
+    /// Limits in fallback, W, for batteries that take limits.
+    pub fallback_charge_w: i64,
+    /// See `fallback_charge_w`.
+    pub fallback_discharge_w: i64,
+}
+
+/// Who balances.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ControlKind {
+    /// We command power.
+    Setpoint,
+    /// The battery balances by itself inside the limits that we write.
+    Limits,
+}
+
+/// What the ladder ends in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FallbackKind {
+    /// Commanded to 0 W, or to the fallback limits.
+    Zero,
+    /// Handed back to the device's own control.
+    Release,
+}
+
+/// After the start the power is raised no faster than `w_per_s` for `length`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct StartUp {
+    /// W/s.
+    pub w_per_s: i64,
+    /// For how long.
+    pub length: Span,
+}
+
+impl Default for StartUp {
+    /// `spec/control.md` 2.6, "start/restart".
+    fn default() -> Self {
+        StartUp { w_per_s: 1000, length: Span::from_s(10) }
+    }
+}
+
+/// The possible ages of a meter value at its arrival: between `lo` and `hi`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Window {
+    /// Shortest latency.
+    pub lo: Span,
+    /// Longest latency.
+    pub hi: Span,
+}
+
+impl Window {
+    /// Before anything was learned (`spec/control.md` 2.2).
+    pub const PRIOR: Window = Window { lo: Span::ZERO, hi: Span::from_s(6) };
+}
+
+/// Ages of the last good sample at which the fail-safe ladder goes one step down (`spec/control.md`, head and 2.6).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ladder {
+    /// Outputs are kept.
+    pub hold: Span,
+    /// Outputs start to move to zero.
+    pub ramp_start: Span,
+    /// Zero, or released.
+    pub fallback: Span,
+}
+
+/// Constants of the estimator (`spec/control.md` 2.2 and 3.6): none of them depends on the latency.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Tuning {
+    /// Sensor noise, W.
+    pub noise_w: i64,
+    /// Sensor error in per mille of the battery power.
+    pub noise_pm: i64,
+    /// A hull this narrow counts as exact, W.
+    pub narrow_w: i64,
+    /// Weight of a small innovation, per mille.
+    pub alpha_pm: i64,
+    /// Integral gain of the trim per sample, per mille.
+    pub trim_gain_pm: i64,
+    /// Largest trim, W.
+    pub trim_max_w: i64,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Tuning { noise_w: 25, noise_pm: 10, narrow_w: 60, alpha_pm: 200, trim_gain_pm: 30, trim_max_w: 150 }
+    }
+}

@@ -1,0 +1,49 @@
+//! What several test files share.
+#![allow(dead_code, missing_docs)]
+
+use sax_controller::control::site::*;
+use sax_controller::units::Span;
+
+/// Rows of integers.
+pub fn rows(csv: &str) -> Vec<Vec<i64>> {
+    csv.lines().map(|l| l.split(',').map(|v| v.parse().expect("an integer")).collect()).collect()
+}
+
+/// A battery like those of the reference.
+pub fn battery(phase: usize) -> BatterySite {
+    BatterySite {
+        phase,
+        max_discharge_w: 4600,
+        max_charge_w: 3500,
+        capacity_wh: 7700,
+        hard_min_soc_pm: 50,
+        min_soc_pm: 100,
+        max_soc_pm: 1000,
+        hysteresis_pm: 30,
+        cap_age: Span::from_s(5),
+        exclude_age: Span::from_s(15),
+        control: ControlKind::Setpoint,
+        fallback_charge_w: 0,
+        fallback_discharge_w: 0,
+    }
+}
+
+/// A site with one battery per phase, as the reference has it.
+pub fn site(batteries: Vec<BatterySite>) -> Site {
+    Site {
+        batteries,
+        target_w: [0; 3],
+        fuse_ma: 25_000,
+        fuse_margin_ma: 1500,
+        voltage_mv: 230_000,
+        window: Window::PRIOR,
+        ladder: Ladder { hold: Span::from_s(3), ramp_start: Span::from_s(10), fallback: Span::from_s(30) },
+        meter_period: Span::from_s(1),
+        frozen_after: Span::from_s(58),
+        ramp_w_per_s: 0,
+        start_up: StartUp::default(),
+        observe: false,
+        fallback: FallbackKind::Zero,
+        tuning: Tuning::default(),
+    }
+}
