@@ -5,4 +5,7 @@
 
 pub mod mbap;
 pub mod pdu;
+mod reply;
+mod request;
 pub mod rtu;
+mod wire;
