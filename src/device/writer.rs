@@ -1,0 +1,264 @@
+//! Decides which register of a battery is written next, and when: the newest command wins the slot, an old one is never sent.
+//!
+//! ```text
+//!   nothing wanted ── command ──► start writes ──► asserted ── changed, or refresh due ──► written again
+//!                                     ▲                │
+//!                                     │ reconnected,   │ expired: the fallback is wanted instead
+//!                                     └ write unknown ─┘ release wanted: handed back
+//! ```
+//! It never sends: it says what to send, and is told what came of it. A write whose outcome is unknown counts as not made; the next one
+//! carries the command of that moment. Holding 0 W is refreshed like any other value.
+
+use super::budget::Bucket;
+use super::encode::{self, Context};
+use super::profile::{Profile, RawWrite};
+use crate::units::{Span, Time};
+
+/// What a battery is to do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Command {
+    /// This power, W, discharge positive.
+    Setpoint(i64),
+    /// Balance by itself inside these limits, W.
+    Limits {
+        /// Most it may charge with.
+        charge_w: i64,
+        /// Most it may discharge with.
+        discharge_w: i64,
+    },
+    /// Handed back to its own control.
+    Release,
+}
+
+/// One write, and what it stands for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Job {
+    /// The n-th start write.
+    Start(usize),
+    /// The setpoint, W.
+    Setpoint(i64),
+    /// The charge limit, W.
+    Charge(i64),
+    /// The discharge limit, W.
+    Discharge(i64),
+    /// The n-th release write.
+    Release(usize),
+}
+
+/// What came of a write.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// The device acknowledged it.
+    Acknowledged,
+    /// The device refused it.
+    Refused,
+    /// Nobody knows.
+    Unknown,
+}
+
+/// What the writer needs to know about its battery.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Settings {
+    /// Smaller changes are not worth a write, W.
+    pub deadband_w: i64,
+    /// Limits that stand for "no limit", W.
+    pub rated_charge_w: i64,
+    /// See `rated_charge_w`.
+    pub rated_discharge_w: i64,
+    /// The battery takes limits instead of setpoints.
+    pub limits: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Wanted {
+    command: Command,
+    urgent: bool,
+    valid_until: Time,
+}
+
+/// The last acknowledged value of a register, and when.
+type Asserted = Option<(i64, Time)>;
+
+/// The writer of one battery.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Writer {
+    settings: Settings,
+    bucket: Bucket,
+    wanted: Option<Wanted>,
+    start: Vec<Asserted>,
+    setpoint: Asserted,
+    charge: Asserted,
+    discharge: Asserted,
+    /// Release writes made; `None` while a command stands.
+    released: Option<usize>,
+    /// What a percentage setpoint refers to.
+    pub context: Context,
+}
+
+impl Writer {
+    /// A writer that wants nothing yet.
+    pub fn new(profile: &Profile, settings: Settings, bucket: Bucket, context: Context) -> Writer {
+        Writer {
+            settings,
+            bucket,
+            wanted: None,
+            start: vec![None; profile.start.len()],
+            setpoint: None,
+            charge: None,
+            discharge: None,
+            released: None,
+            context,
+        }
+    }
+
+    /// A new command. Urgency of a command that was not yet sent is kept.
+    pub fn want(&mut self, command: Command, urgent: bool, valid_until: Time) {
+        let pending_urgency = self.wanted.is_some_and(|w| w.urgent && !self.is_asserted(w.command));
+        self.wanted = Some(Wanted { command, urgent: urgent || pending_urgency, valid_until });
+    }
+
+    /// Nothing is wanted any more; the device keeps what it has until its own timeout.
+    pub fn want_nothing(&mut self) {
+        self.wanted = None;
+    }
+
+    /// Replaces a command that has expired by `fallback`. True when it did.
+    pub fn expire(&mut self, now: Time, fallback: Command) -> bool {
+        let expired = self.wanted.is_some_and(|w| now >= w.valid_until && w.command != fallback);
+        if expired {
+            self.want(fallback, true, Time::from_ms(u64::MAX));
+        }
+        expired
+    }
+
+    /// When the command in force expires.
+    pub fn valid_until(&self) -> Option<Time> {
+        self.wanted.map(|w| w.valid_until)
+    }
+
+    /// The connection is new, or the device restarted: nothing that was written can be relied on.
+    pub fn forget(&mut self) {
+        self.start.fill(None);
+        (self.setpoint, self.charge, self.discharge) = (None, None, None);
+        if self.released.is_some() {
+            self.released = Some(0);
+        }
+    }
+
+    /// The setpoint that the device acknowledged last, W.
+    pub fn asserted_setpoint(&self) -> Option<i64> {
+        self.setpoint.map(|a| a.0)
+    }
+
+    /// The next write and the time at which it may go out.
+    pub fn next(&self, profile: &Profile, now: Time) -> Option<(Time, Job)> {
+        let wanted = self.wanted?;
+        let (due, job) = match wanted.command {
+            Command::Setpoint(w) => self.next_setpoint(profile, w, now)?,
+            Command::Limits { charge_w, discharge_w } => self.next_limit(profile, charge_w, discharge_w, now)?,
+            Command::Release => (now, self.next_release(profile)?),
+        };
+        Some((due.max(self.bucket.ready_at(wanted.urgent, now)), job))
+    }
+
+    /// The bytes of a job; `None` while the device has not yet said what it takes.
+    pub fn encode(&self, profile: &Profile, job: Job) -> Option<RawWrite> {
+        match job {
+            Job::Start(i) => profile.start.get(i).copied(),
+            Job::Release(i) => profile.release.get(i).copied(),
+            Job::Setpoint(w) => encode::setpoint(profile.setpoint.as_ref()?, w, &self.context),
+            Job::Charge(w) => Some(encode::limit(&profile.limits.as_ref()?.charge, w)),
+            Job::Discharge(w) => Some(encode::limit(&profile.limits.as_ref()?.discharge, w)),
+        }
+    }
+
+    /// A job was sent.
+    pub fn done(&mut self, profile: &Profile, job: Job, outcome: Outcome, now: Time) {
+        self.bucket.spend(now);
+        let asserted = |w: i64| (outcome == Outcome::Acknowledged).then_some((w, now));
+        let releasing = self.wanted.is_some_and(|w| w.command == Command::Release);
+        match job {
+            Job::Start(i) => self.start[i] = asserted(0),
+            Job::Setpoint(w) => self.setpoint = asserted(w),
+            Job::Charge(w) => self.charge = asserted(w),
+            Job::Discharge(w) => self.discharge = asserted(w),
+            Job::Release(_) => {}
+        }
+        if !releasing {
+            self.released = None;
+        } else if outcome == Outcome::Acknowledged {
+            self.released = Some(self.released.unwrap_or(0) + 1);
+            if self.next_release(profile).is_none() {
+                self.start.fill(None);
+                (self.setpoint, self.charge, self.discharge) = (None, None, None);
+            }
+        }
+    }
+
+    /// What hands the device back, in order: the profile's own writes, or what means the same.
+    pub fn release_jobs(&self, profile: &Profile) -> Vec<Job> {
+        if self.settings.limits {
+            vec![Job::Charge(self.settings.rated_charge_w), Job::Discharge(self.settings.rated_discharge_w)]
+        } else if profile.release.is_empty() {
+            vec![Job::Setpoint(0)]
+        } else {
+            (0..profile.release.len()).map(Job::Release).collect()
+        }
+    }
+
+    /// A command stands, or may stand, at the device.
+    pub fn holds_command(&self, profile: &Profile) -> bool {
+        let asked = self.wanted.is_some_and(|w| w.command != Command::Release);
+        asked || self.released.is_some_and(|n| n < self.release_jobs(profile).len())
+    }
+
+    fn next_release(&self, profile: &Profile) -> Option<Job> {
+        self.release_jobs(profile).get(self.released.unwrap_or(0)).copied()
+    }
+
+    fn next_setpoint(&self, profile: &Profile, w: i64, now: Time) -> Option<(Time, Job)> {
+        let refresh = profile.setpoint.as_ref()?.refresh;
+        let mut next = (self.due(self.setpoint, w, refresh, now), Job::Setpoint(w));
+        for (i, write) in profile.start.iter().enumerate() {
+            match self.start[i] {
+                None => return Some((now, Job::Start(i))),
+                Some((_, at)) if write.refresh => next = earlier(next, (at + refresh, Job::Start(i))),
+                Some(_) => {}
+            }
+        }
+        Some(next)
+    }
+
+    fn next_limit(&self, profile: &Profile, charge_w: i64, discharge_w: i64, now: Time) -> Option<(Time, Job)> {
+        let refresh = profile.limits.as_ref()?.refresh;
+        let charge = (self.due(self.charge, charge_w, refresh, now), Job::Charge(charge_w));
+        let discharge = (self.due(self.discharge, discharge_w, refresh, now), Job::Discharge(discharge_w));
+        Some(earlier(charge, discharge))
+    }
+
+    /// When this value must be written, given what was.
+    fn due(&self, asserted: Asserted, wanted: i64, refresh: Span, now: Time) -> Time {
+        match asserted {
+            None => now,
+            Some((w, at)) => {
+                let changed = (wanted - w).abs() >= self.settings.deadband_w.max(1) || (wanted == 0) != (w == 0);
+                if changed { now } else { at + refresh }
+            }
+        }
+    }
+
+    fn is_asserted(&self, command: Command) -> bool {
+        match command {
+            Command::Setpoint(w) => self.setpoint.is_some_and(|a| a.0 == w),
+            Command::Limits { charge_w, discharge_w } => {
+                self.charge.is_some_and(|a| a.0 == charge_w) && self.discharge.is_some_and(|a| a.0 == discharge_w)
+            }
+            Command::Release => self.released.is_some(),
+        }
+    }
+}
+
+/// The one that is due first; `a` when both are.
+fn earlier(a: (Time, Job), b: (Time, Job)) -> (Time, Job) {
+    if b.0 < a.0 { b } else { a }
+}
