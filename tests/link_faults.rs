@@ -20,9 +20,12 @@ use sax_controller::modbus::pdu::{Reply, Request};
 
 /// The register at which the server misbehaves.
 const FAULTY: u16 = 1000;
-const TIMEOUT: Duration = Duration::from_millis(200);
-/// What a request with that timeout may take on a busy computer.
+/// The deadline of requests that are meant to miss it.
+const SHORT: Duration = Duration::from_millis(200);
+/// What a request with that deadline may take on a busy computer.
 const AT_MOST: Duration = Duration::from_millis(1500);
+/// The deadline of all other requests: no busy computer makes them miss it.
+const LONG: Duration = Duration::from_secs(60);
 
 /// A server with one behaviour and a connected link to its unit 64.
 struct Site {
@@ -32,7 +35,7 @@ struct Site {
 
 fn site(behaviour: Behaviour) -> Site {
     let server = FaultServer::start(&[(FAULTY, behaviour)]);
-    let mut link = TcpLink::new("127.0.0.1", server.address.port(), TIMEOUT);
+    let mut link = TcpLink::new("127.0.0.1", server.address.port(), LONG);
     link.set_uid(64);
     let mut site = Site { server, link };
     assert_eq!(site.server.connections(), 0);
@@ -41,15 +44,25 @@ fn site(behaviour: Behaviour) -> Site {
 }
 
 impl Site {
-    /// Reads 2 registers at the bad place, within the time allowed.
+    /// Reads 2 registers at the bad place.
     fn read_faulty(&mut self) -> Result<Vec<u16>> {
-        in_time(|| self.link.read_holding_registers(FAULTY, 2))
+        self.link.read_holding_registers(FAULTY, 2)
+    }
+
+    /// The same, or at another place, to be ended by the deadline.
+    fn times_out_at(&mut self, address: u16) {
+        self.link.set_timeout(SHORT);
+        match in_time(|| self.link.read_holding_registers(address, 2)) {
+            Err(Error::Io(error)) => assert_eq!(error.kind(), ErrorKind::TimedOut),
+            other => panic!("{other:?}"),
+        }
+        self.link.set_timeout(LONG);
     }
 
     /// The next three requests are answered rightly, on connection `generation`, and nothing was ever sent twice.
     fn is_good(&mut self, generation: u64) {
         for address in [10, 20, 30] {
-            let values = in_time(|| self.link.read_holding_registers(address, 2)).unwrap();
+            let values = self.link.read_holding_registers(address, 2).unwrap();
             assert_eq!(values, [value(64, address), value(64, address + 1)]);
         }
         assert_eq!(self.link.generation(), generation);
@@ -77,14 +90,6 @@ fn in_time<T>(request: impl FnOnce() -> T) -> T {
 
 fn fault<T>(outcome: Result<T>) -> Fault {
     Fault::of(&outcome.err().expect("the request should have failed"))
-}
-
-fn timed_out<T>(outcome: Result<T>) {
-    match outcome {
-        Err(Error::Io(error)) => assert_eq!(error.kind(), ErrorKind::TimedOut),
-        Err(other) => panic!("{other}"),
-        Ok(_) => panic!("the request should have failed"),
-    }
 }
 
 fn invalid_response<T>(outcome: Result<T>) {
@@ -136,9 +141,8 @@ fn every_function() {
 fn exception() {
     for behaviour in [Behaviour::Exception(2), Behaviour::SaxException(2)] {
         let mut site = site(behaviour);
-        // At once: with this timeout, waiting for the 3 bytes that SAX announces and does not send would be seen.
-        site.link.set_timeout(Duration::from_secs(60));
-        assert_eq!(fault(site.read_faulty()), Fault::Exception(2));
+        // At once: waiting for the 3 bytes that SAX announces and does not send would be seen.
+        assert_eq!(fault(in_time(|| site.read_faulty())), Fault::Exception(2));
         assert_eq!(fault(in_time(|| site.link.write_single_register(FAULTY, 1))), Fault::Exception(2));
         site.is_good(1);
         site.counted(Counters { exception: 2, ..Counters::default() });
@@ -158,7 +162,7 @@ fn exception_without_a_name() {
 #[test]
 fn late() {
     let mut site = site(Behaviour::Late);
-    timed_out(site.read_faulty());
+    site.times_out_at(FAULTY);
     // The late reply arrives just ahead of the next one.
     site.is_good(1);
     site.counted(Counters { timeout: 1, ..Counters::default() });
@@ -167,7 +171,7 @@ fn late() {
 #[test]
 fn half_a_frame() {
     let mut site = site(Behaviour::Half);
-    timed_out(site.read_faulty());
+    site.times_out_at(FAULTY);
     site.is_good(2);
     site.counted(Counters { timeout: 1, ..Counters::default() });
 }
@@ -175,7 +179,7 @@ fn half_a_frame() {
 #[test]
 fn wrong_transaction_id() {
     let mut site = site(Behaviour::WrongId);
-    timed_out(site.read_faulty());
+    site.times_out_at(FAULTY);
     site.is_good(1);
 }
 
@@ -190,7 +194,7 @@ fn wrong_unit() {
 #[test]
 fn wrong_length() {
     let mut site = site(Behaviour::WrongLength);
-    timed_out(site.read_faulty());
+    site.times_out_at(FAULTY);
     site.is_good(2);
 }
 
@@ -205,7 +209,6 @@ fn garbage() {
 #[test]
 fn split_after_byte_9() {
     let mut site = site(Behaviour::Split);
-    site.link.set_timeout(Duration::from_secs(60));
     assert_eq!(site.read_faulty().unwrap(), [value(64, FAULTY), value(64, FAULTY + 1)]);
     site.is_good(1);
 }
@@ -214,14 +217,14 @@ fn split_after_byte_9() {
 fn trickle() {
     let mut site = site(Behaviour::Trickle);
     // 13 bytes would take 720 ms, and every single read would be in time.
-    timed_out(site.read_faulty());
+    site.times_out_at(FAULTY);
     site.is_good(2);
 }
 
 #[test]
 fn silent() {
     let mut site = site(Behaviour::Silent);
-    timed_out(site.read_faulty());
+    site.times_out_at(FAULTY);
     site.is_good(1);
     site.counted(Counters { timeout: 1, ..Counters::default() });
 }
@@ -229,13 +232,13 @@ fn silent() {
 #[test]
 fn two_timeouts_in_a_row_end_the_connection() {
     let mut site = site(Behaviour::Silent);
-    timed_out(site.read_faulty());
-    timed_out(site.read_faulty());
+    site.times_out_at(FAULTY);
+    site.times_out_at(FAULTY);
     site.is_good(2);
     // A good reply between them is no row.
-    timed_out(site.read_faulty());
+    site.times_out_at(FAULTY);
     site.is_good(2);
-    timed_out(site.read_faulty());
+    site.times_out_at(FAULTY);
     site.is_good(2);
     site.counted(Counters { timeout: 4, ..Counters::default() });
 }
@@ -282,7 +285,7 @@ fn trailing_bytes() {
 fn trailing_bytes_that_come_after_the_next_request() {
     let mut site = site(Behaviour::TrailingLate);
     site.read_faulty().unwrap();
-    invalid_response(in_time(|| site.link.read_holding_registers(5, 2)));
+    invalid_response(site.link.read_holding_registers(5, 2));
     site.is_good(2);
 }
 
@@ -299,10 +302,10 @@ fn one_register_short() {
 fn write_echo_wrong() {
     for behaviour in [Behaviour::EchoAddress, Behaviour::EchoValue] {
         let mut site = site(behaviour);
-        invalid_response(in_time(|| site.link.write_single_register(FAULTY, 7)));
-        invalid_response(in_time(|| site.link.write_multiple_registers(FAULTY, &[7, 8])));
-        invalid_response(in_time(|| site.link.write_single_coil(FAULTY, Coil::On)));
-        invalid_response(in_time(|| site.link.write_multiple_coils(FAULTY, &[Coil::On; 9])));
+        invalid_response(site.link.write_single_register(FAULTY, 7));
+        invalid_response(site.link.write_multiple_registers(FAULTY, &[7, 8]));
+        invalid_response(site.link.write_single_coil(FAULTY, Coil::On));
+        invalid_response(site.link.write_multiple_coils(FAULTY, &[Coil::On; 9]));
         site.is_good(1);
         site.counted(Counters { invalid: 4, ..Counters::default() });
     }
@@ -337,7 +340,7 @@ fn at_most_eight_frames_are_skipped() {
 fn peer_stopped_for_one_request() {
     let mut site = site(Behaviour::Good);
     site.server.stop();
-    timed_out(in_time(|| site.link.read_holding_registers(100, 2)));
+    site.times_out_at(100);
     site.server.resume();
     // Its reply is in the receive buffer before the next request.
     site.server.wait_done(4);
@@ -350,7 +353,7 @@ fn peer_stopped_for_many_requests() {
     let mut site = site(Behaviour::Good);
     site.server.stop();
     for address in 100..105 {
-        timed_out(in_time(|| site.link.read_holding_registers(address, 2)));
+        site.times_out_at(address);
     }
     site.server.resume();
     site.server.wait_done(8);
@@ -401,7 +404,7 @@ fn quiet_address() -> SocketAddr {
 #[test]
 fn refused_connections_back_off_without_blocking() {
     let address = quiet_address();
-    let mut link = TcpLink::new("127.0.0.77", address.port(), TIMEOUT);
+    let mut link = TcpLink::new("127.0.0.77", address.port(), LONG);
     link.set_uid(64);
     let refusal = |error: Error| match error {
         Error::Io(error) => error.kind(),
@@ -431,7 +434,7 @@ fn refused_connections_back_off_without_blocking() {
 fn a_name_is_resolved() {
     let server = FaultServer::start(&[]);
     // May be ::1 and 127.0.0.1; the server listens only on the latter.
-    let mut link = TcpLink::new("localhost", server.address.port(), Duration::from_secs(10));
+    let mut link = TcpLink::new("localhost", server.address.port(), LONG);
     link.set_uid(40);
     assert_eq!(link.read_holding_registers(10, 1).unwrap(), [value(40, 10)]);
     assert_eq!(link.name(), format!("localhost:{}", server.address.port()));
