@@ -1,6 +1,19 @@
 //! Transports: one connection or bus per endpoint, one request in flight. All of them are `modbus::Client`s of the `modbus` crate.
+//!
+//! A link keeps a deadline for every request and checks that an answer answers what was asked. It never retries, never sends anything
+//! twice, and knows nothing of registers: a write that timed out may still happen, and whoever asked sends the newest value next time.
+
+pub mod connect;
+mod connection;
+pub mod deadline;
+pub mod exchange;
+pub mod fault;
+pub mod resolve;
+pub mod tcp;
 
 use std::time::Duration;
+
+use self::fault::Fault;
 
 /// A transport that a driver speaks through.
 pub trait Link: ::modbus::Client + Send {
@@ -17,10 +30,10 @@ pub trait Link: ::modbus::Client + Send {
     fn set_timeout(&mut self, timeout: Duration);
 }
 
-/// Requests and faults of one link since the start.
+/// Requests and faults of one link since the start. A failed request counts in exactly one of the kinds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Counters {
-    /// Requests sent or refused for want of a connection.
+    /// Requests sent, or refused for want of a connection or because no such request can be sent.
     pub requests: u64,
     /// No complete answer before the deadline.
     pub timeout: u64,
@@ -32,4 +45,20 @@ pub struct Counters {
     pub invalid: u64,
     /// Everything the operating system reported: refused, reset, unreachable, port gone.
     pub io: u64,
+}
+
+impl Counters {
+    /// Counts one request that came to this end.
+    pub fn count<T>(&mut self, outcome: &::modbus::Result<T>) {
+        self.requests = self.requests.saturating_add(1);
+        let Err(error) = outcome else { return };
+        let kind = match Fault::of(error) {
+            Fault::Timeout => &mut self.timeout,
+            Fault::Crc => &mut self.crc,
+            Fault::Exception(_) => &mut self.exception,
+            Fault::Invalid(_) => &mut self.invalid,
+            Fault::Io(_) => &mut self.io,
+        };
+        *kind = kind.saturating_add(1);
+    }
 }

@@ -1,0 +1,37 @@
+//! The point in time at which a request has failed. Shared by everything a request does, so that no part of it can start anew.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+/// The longest time a request may take, whatever was asked for.
+const LONGEST: Duration = Duration::from_secs(3600);
+
+/// When a request has failed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Deadline {
+    at: Instant,
+    timeout: Duration,
+}
+
+impl Deadline {
+    /// `timeout` from now; at least 1 ms, at most an hour.
+    pub fn after(timeout: Duration) -> Deadline {
+        let timeout = timeout.clamp(Duration::from_millis(1), LONGEST);
+        Deadline { at: Instant::now() + timeout, timeout }
+    }
+
+    /// The point in time itself.
+    pub fn at(self) -> Instant {
+        self.at
+    }
+
+    /// What is left, never zero (the standard library takes zero for "for ever"); `None` when nothing is.
+    pub fn left(self) -> Option<Duration> {
+        self.at.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
+    }
+
+    /// What to report when it has passed.
+    pub fn passed(self) -> io::Error {
+        io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {} ms", self.timeout.as_millis()))
+    }
+}
