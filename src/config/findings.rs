@@ -6,7 +6,7 @@ use std::fmt;
 use std::fmt::Write as _;
 
 /// No more findings than this are kept; a file with more of them is no configuration.
-const MOST_FINDINGS: usize = 200;
+pub(super) const MOST_FINDINGS: usize = 200;
 
 /// Source lines are shown up to this many characters, cut around the finding.
 const WIDEST_LINE: usize = 160;
@@ -103,6 +103,14 @@ impl Findings {
     /// The findings in the order of the file.
     pub fn iter(&self) -> std::slice::Iter<'_, Finding> {
         self.list.iter()
+    }
+
+    /// The value, unless something was found wrong.
+    pub fn or<T>(self, value: Option<T>) -> Result<T, Findings> {
+        match value {
+            Some(value) if self.is_empty() => Ok(value),
+            _ => Err(self),
+        }
     }
 
     /// All findings as plain text, each with the source line and a mark below; `path` is what the file is called.

@@ -1,8 +1,77 @@
 //! What may be written in `controller.toml`, and what it must mean.
+//!
+//! [`parse`] turns a text into a [`Config`] or into everything that is wrong with it, each with line and column. A key whose function
+//! comes in a later release is known, checked and refused; nothing is ever ignored in silence. This module never reads a file.
 
+mod battery;
+mod check;
+mod devices;
+mod document;
+mod effective;
 pub mod findings;
+mod ladder;
+mod later;
+mod link;
+mod meter;
 mod nearest;
 mod number;
 pub mod reader;
+mod serve;
+mod site;
 mod syntax;
 mod tree;
+mod words;
+
+pub use battery::{Battery, ControlMode, Encoding, Role};
+pub use devices::{DeviceFacts, Devices};
+pub use effective::effective;
+pub use findings::{Finding, Findings};
+pub use ladder::{Ages, Ladder};
+pub use link::Tcp;
+pub use meter::{Meter, MeterSource};
+pub use serve::{Log, LogLevel, Status};
+pub use site::{Control, Fallback, Site, Strategy};
+
+use reader::Document;
+
+/// A configuration without a fault; what was left out has its default.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Config {
+    /// `[site]`
+    pub site: Site,
+    /// `[control]`
+    pub control: Control,
+    /// `[meter]`; only [`Strategy::Observe`] goes without.
+    pub meter: Option<Meter>,
+    /// `[[battery]]`, in the order of the file, at most 250; only [`Strategy::Observe`] goes without.
+    pub batteries: Vec<Battery>,
+    /// `[status]`
+    pub status: Status,
+    /// `[log]`
+    pub log: Log,
+}
+
+/// Reads a configuration. `devices` says which devices there are.
+pub fn parse(text: &str, devices: &dyn Devices) -> Result<Config, Findings> {
+    let document = Document::parse(text);
+    let mut root = document.root();
+    let site = site::read_site(&mut root);
+    let mut control = site::read_control(&mut root);
+    let meter = meter::read(&mut root, devices);
+    let batteries = battery::read(&mut root, devices);
+    let status = serve::read_status(&mut root);
+    let log = serve::read_log(&mut root);
+    later::read(&mut root);
+    root.finish();
+
+    check::check(&document, &site, &mut control, meter.as_ref(), &batteries);
+    let config = Config {
+        site: site.site,
+        control: control.control,
+        meter: meter.map(|draft| draft.resolve(&batteries)),
+        batteries: batteries.into_iter().map(|draft| draft.battery).collect(),
+        status,
+        log,
+    };
+    document.into_findings().or(Some(config))
+}

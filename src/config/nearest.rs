@@ -8,10 +8,15 @@ pub(super) fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c s
     let limit = (word.chars().count() / 3).max(1);
     candidates
         .into_iter()
-        .map(|candidate| (distance(word, candidate), candidate))
+        .map(|candidate| (if lacks_unit(word, candidate) { 1 } else { distance(word, candidate) }, candidate))
         .filter(|(distance, _)| *distance <= limit)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
+}
+
+/// Whether the candidate is the word with its unit behind it: `fuse` and `fuse_a`.
+fn lacks_unit(word: &str, candidate: &str) -> bool {
+    !word.is_empty() && candidate.strip_prefix(word).is_some_and(|rest| rest.starts_with('_') && !rest[1..].contains('_'))
 }
 
 /// Insertions, deletions, replacements and swaps of neighbours that lead from one word to the other; case, `-` and `_` count nothing.
@@ -48,6 +53,7 @@ mod tests {
         let known = ["max_charge_w", "max_discharge_w", "poll_ms", "L1"];
         let meant = ["max_charg_w", "MAX-CHARGE-W", "pol_ms", "pollm_s", "l1", "something", ""].map(|word| nearest(word, known));
         assert_eq!(meant, [Some("max_charge_w"), Some("max_charge_w"), Some("poll_ms"), Some("poll_ms"), Some("L1"), None, None]);
+        assert_eq!(["max_charge", "poll", "max"].map(|word| nearest(word, known)), [Some("max_charge_w"), Some("poll_ms"), None]);
         assert_eq!(nearest(&"x".repeat(10_000), known), None);
     }
 }

@@ -16,24 +16,15 @@
 //! assert_eq!(document.into_findings().len(), 2);
 //! ```
 
-use std::cell::RefCell;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 
+pub use super::document::Document;
+use super::findings::MOST_FINDINGS;
 pub use super::findings::{At, Finding, Findings, Spanned};
 use super::nearest::nearest;
 use super::number::{NotANumber, fixed_from_text, fixed_to_text};
-use super::syntax::{self, Repaired};
-use super::tree::{self, Kind, Node, Table};
-
-/// A text that is being read, and what was found wrong with it so far.
-pub struct Document {
-    text: String,
-    blanked: Vec<String>,
-    gave_up: bool,
-    root: Table,
-    findings: RefCell<Findings>,
-}
+use super::tree::{Kind, Node, Table};
 
 /// A table of a [`Document`] that is being read key by key; [`Section::finish`] reports the keys that nobody asked for.
 pub struct Section<'d> {
@@ -45,48 +36,12 @@ pub struct Section<'d> {
     asked: Vec<String>,
 }
 
-impl Document {
-    /// Parses a text and notes its syntax errors.
-    pub fn parse(text: &str) -> Document {
-        let Repaired { text: repaired, findings, gave_up } = syntax::repair(text);
-        let faulty = findings.iter().filter_map(|finding| text.lines().nth(finding.line - 1));
-        let blanked = faulty.map(str::to_owned).collect();
-        Document { text: text.to_owned(), blanked, gave_up, root: tree::parse(&repaired), findings: RefCell::new(findings) }
-    }
-
-    /// The top of the text.
-    pub fn root(&self) -> Section<'_> {
-        self.section(&self.root, At::default(), String::new(), String::new())
-    }
-
-    /// Notes something that is wrong at this place; `key` says what it is about.
-    pub fn add(&self, at: At, key: &str, message: impl Into<String>) {
-        self.findings.borrow_mut().add(at, key, message);
-    }
-
-    /// Notes something that is wrong at this place, and what to do about it.
-    pub fn add_with_help(&self, at: At, key: &str, message: impl Into<String>, help: impl Into<String>) {
-        self.findings.borrow_mut().add_with_help(at, key, message, Some(help.into()));
-    }
-
-    /// Notes that something is not there, unless a syntax error may have hidden it.
-    pub fn add_missing(&self, at: At, key: &str, word: &str, message: impl Into<String>) {
-        if !self.gave_up && !self.blanked.iter().any(|line| line.contains(word)) {
-            self.add(at, key, message);
-        }
-    }
-
-    /// Everything that was found wrong.
-    pub fn into_findings(self) -> Findings {
-        self.findings.into_inner()
-    }
-
-    fn section<'d>(&'d self, table: &'d Table, at: At, name: String, prefix: String) -> Section<'d> {
-        Section { document: self, table, at, name, prefix, asked: Vec::new() }
-    }
-}
-
 impl<'d> Section<'d> {
+    /// The top of a document.
+    pub(super) fn top(document: &'d Document, table: &'d Table) -> Section<'d> {
+        Section { document, table, at: At::default(), name: String::new(), prefix: String::new(), asked: Vec::new() }
+    }
+
     /// Whether the key is there, whatever its value.
     pub fn has(&self, key: &str) -> bool {
         self.table.contains_key(key)
@@ -261,7 +216,7 @@ impl<'d> Section<'d> {
 
     /// Reports the keys that nobody asked for.
     pub fn finish(self) {
-        for key in self.keys().iter().filter(|key| !self.asked.contains(&key.value)) {
+        for key in self.keys().iter().filter(|key| !self.asked.contains(&key.value)).take(MOST_FINDINGS) {
             let known = self.asked.iter().map(String::as_str);
             self.add_nearest(key.at, &shorten(&key.value), "this key is not known here.".to_owned(), &key.value, known, "");
         }
@@ -322,7 +277,8 @@ impl<'d> Section<'d> {
     fn below(&self, table: &'d Table, at: At, name: String) -> Section<'d> {
         let own = format!("{}{name}", self.prefix);
         let separator = if self.prefix.is_empty() { ' ' } else { '.' };
-        self.document.section(table, at, own.clone(), format!("{own}{separator}"))
+        let prefix = format!("{own}{separator}");
+        Section { document: self.document, table, at, name: own, prefix, asked: Vec::new() }
     }
 
     fn add_nearest<'c>(
@@ -341,13 +297,13 @@ impl<'d> Section<'d> {
     }
 
     /// How the value is written in the text.
-    fn literal(&self, at: At) -> String {
-        shorten(self.document.text.get(at.start..at.end).unwrap_or_default())
+    pub(super) fn literal(&self, at: At) -> String {
+        shorten(self.document.text().get(at.start..at.end).unwrap_or_default())
     }
 
     /// Whether this place is a header in brackets, not an inline value.
     fn header(&self, at: At) -> bool {
-        let before = self.document.text.get(..at.start).unwrap_or_default();
+        let before = self.document.text().get(..at.start).unwrap_or_default();
         before.rsplit('\n').next().is_some_and(|line| line.trim().is_empty()) && self.literal(at).starts_with('[')
     }
 
@@ -355,16 +311,6 @@ impl<'d> Section<'d> {
     fn path(&self, key: &str) -> String {
         let parents = self.name.split(|c: char| !c.is_ascii_alphanumeric() && !"_-.".contains(c)).next().unwrap_or_default();
         if parents.is_empty() { key.to_owned() } else { format!("{parents}.{key}") }
-    }
-}
-
-impl Findings {
-    /// The value, unless something was found wrong.
-    pub fn or<T>(self, value: Option<T>) -> Result<T, Findings> {
-        match value {
-            Some(value) if self.is_empty() => Ok(value),
-            _ => Err(self),
-        }
     }
 }
 

@@ -44,8 +44,7 @@ pub(super) fn repair(original: &str) -> Repaired {
             // The line is fine by itself: an earlier value was opened and not closed.
             match unclosed_above(&text, line.start) {
                 Some(above) => {
-                    let start = above.start + text[above.clone()].len() - text[above.clone()].trim_start().len();
-                    findings.add(At { start, end: above.end }, "", "What is opened here (a bracket, a brace or a quote) is not closed.");
+                    add_fault_of(&mut findings, &text, above.clone());
                     line = above;
                 }
                 None => findings.add(at, "", sentence(&message)),
@@ -66,6 +65,18 @@ pub(super) fn repair(original: &str) -> Repaired {
         blank(&mut text, line);
     }
     Repaired { text: String::new(), findings, gave_up: true }
+}
+
+/// Notes what is wrong with a line that a later one suffers from.
+fn add_fault_of(findings: &mut Findings, text: &str, line: Range<usize>) {
+    let content = &text[line.clone()];
+    let start = line.start + content.len() - content.trim_start().len();
+    let message = if content.contains(['[', '{', '"', '\'']) {
+        "What is opened here (a bracket, a brace or a quote) is not closed.".to_owned()
+    } else {
+        first_error(content).map(|(_, message)| sentence(&message)).unwrap_or_default()
+    };
+    findings.add(At { start, end: line.end }, "", message);
 }
 
 /// The first syntax error, in the order of the text.

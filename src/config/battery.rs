@@ -1,0 +1,250 @@
+//! `[[battery]]`.
+
+use super::devices::{self, Devices, Known, Use};
+use super::ladder::{Ages, LATEST_EXCLUSION};
+use super::later;
+use super::link::{self, Tcp};
+use super::number::fixed_to_text;
+use super::reader::{At, Section, Spanned};
+use super::site::keep;
+use super::words;
+use crate::units::{Phase, Span};
+
+/// `[[battery]]`
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Battery {
+    /// Unique; 1 to 40 characters that print.
+    pub name: String,
+    /// The name of its profile.
+    pub device: String,
+    /// Exactly one SAX battery is the master; batteries of other makes are their own by default.
+    pub role: Role,
+    /// The phase it is connected to.
+    pub phase: Phase,
+    /// Default [`ControlMode::Setpoint`] where the device takes one.
+    pub control: ControlMode,
+    /// How the device wants a negative setpoint; default [`Encoding::Int16`]. Without meaning where the profile leaves no choice.
+    pub setpoint_encoding: Encoding,
+    /// How it is reached.
+    pub link: Tcp,
+    /// Modbus unit; the profile's where none is given.
+    pub unit: Option<u8>,
+    /// Poll period; 200 to 15000 ms, default 5000.
+    pub poll_ms: u32,
+    /// Least time between two writes, up to 60000 ms; the profile's where none is given.
+    pub write_spacing_ms: Option<u32>,
+    /// Long-run average time between writes, up to 60000 ms; the profile's where none is given.
+    pub write_refill_ms: Option<u32>,
+    /// 100 to 1000000 Wh; default 7700 for SAX batteries.
+    pub capacity_wh: i32,
+    /// Most power it may take, as a magnitude; 0 to 50000 W, default 3500 for SAX batteries.
+    pub max_charge_w: i32,
+    /// Most power it may deliver; 0 to 50000 W, default 4600 for SAX batteries.
+    pub max_discharge_w: i32,
+    /// Not discharged below this, in 0.1 %; default 100.
+    pub min_soc_pm: u16,
+    /// Not charged above this, in 0.1 %; default 1000.
+    pub max_soc_pm: u16,
+    /// How far the state of charge must come back before a limit is lifted, in 0.1 %; 10 to 500, default 30.
+    pub soc_hysteresis_pm: u16,
+}
+
+/// What a battery is among the SAX batteries.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Role {
+    /// The meter is read through it.
+    Master,
+    /// Any other.
+    Slave,
+}
+
+/// What is written to a battery.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ControlMode {
+    /// The power to deliver.
+    Setpoint,
+    /// Limits within which it balances by itself.
+    Limits,
+}
+
+/// How a signed setpoint is put into a register (facts/sax.md, conflict A).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Encoding {
+    /// Two's complement.
+    Int16,
+    /// The value plus 16384.
+    Offset,
+}
+
+/// `[[battery]]`, and places in it.
+pub(super) struct BatteryDraft {
+    pub battery: Battery,
+    pub device: Option<Known>,
+    /// None where there is no usable name.
+    pub name_at: Option<At>,
+    /// None where it was left out or is wrong.
+    pub role: Option<Spanned<Role>>,
+    /// Whether something stands there for a role.
+    pub has_role: bool,
+    /// None where there is no usable host.
+    pub host_at: Option<At>,
+    pub at: At,
+}
+
+impl BatteryDraft {
+    /// Whether the file calls it the master.
+    pub fn is_master(&self) -> bool {
+        self.role.is_some_and(|role| role.value == Role::Master)
+    }
+
+    /// Whether it is known to be a SAX battery.
+    pub fn is_sax(&self) -> bool {
+        self.device.as_ref().is_some_and(Known::is_sax)
+    }
+}
+
+pub(super) fn read(root: &mut Section<'_>, devices: &dyn Devices) -> Vec<BatteryDraft> {
+    let sections = root.sections("battery").unwrap_or_default();
+    let mut drafts: Vec<_> = sections.into_iter().map(|section| read_one(section, devices)).collect();
+    // A lone SAX battery needs no role; and a battery of another make is nobody's slave.
+    let sax = drafts.iter().filter(|draft| draft.device.as_ref().is_none_or(Known::is_sax)).count();
+    for draft in drafts.iter_mut().filter(|draft| !draft.has_role) {
+        let role = if draft.is_sax() && sax > 1 { Role::Slave } else { Role::Master };
+        draft.battery.role = role;
+        draft.role = Some(Spanned { value: role, at: draft.at });
+    }
+    drafts
+}
+
+fn read_one(mut section: Section<'_>, devices: &dyn Devices) -> BatteryDraft {
+    let s = &mut section;
+    let name = s.required("name", words::name);
+    let device = devices::read(s, devices, Use::Battery).map(Spanned::get);
+    let roles = [("master", Role::Master), ("slave", Role::Slave)];
+    let role = s.choice("role", &roles);
+    let phases = [("L1", Some(Phase::L1)), ("L2", Some(Phase::L2)), ("L3", Some(Phase::L3)), ("all", None)];
+    let phase = s.required("phase", |s, key| later::choice(s, key, &phases));
+    let (control, setpoint_encoding) = read_control(s, device.as_ref());
+    let link = link::read(s, device.as_ref().and_then(|device| device.facts.tcp_port));
+    let host_at = link.as_ref().map(|link| link.at);
+    let mut battery = Battery {
+        name: String::new(),
+        device: device.as_ref().map(|device| device.name.clone()).unwrap_or_default(),
+        role: role.map_or(Role::Slave, Spanned::get),
+        phase: phase.map_or(Phase::L1, Spanned::get),
+        control,
+        setpoint_encoding,
+        link: link.map_or(Tcp { host: String::new(), port: 0, timeout_ms: 0, retry_count: 0 }, Spanned::get),
+        unit: s.integer("unit", 0..=255u8).map(Spanned::get),
+        poll_ms: read_poll(s),
+        write_spacing_ms: None,
+        write_refill_ms: None,
+        capacity_wh: 7_700,
+        max_charge_w: 3_500,
+        max_discharge_w: 4_600,
+        min_soc_pm: 100,
+        max_soc_pm: 1_000,
+        soc_hysteresis_pm: 30,
+    };
+    let name_at = keep(name, &mut battery.name);
+    read_writes(s, &mut battery);
+    read_ratings(s, &mut battery, device.as_ref());
+    read_soc(s, &mut battery);
+    later::read_bms(s);
+    let draft = BatteryDraft { battery, device, name_at, role, has_role: s.has("role"), host_at, at: s.at() };
+    section.finish();
+    draft
+}
+
+/// How it is commanded, as far as the device can be.
+fn read_control(s: &mut Section<'_>, device: Option<&Known>) -> (ControlMode, Encoding) {
+    let control = s.choice("control", &[("setpoint", ControlMode::Setpoint), ("limits", ControlMode::Limits)]);
+    let encoding = s.choice("setpoint_encoding", &[("int16", Encoding::Int16), ("offset", Encoding::Offset)]);
+    let Some(Known { name, facts }) = device else {
+        return (ControlMode::Setpoint, Encoding::Int16);
+    };
+    let default = if facts.setpoint { ControlMode::Setpoint } else { ControlMode::Limits };
+    let can = |mode: ControlMode| if mode == ControlMode::Setpoint { facts.setpoint } else { facts.limits };
+    if let Some(control) = control.filter(|control| !can(control.value)) {
+        let message = format!("\"{name}\" does not take {}.", if facts.setpoint { "limits" } else { "setpoints" });
+        s.add(control.at, "control", message);
+    }
+    let known = |encoding: Encoding| facts.encodings.is_empty() || facts.encodings.iter().any(|known| known == encoding.name());
+    if let Some(encoding) = encoding.filter(|encoding| !known(encoding.value)) {
+        let message = format!("\"{name}\" does not know this encoding, only \"{}\".", facts.encodings.join("\", \""));
+        s.add(encoding.at, "setpoint_encoding", message);
+    }
+    let default_encoding = if known(Encoding::Int16) { Encoding::Int16 } else { Encoding::Offset };
+    (control.map_or(default, Spanned::get), encoding.map_or(default_encoding, Spanned::get))
+}
+
+fn read_poll(s: &mut Section<'_>) -> u32 {
+    let Some(poll) = s.integer("poll_ms", 200..=60_000u32) else { return 5_000 };
+    let excluded = Ages::new(Span::from_ms(poll.value.into())).excluded;
+    if excluded > LATEST_EXCLUSION {
+        let message = format!("a battery polled every {} ms that fails would be excluded only after {excluded}.", poll.value);
+        s.add_with_help(poll.at, "poll_ms", message, format!("It must be at most {}.", LATEST_EXCLUSION.as_ms() / 4));
+    }
+    poll.value
+}
+
+fn read_writes(s: &mut Section<'_>, battery: &mut Battery) {
+    let spacing = s.integer("write_spacing_ms", 100..=60_000u32);
+    let refill = s.integer("write_refill_ms", 100..=60_000u32);
+    if let (Some(spacing), Some(refill)) = (spacing, refill) {
+        if refill.value < spacing.value {
+            let message = format!("the average time between writes cannot be shorter than the least, which is {}.", spacing.value);
+            s.add(refill.at, "write_refill_ms", message);
+        }
+    }
+    battery.write_spacing_ms = spacing.map(Spanned::get);
+    battery.write_refill_ms = refill.map(Spanned::get);
+}
+
+/// Only a SAX battery's ratings are known (facts/sax.md, ratings); a wrong guess for another would overload it.
+fn read_ratings(s: &mut Section<'_>, battery: &mut Battery, device: Option<&Known>) {
+    let mut rating = |key: &str, range: std::ops::RangeInclusive<i32>, into: &mut i32| {
+        let read = |s: &mut Section<'_>, key: &str| s.integer(key, range);
+        let must = device.is_some_and(|device| !device.is_sax());
+        keep(if must { s.required(key, read) } else { read(s, key) }, into)
+    };
+    rating("capacity_wh", 100..=1_000_000, &mut battery.capacity_wh);
+    let charge_at = rating("max_charge_w", 0..=50_000, &mut battery.max_charge_w);
+    rating("max_discharge_w", 0..=50_000, &mut battery.max_discharge_w);
+    if battery.max_charge_w == 0 && battery.max_discharge_w == 0 {
+        s.add(charge_at.unwrap_or(s.at()), "max_charge_w", "a battery that may neither charge nor discharge has no use.");
+    }
+}
+
+fn read_soc(s: &mut Section<'_>, battery: &mut Battery) {
+    let min_at = keep(s.decimal("min_soc_pct", 1, 0..=1000u16), &mut battery.min_soc_pm);
+    let max_at = keep(s.decimal("max_soc_pct", 1, 0..=1000u16), &mut battery.max_soc_pm);
+    let hysteresis_at = keep(s.decimal("soc_hysteresis_pct", 1, 10..=500u16), &mut battery.soc_hysteresis_pm);
+    let show = |soc_pm: u16| fixed_to_text(soc_pm.into(), 1);
+    let (min_pm, max_pm) = (battery.min_soc_pm, battery.max_soc_pm);
+    if min_pm >= max_pm {
+        let (key, at) = if min_at.is_some() { ("min_soc_pct", min_at) } else { ("max_soc_pct", max_at) };
+        let message = format!("min_soc_pct ({}) must be below max_soc_pct ({}).", show(min_pm), show(max_pm));
+        s.add(at.unwrap_or(s.at()), key, message);
+    } else if battery.soc_hysteresis_pm >= max_pm - min_pm {
+        let (key, at) = match (hysteresis_at, min_at) {
+            (Some(at), _) => ("soc_hysteresis_pct", at),
+            (None, Some(at)) => ("min_soc_pct", at),
+            (None, None) => ("max_soc_pct", max_at.unwrap_or(s.at())),
+        };
+        let (hysteresis, band) = (show(battery.soc_hysteresis_pm), show(max_pm - min_pm));
+        let message =
+            format!("soc_hysteresis_pct ({hysteresis}) must be less than what lies between min_soc_pct and max_soc_pct ({band}).");
+        s.add(at, key, message);
+    }
+}
+
+impl Encoding {
+    /// The name in configurations and profiles.
+    pub fn name(self) -> &'static str {
+        match self {
+            Encoding::Int16 => "int16",
+            Encoding::Offset => "offset",
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! What the configuration must know about devices, without knowing the devices.
+
+use super::later::{DEVICES, not_yet};
+use super::nearest::nearest;
+use super::reader::{Section, Spanned};
+
+/// The device profiles that are known.
+pub trait Devices {
+    /// What is known about the device of this name.
+    fn find(&self, name: &str) -> Option<DeviceFacts>;
+
+    /// The names of all devices.
+    fn names(&self) -> Vec<String>;
+}
+
+/// What a device profile says about the use of the device.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct DeviceFacts {
+    /// It is a battery.
+    pub battery: bool,
+    /// It measures the grid connection.
+    pub meter: bool,
+    /// The meter is read through the battery, over its link.
+    pub via_battery: bool,
+    /// This release drives it.
+    pub supported: bool,
+    /// The port it listens on, where the profile says so.
+    pub tcp_port: Option<u16>,
+    /// It takes a power to deliver.
+    pub setpoint: bool,
+    /// It takes limits within which it balances by itself.
+    pub limits: bool,
+    /// The `setpoint_encoding`s to choose from; empty where there is no choice.
+    pub encodings: Vec<String>,
+}
+
+/// What a device is wanted for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Use {
+    Battery,
+    Meter,
+}
+
+/// A device that is fit for this use.
+#[derive(Clone, Debug)]
+pub(super) struct Known {
+    pub name: String,
+    pub facts: DeviceFacts,
+}
+
+impl Known {
+    /// Whether it is a SAX battery: one of a cluster with exactly one master, with the grid meter behind it.
+    pub fn is_sax(&self) -> bool {
+        self.facts.battery && (self.facts.via_battery || self.name == "sax" || self.name.starts_with("sax-"))
+    }
+}
+
+/// The `device` key.
+pub(super) fn read(section: &mut Section<'_>, devices: &dyn Devices, wanted: Use) -> Option<Spanned<Known>> {
+    let name = section.required("device", Section::string)?;
+    let Some(facts) = devices.find(&name.value) else {
+        refuse_unknown(section, devices, &name);
+        return None;
+    };
+    let (fit, kind) = match wanted {
+        Use::Battery => (facts.battery, "a battery"),
+        Use::Meter => (facts.meter, "a meter"),
+    };
+    if !fit {
+        section.add(name.at, "device", format!("\"{}\" is not {kind}.", name.value));
+        return None;
+    }
+    if !facts.supported {
+        not_yet(section, "device", name.at);
+        return None;
+    }
+    Some(name.map(|name| Known { name, facts }))
+}
+
+fn refuse_unknown(section: &Section<'_>, devices: &dyn Devices, name: &Spanned<String>) {
+    if DEVICES.contains(&name.value.as_str()) {
+        return not_yet(section, "device", name.at);
+    }
+    let message = format!("\"{}\" is not a known device.", name.value);
+    let names = devices.names();
+    let help = match nearest(&name.value, names.iter().map(String::as_str).chain(DEVICES)) {
+        Some(meant) => format!("Did you mean \"{meant}\"?"),
+        None => "`sax-controller devices` lists them.".to_owned(),
+    };
+    section.add_with_help(name.at, "device", message, help);
+}

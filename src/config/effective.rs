@@ -1,0 +1,151 @@
+//! The configuration as it is understood, written as a configuration: every key that has a value, defaults included.
+//!
+//! What the file leaves to the device profile (`unit`, `write_spacing_ms`, `write_refill_ms`) is left to it here too.
+
+use std::fmt::{Display, Write as _};
+
+use super::number::fixed_to_text;
+use super::{Battery, Config, ControlMode, Fallback, Meter, MeterSource, Role, Strategy, Tcp};
+
+/// Valid TOML that [`super::parse`] turns into an equal [`Config`].
+pub fn effective(config: &Config) -> String {
+    let mut out = Toml(String::new());
+    write_site(&mut out, config);
+    write_control(&mut out, config);
+    if let Some(meter) = &config.meter {
+        write_meter(&mut out, meter, &config.batteries);
+    }
+    for battery in &config.batteries {
+        write_battery(&mut out, battery);
+    }
+    out.header("[status]");
+    out.text("socket", &config.status.socket);
+    out.header("[log]");
+    out.text("level", config.log.level.name());
+    out.0
+}
+
+/// TOML that is being written.
+struct Toml(String);
+
+impl Toml {
+    fn header(&mut self, header: &str) {
+        let gap = if self.0.is_empty() { "" } else { "\n" };
+        let _ = writeln!(self.0, "{gap}{header}");
+    }
+
+    fn number(&mut self, key: &str, value: impl Display) {
+        let _ = writeln!(self.0, "{key} = {value}");
+    }
+
+    fn optional(&mut self, key: &str, value: Option<impl Display>) {
+        if let Some(value) = value {
+            self.number(key, value);
+        }
+    }
+
+    fn fixed(&mut self, key: &str, value: impl Into<i64>, decimals: u32) {
+        self.number(key, fixed_to_text(value.into(), decimals));
+    }
+
+    fn text(&mut self, key: &str, value: &str) {
+        self.number(key, quoted(value));
+    }
+
+    fn tcp(&mut self, link: &Tcp) {
+        let Tcp { host, port, timeout_ms, retry_count } = link;
+        let host = quoted(host);
+        self.number("link.tcp", format!("{{ host = {host}, port = {port}, timeout_ms = {timeout_ms}, retry_count = {retry_count} }}"));
+    }
+}
+
+fn write_site(out: &mut Toml, config: &Config) {
+    let site = &config.site;
+    out.header("[site]");
+    out.text("name", &site.name);
+    out.text(
+        "strategy",
+        match site.strategy {
+            Strategy::SelfConsumption => "self-consumption",
+            Strategy::Observe => "observe",
+        },
+    );
+    out.text("balance", "per-phase");
+    out.number("grid_target_w", site.grid_target_w);
+    out.fixed("fuse_a", site.fuse_ma, 3);
+    out.fixed("voltage_v", site.voltage_mv, 3);
+}
+
+fn write_control(out: &mut Toml, config: &Config) {
+    let control = &config.control;
+    out.header("[control]");
+    out.text("write_to", "each");
+    out.number("heartbeat_timeout_s", control.heartbeat_timeout_s);
+    out.fixed("meter_stale_s", control.meter_stale_ms, 3);
+    out.number("deadband_w", control.deadband_w);
+    out.number("ramp_w_per_s", control.ramp_w_per_s);
+    out.text(
+        "fallback",
+        match control.fallback {
+            Fallback::Zero => "zero",
+            Fallback::Release => "release",
+        },
+    );
+    out.number("fallback_charge_w", control.fallback_charge_w);
+    out.number("fallback_discharge_w", control.fallback_discharge_w);
+}
+
+fn write_meter(out: &mut Toml, meter: &Meter, batteries: &[Battery]) {
+    out.header("[meter]");
+    out.text("device", &meter.device);
+    match &meter.source {
+        MeterSource::Battery { index } => {
+            if let Some(battery) = batteries.get(*index) {
+                out.text("battery", &battery.name);
+            }
+        }
+        MeterSource::Own { link, unit } => {
+            out.tcp(link);
+            out.optional("unit", *unit);
+        }
+    }
+    out.number("poll_ms", meter.poll_ms);
+    out.number("phase_poll_ms", meter.phase_poll_ms);
+}
+
+fn write_battery(out: &mut Toml, battery: &Battery) {
+    out.header("[[battery]]");
+    out.text("name", &battery.name);
+    out.text("device", &battery.device);
+    out.text("role", if battery.role == Role::Master { "master" } else { "slave" });
+    out.text("phase", &battery.phase.to_string());
+    out.text("control", if battery.control == ControlMode::Setpoint { "setpoint" } else { "limits" });
+    out.text("setpoint_encoding", battery.setpoint_encoding.name());
+    out.tcp(&battery.link);
+    out.optional("unit", battery.unit);
+    out.number("poll_ms", battery.poll_ms);
+    out.optional("write_spacing_ms", battery.write_spacing_ms);
+    out.optional("write_refill_ms", battery.write_refill_ms);
+    out.number("capacity_wh", battery.capacity_wh);
+    out.number("max_charge_w", battery.max_charge_w);
+    out.number("max_discharge_w", battery.max_discharge_w);
+    out.fixed("min_soc_pct", battery.min_soc_pm, 1);
+    out.fixed("max_soc_pct", battery.max_soc_pm, 1);
+    out.fixed("soc_hysteresis_pct", battery.soc_hysteresis_pm, 1);
+}
+
+/// A TOML string.
+fn quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            c if c.is_control() => {
+                let _ = write!(out, "\\u{:04X}", u32::from(c));
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}

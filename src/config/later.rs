@@ -1,0 +1,153 @@
+//! Keys and sections whose function comes in a later release: known, checked for type and range, and refused.
+
+use std::net::SocketAddr;
+
+use super::link;
+use super::reader::{At, Section, Spanned};
+use super::words;
+
+/// Devices of later releases.
+pub(super) const DEVICES: [&str; 6] = ["acuvim2", "acuvim2-float", "p1", "powerpack", "tesla", "sbau"];
+
+/// Notes that the value, or the section, at this place belongs to a later release.
+pub(super) fn not_yet(section: &Section<'_>, key: &str, at: At) {
+    section.add(at, key, format!("{} is not supported yet.", section.literal(at)));
+}
+
+/// Notes that the key of the value at this place belongs to a later release.
+pub(super) fn refuse_key(section: &Section<'_>, key: &str, at: Option<At>) {
+    if let Some(at) = at {
+        section.add(at, key, "this key is not supported yet.");
+    }
+}
+
+/// One of several words; those without a value belong to a later release.
+pub(super) fn choice<T: Copy>(section: &mut Section<'_>, key: &str, choices: &[(&str, Option<T>)]) -> Option<Spanned<T>> {
+    let word = section.choice(key, choices)?;
+    let Some(value) = word.value else {
+        not_yet(section, key, word.at);
+        return None;
+    };
+    Some(word.map(|_| value))
+}
+
+/// An address to listen on, with a port.
+pub(super) fn listener(section: &mut Section<'_>, key: &str) -> Option<At> {
+    let text = section.string(key)?;
+    if text.value.parse::<SocketAddr>().is_err() {
+        section.add(text.at, key, "must be an address and a port, as in \"127.0.0.1:502\".");
+        return None;
+    }
+    Some(text.at)
+}
+
+/// The sections of later releases.
+pub(super) fn read(root: &mut Section<'_>) {
+    for schedule in root.sections("schedule").unwrap_or_default() {
+        refuse(&schedule);
+        read_schedule(schedule);
+    }
+    if let Some(balancer) = root.section("load_balancer") {
+        refuse(&balancer);
+        read_load_balancer(balancer);
+    }
+    for charger in root.sections("charger").unwrap_or_default() {
+        refuse(&charger);
+        read_charger(charger);
+    }
+    if let Some(server) = root.section("server") {
+        refuse(&server);
+        read_server(server);
+    }
+}
+
+/// `[battery.bms]`
+pub(super) fn read_bms(battery: &mut Section<'_>) {
+    let Some(mut bms) = battery.section("bms") else { return };
+    refuse(&bms);
+    let _ = bms.required("device", Section::string);
+    link::check_only(&mut bms);
+    let _ = bms.integer("poll_ms", 200..=60_000u32);
+    let _ = bms.integer("unit", 0..=255u8);
+    bms.finish();
+}
+
+fn refuse(section: &Section<'_>) {
+    section.document().add(section.at(), section.name(), "this section is not supported yet.");
+}
+
+fn read_schedule(mut s: Section<'_>) {
+    let _ = s.required("timezone", words::name);
+    let days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+    for day in s.strings("days").unwrap_or_default() {
+        if !days.contains(&day.value.as_str()) {
+            s.add(day.at, "days", format!("\"{}\" is not one of \"{}\".", day.value, days.join("\", \"")));
+        }
+    }
+    for key in ["from", "to"] {
+        let time = s.required(key, Section::string);
+        if let Some(time) = time.filter(|time| !is_time(&time.value)) {
+            s.add(time.at, key, "must be a time from \"00:00\" to \"24:00\".");
+        }
+    }
+    if let Some(mut action) = s.required("action", Section::section) {
+        let _ = action.integer("grid_target_w", -50_000..=50_000i32);
+        let _ = action.decimal("reserve_soc_pct", 1, 0..=1000u16);
+        let _ = action.integer("charge_w", 0..=50_000i32);
+        let _ = action.boolean("hold");
+        if action.keys().len() != 1 {
+            s.add(action.at(), "action", "must be exactly one of grid_target_w, reserve_soc_pct, charge_w and hold.");
+        }
+        action.finish();
+    }
+    s.finish();
+}
+
+fn is_time(text: &str) -> bool {
+    let two = |part: &str| (part.len() == 2 && part.bytes().all(|b| b.is_ascii_digit())).then(|| part.parse::<u8>().ok()).flatten();
+    let (hours, minutes) = text.split_once(':').unwrap_or_default();
+    matches!((two(hours), two(minutes)), (Some(0..=23), Some(0..=59)) | (Some(24), Some(0)))
+}
+
+fn read_load_balancer(mut s: Section<'_>) {
+    let _ = s.integer("phases", 1..=3u8);
+    for key in ["charger_limit_a", "alarm_limit_a", "alarm_change_a", "upper_limit_a", "upper_change_a", "lower_limit_a"] {
+        let _ = s.decimal(key, 3, 0..=250_000i32);
+    }
+    for key in ["lower_change_a", "fallback_limit_a"] {
+        let _ = s.decimal(key, 3, 0..=250_000i32);
+    }
+    for key in ["alarm_wait_s", "upper_wait_s", "lower_wait_s", "fallback_time_s"] {
+        let _ = s.integer(key, 0..=3_600u32);
+    }
+    let _ = words::name(&mut s, "led");
+    s.finish();
+}
+
+fn read_charger(mut s: Section<'_>) {
+    let _ = s.required("name", words::name);
+    let _ = s.required("device", Section::string);
+    link::check_only(&mut s);
+    let _ = s.integer("unit", 0..=255u8);
+    let _ = s.integer("poll_ms", 200..=60_000u32);
+    for key in ["min_current_a", "fallback_limit_a"] {
+        let _ = s.decimal(key, 3, 0..=250_000i32);
+    }
+    s.finish();
+}
+
+fn read_server(mut s: Section<'_>) {
+    let _ = s.integer("address", 1..=247u8);
+    if let Some(mut tcp) = s.section("tcp") {
+        let _ = tcp.required("listen", listener);
+        let _ = tcp.strings("allow");
+        let _ = tcp.boolean("writable");
+        let _ = tcp.integer("max_connections", 1..=250u8);
+        tcp.finish();
+    }
+    if let Some(mut rtu) = s.section("rtu") {
+        let _ = rtu.boolean("writable");
+        link::serial_port(rtu);
+    }
+    s.finish();
+}

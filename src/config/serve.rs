@@ -1,0 +1,74 @@
+//! `[status]` and `[log]`.
+
+use super::later;
+use super::reader::Section;
+use super::site::keep;
+use super::words;
+
+/// `[status]`
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Status {
+    /// The Unix socket that `sax-controller status` reads; default `/run/sax/controller.sock`.
+    pub socket: String,
+}
+
+/// `[log]`
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Log {
+    /// Default [`LogLevel::Info`]; the environment variable `RUST_LOG` overrides it.
+    pub level: LogLevel,
+}
+
+/// What is worth a line in the log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LogLevel {
+    /// Nothing.
+    Off,
+    /// What failed.
+    Error,
+    /// Also what may fail.
+    Warn,
+    /// Also what changed.
+    Info,
+    /// Also what happens.
+    Debug,
+    /// Also every frame.
+    Trace,
+}
+
+impl LogLevel {
+    /// Every level and its name.
+    const NAMES: [(&'static str, LogLevel); 6] = [
+        ("off", LogLevel::Off),
+        ("error", LogLevel::Error),
+        ("warn", LogLevel::Warn),
+        ("info", LogLevel::Info),
+        ("debug", LogLevel::Debug),
+        ("trace", LogLevel::Trace),
+    ];
+
+    /// The name in the configuration, which `env_logger` understands too.
+    pub fn name(self) -> &'static str {
+        Self::NAMES[self as usize].0
+    }
+}
+
+pub(super) fn read_status(root: &mut Section<'_>) -> Status {
+    let mut status = Status { socket: "/run/sax/controller.sock".to_owned() };
+    let Some(mut section) = root.section("status") else { return status };
+    keep(words::socket(&mut section, "socket"), &mut status.socket);
+    let metrics = later::listener(&mut section, "metrics");
+    later::refuse_key(&section, "metrics", metrics);
+    section.finish();
+    status
+}
+
+pub(super) fn read_log(root: &mut Section<'_>) -> Log {
+    let mut log = Log { level: LogLevel::Info };
+    let Some(mut section) = root.section("log") else { return log };
+    keep(section.choice("level", &LogLevel::NAMES), &mut log.level);
+    let comm_log = words::path(&mut section, "comm_log").map(|path| path.at);
+    later::refuse_key(&section, "comm_log", comm_log);
+    section.finish();
+    log
+}
