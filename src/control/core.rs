@@ -150,6 +150,7 @@ impl Core {
                 b.written.push(at, w);
                 b.writes_failed = b.writes_failed.saturating_add(1);
             }
+            Written::Refused | Written::LimitsUnknown => b.writes_failed = b.writes_failed.saturating_add(1),
             Written::Limits => b.writes_failed = 0,
             Written::Released => {
                 b.written.clear();

@@ -62,8 +62,12 @@ pub enum Written {
     Setpoint(i64),
     /// The setpoint may or may not have reached the device.
     Unknown(i64),
+    /// The device refused the write: it was not executed.
+    Refused,
     /// Limits were written.
     Limits,
+    /// Limits may or may not have reached the device.
+    LimitsUnknown,
     /// Handed back to its own control.
     Released,
 }

@@ -195,6 +195,17 @@ impl Writer {
         }
     }
 
+    /// The device acknowledged this job after everything else was forgotten.
+    pub fn note(&mut self, job: Job, now: Time) {
+        match job {
+            Job::Start(i) => self.start[i] = Some((0, now)),
+            Job::Setpoint(w) => self.setpoint = Some((w, now)),
+            Job::Charge(w) => self.charge = Some((w, now)),
+            Job::Discharge(w) => self.discharge = Some((w, now)),
+            Job::Release(i) => self.released = Some(i + 1),
+        }
+    }
+
     /// What hands the device back, in order: the profile's own writes, or what means the same.
     pub fn release_jobs(&self, profile: &Profile) -> Vec<Job> {
         if self.settings.limits {

@@ -1,0 +1,104 @@
+//! Which register banks of a device answer: each is probed at most twice, and a dead one is never asked again.
+//!
+//! Only an answering device can have dead banks: while nothing answers at all, it is unreachable and probed again later.
+
+use super::clock::Clock;
+use super::endpoint::Endpoint;
+use crate::device::decode::{Registers, value};
+use crate::device::profile::{Block, Profile};
+use crate::device::quantity::Quantity;
+use crate::link::fault::Fault;
+use crate::units::{Span, Time};
+
+/// Unanswered probes that make a bank dead.
+const SILENT_MOST: u8 = 2;
+/// An unreachable device is probed again after this time.
+const AGAIN: Span = Span::from_s(2);
+
+/// What is known about the banks behind one endpoint.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Banks {
+    known: Vec<(String, Bank)>,
+    not_before: Time,
+}
+
+/// What is known about one bank.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Bank {
+    /// It did not answer so often so far.
+    Unknown {
+        /// Unanswered probes.
+        silent: u8,
+    },
+    /// It answers.
+    Alive {
+        /// The reference power it gave with the probe, W.
+        reference_w: Option<i64>,
+    },
+    /// It does not exist here.
+    Dead,
+}
+
+impl Banks {
+    /// The state of a bank.
+    pub fn state(&self, name: &str) -> Bank {
+        self.known.iter().find(|b| b.0 == name).map_or(Bank::Unknown { silent: 0 }, |b| b.1)
+    }
+
+    /// Whether it answers.
+    pub fn is_alive(&self, name: &str) -> bool {
+        matches!(self.state(name), Bank::Alive { .. })
+    }
+
+    /// When the next probe may be made.
+    pub fn not_before(&self) -> Time {
+        self.not_before
+    }
+
+    /// Which of `profiles` to probe next: all once, then those that were silent again. `None`: everything is known.
+    pub fn next<'p>(&self, profiles: &[&'p Profile]) -> Option<&'p Profile> {
+        (0..SILENT_MOST).find_map(|n| profiles.iter().find(|p| self.state(&p.name) == Bank::Unknown { silent: n }).copied())
+    }
+
+    fn set(&mut self, name: &str, bank: Bank) {
+        match self.known.iter_mut().find(|b| b.0 == name) {
+            Some(known) => known.1 = bank,
+            None => self.known.push((name.to_owned(), bank)),
+        }
+    }
+}
+
+/// Makes one probe. Returns what went wrong, if anything did.
+pub fn probe(endpoint: &mut Endpoint, profile: &Profile, unit: u8, all: &[&Profile], clock: &dyn Clock) -> Option<Fault> {
+    let block = Block { function: profile.blocks.first().map_or(3, |b| b.function), address: profile.probe.address, count: profile.probe.count };
+    let answer = endpoint.read(unit, &block, clock);
+    let silent = match endpoint.banks.state(&profile.name) {
+        Bank::Unknown { silent } => silent,
+        _ => 0,
+    };
+    let unanswered = if silent + 1 >= SILENT_MOST { Bank::Dead } else { Bank::Unknown { silent: silent + 1 } };
+    let (bank, fault) = match answer {
+        Ok(values) if values.starts_with(&profile.probe.expect) => {
+            let mut registers = Registers::default();
+            registers.add(&block, values);
+            (Bank::Alive { reference_w: value(profile, &registers, Quantity::ReferencePower) }, None)
+        }
+        Ok(_) => (Bank::Dead, None),
+        Err(error) => match Fault::of(&error) {
+            // Acknowledge and busy say "not now", everything else "not here" (facts/sax.md 1.2: 0x0B from new firmware).
+            fault @ Fault::Exception(5 | 6) => (unanswered, Some(fault)),
+            fault @ Fault::Exception(_) => (Bank::Dead, Some(fault)),
+            // No connection says nothing about a bank.
+            fault @ Fault::Io(_) => {
+                endpoint.banks.not_before = clock.now() + AGAIN;
+                return Some(fault);
+            }
+            fault => (unanswered, Some(fault)),
+        },
+    };
+    endpoint.banks.set(&profile.name, bank);
+    if all.iter().all(|p| endpoint.banks.state(&p.name) == Bank::Dead) {
+        endpoint.banks = Banks { known: Vec::new(), not_before: clock.now() + AGAIN };
+    }
+    fault
+}

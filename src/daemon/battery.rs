@@ -1,0 +1,303 @@
+//! The task of one battery: polls it, and writes what the control thread wants. One request per call of [`BatteryTask::work`].
+//!
+//! It applies the fallback by itself when its command has expired, whatever the other threads do. It never decides how much power is right.
+
+use std::sync::Arc;
+
+use super::bank_choice::{BatteryBank, MeterBank};
+use super::clock::Clock;
+use super::endpoint::SharedEndpoint;
+use super::message::{BatteryReport, Event, Instruction, LinkReport, WriteReport};
+use super::reading;
+use super::schedule::Schedule;
+use crate::control::decision::Order;
+use crate::control::input::Written;
+use crate::device::budget::Bucket;
+use crate::device::decode::Registers;
+use crate::device::encode::Context;
+use crate::device::plan::battery_requests;
+use crate::device::profile::{Block, Budget, Profile};
+use crate::device::writer::{Command, Job, Outcome, Settings, Writer};
+use crate::link::fault::Fault;
+use crate::units::{Span, Time};
+
+/// Writes that hand the battery back at the end get this long each.
+const RELEASE_TIMEOUT: Span = Span::from_ms(700);
+
+/// What the configuration says about a battery.
+#[derive(Clone, PartialEq, Debug)]
+pub struct BatterySpec {
+    /// Its index everywhere.
+    pub index: usize,
+    /// Its name.
+    pub name: String,
+    /// Which bank it is read through.
+    pub bank: BatteryBank,
+    /// The meter behind this battery, where its total is read at least as often as the battery.
+    pub meter: Option<MeterBank>,
+    /// Poll period.
+    pub poll: Span,
+    /// First poll.
+    pub first_poll: Time,
+    /// Tries after a failed poll.
+    pub retries: u32,
+    /// What the writer needs.
+    pub settings: Settings,
+    /// Name of the setpoint encoding.
+    pub encoding: String,
+    /// Least time between writes, instead of the profile's.
+    pub write_spacing: Option<Span>,
+    /// Average time between writes, instead of the profile's.
+    pub write_refill: Option<Span>,
+    /// What to do when no command is valid.
+    pub fallback: Command,
+}
+
+/// The state of the task.
+pub struct BatteryTask {
+    spec: BatterySpec,
+    endpoint: SharedEndpoint,
+    schedule: Schedule,
+    bank: Option<Used>,
+    /// The newest instruction while the bank is not known yet.
+    waiting: Option<Instruction>,
+}
+
+/// A bank in use.
+struct Used {
+    profile: Arc<Profile>,
+    unit: u8,
+    requests: Vec<Block>,
+    /// The meter poller reads these registers anyway.
+    served: bool,
+    writer: Writer,
+    generation: u64,
+}
+
+impl BatteryTask {
+    /// A task that has not asked anything yet.
+    pub fn new(spec: BatterySpec, endpoint: SharedEndpoint) -> BatteryTask {
+        let schedule = Schedule::new(spec.poll, spec.first_poll, spec.retries);
+        BatteryTask { spec, endpoint, schedule, bank: None, waiting: None }
+    }
+
+    /// The battery's name.
+    pub fn name(&self) -> &str {
+        &self.spec.name
+    }
+
+    /// Takes the newest instruction.
+    pub fn instruct(&mut self, instruction: Instruction) {
+        match &mut self.bank {
+            Some(used) => instruct(&mut used.writer, instruction),
+            None => self.waiting = Some(instruction),
+        }
+    }
+
+    /// When there is something to do.
+    pub fn wake_at(&self, now: Time) -> Time {
+        let Some(used) = &self.bank else { return self.spec.bank.choice.probe_at(&self.endpoint) };
+        let ready = self.endpoint.lock().ready_at(used.unit, used.profile.gap);
+        let poll = if used.served { None } else { Some(self.schedule.due().max(ready)) };
+        let write = used.writer.next(&used.profile, now).map(|(at, _)| at.max(ready));
+        let expiry = used.writer.valid_until();
+        [poll, write, expiry].into_iter().flatten().min().unwrap_or(now + Span::from_s(1))
+    }
+
+    /// Does what is due, at most one request, and reports it.
+    pub fn work(&mut self, clock: &dyn Clock, report: &mut dyn FnMut(Event)) {
+        if self.bank.is_none() && !self.find_bank(clock, report) {
+            return;
+        }
+        let now = clock.now();
+        let fallback = self.spec.fallback;
+        let Some(used) = &mut self.bank else { return };
+        used.notice_reconnect(&self.endpoint);
+        if used.writer.expire(now, fallback) {
+            log::warn!("battery {}: no fresh command, applying the fallback", self.spec.name);
+        }
+        if now < self.endpoint.lock().ready_at(used.unit, used.profile.gap) {
+            return;
+        }
+        match used.writer.next(&used.profile, now) {
+            Some((at, job)) if at <= now => {
+                let written = used.write(job, &self.endpoint, clock);
+                report(Event::Written(self.spec.index, written));
+            }
+            _ if !used.served && now >= self.schedule.due() => {
+                self.schedule.started(now);
+                let polled = used.poll(&self.endpoint, clock);
+                if polled.fault.is_some() {
+                    self.schedule.failed(clock.now());
+                }
+                report(Event::Battery(self.spec.index, polled));
+            }
+            _ => {}
+        }
+    }
+
+    /// Hands the battery back to its own control, if it stands under a command. Each write is tried once more after a fault.
+    pub fn release(&mut self, clock: &dyn Clock, sleep: &dyn Fn(Span), report: &mut dyn FnMut(Event)) {
+        let Some(used) = &mut self.bank else { return };
+        if !used.writer.holds_command(&used.profile) {
+            return;
+        }
+        used.writer.want(Command::Release, true, Time::from_ms(u64::MAX));
+        self.endpoint.lock().set_timeout(RELEASE_TIMEOUT.to_duration());
+        for job in used.writer.release_jobs(&used.profile) {
+            for _ in 0..2 {
+                let ready = self.endpoint.lock().ready_at(used.unit, used.profile.gap);
+                sleep(ready.since(clock.now()));
+                let written = used.write(job, &self.endpoint, clock);
+                let failed = written.fault.clone();
+                report(Event::Written(self.spec.index, written));
+                match failed {
+                    None => break,
+                    Some(fault) => log::warn!("battery {}: the release was not acknowledged: {fault}", self.spec.name),
+                }
+            }
+        }
+    }
+
+    /// Finds out which bank to use; true when it is known.
+    fn find_bank(&mut self, clock: &dyn Clock, report: &mut dyn FnMut(Event)) -> bool {
+        let settled = self.spec.bank.choice.is_settled(&self.endpoint.lock().banks);
+        let fault = if settled { None } else { self.spec.bank.choice.probe(&self.endpoint, clock) };
+        let endpoint = self.endpoint.lock();
+        let link = LinkReport { name: endpoint.name(), counters: endpoint.counters() };
+        let Some(profile) = self.spec.bank.pick(&endpoint.banks) else {
+            let unfit = self.spec.bank.choice.is_settled(&endpoint.banks);
+            let why = "none of its register banks serves as a battery of this size";
+            let fault = fault.or_else(|| unfit.then(|| Fault::Invalid(why.into())));
+            if let Some(fault) = fault {
+                let nothing = BatteryReport { at: clock.now(), sample: None, state: None, notices: Vec::new(), device: String::new(), fault: Some(fault), link };
+                report(Event::Battery(self.spec.index, nothing));
+            }
+            return false;
+        };
+        let served = self.spec.meter.as_ref().and_then(|m| Some((m.pick(&endpoint.banks)?.0, m))).is_some_and(|(total, m)| {
+            total.name == profile.name && m.choice.unit_of(&total) == self.spec.bank.choice.unit_of(&profile)
+        });
+        log::info!("battery {}: read as {} on unit {}", self.spec.name, profile.name, self.spec.bank.choice.unit_of(&profile));
+        let mut writer = self.writer(&profile);
+        if let Some(instruction) = self.waiting.take() {
+            instruct(&mut writer, instruction);
+        }
+        let unit = self.spec.bank.choice.unit_of(&profile);
+        let generation = endpoint.generation();
+        self.bank = Some(Used { requests: battery_requests(&profile), unit, served, writer, profile, generation });
+        true
+    }
+
+    fn writer(&self, profile: &Profile) -> Writer {
+        let budget = Budget {
+            spacing: self.spec.write_spacing.unwrap_or(profile.budget.spacing),
+            refill: self.spec.write_refill.unwrap_or(profile.budget.refill).max(Span::from_ms(1)),
+            ..profile.budget
+        };
+        let encodings = profile.setpoint.as_ref().map_or(&[][..], |s| &s.encodings);
+        let offset = encodings.iter().find(|e| e.0 == self.spec.encoding).map_or(0, |e| e.1);
+        Writer::new(profile, self.spec.settings, Bucket::new(budget), Context { offset, ..Context::default() })
+    }
+}
+
+impl Used {
+    fn notice_reconnect(&mut self, endpoint: &SharedEndpoint) {
+        let generation = endpoint.lock().generation();
+        if generation != self.generation {
+            self.generation = generation;
+            self.writer.forget();
+        }
+    }
+
+    fn poll(&mut self, endpoint: &SharedEndpoint, clock: &dyn Clock) -> BatteryReport {
+        let mut registers = Registers::default();
+        let mut fault = None;
+        for request in &self.requests {
+            match endpoint.lock().read(self.unit, request, clock) {
+                Ok(values) => registers.add(request, values),
+                Err(error) => {
+                    fault = Some(Fault::of(&error));
+                    break;
+                }
+            }
+        }
+        self.writer.context.learn(&self.profile, &registers);
+        report(&self.profile, &registers, fault, endpoint, clock.now())
+    }
+
+    fn write(&mut self, job: Job, endpoint: &SharedEndpoint, clock: &dyn Clock) -> WriteReport {
+        let Some(raw) = self.writer.encode(&self.profile, job) else {
+            // The poll that brings what the encoding needs comes first; this costs one slot of the budget at most.
+            self.writer.done(&self.profile, job, Outcome::Refused, clock.now());
+            let fault = Some(Fault::Invalid("the device has not told its reference power yet".into()));
+            return WriteReport { at: clock.now(), written: None, what: said(job), fault };
+        };
+        let answer = endpoint.lock().write(self.unit, &raw, clock);
+        let fault = answer.as_ref().err().map(Fault::of);
+        let outcome = match &fault {
+            None => Outcome::Acknowledged,
+            Some(Fault::Exception(_)) => Outcome::Refused,
+            Some(_) => Outcome::Unknown,
+        };
+        let now = clock.now();
+        self.writer.done(&self.profile, job, outcome, now);
+        // A reconnect that this very write caused does not make it forgotten.
+        let generation = endpoint.lock().generation();
+        if generation != self.generation {
+            self.generation = generation;
+            self.writer.forget();
+            if outcome == Outcome::Acknowledged {
+                self.writer.note(job, now);
+            }
+        }
+        let released = matches!(job, Job::Release(_)).then_some(Written::Released);
+        let written = match (outcome, job) {
+            (Outcome::Acknowledged, Job::Setpoint(w)) => Some(Written::Setpoint(w)),
+            (Outcome::Unknown, Job::Setpoint(w)) => Some(Written::Unknown(w)),
+            (Outcome::Acknowledged, Job::Charge(_) | Job::Discharge(_)) => Some(Written::Limits),
+            (Outcome::Unknown, Job::Charge(_) | Job::Discharge(_)) => Some(Written::LimitsUnknown),
+            (Outcome::Refused, _) => Some(Written::Refused),
+            (Outcome::Acknowledged, _) => released,
+            (Outcome::Unknown, _) => None,
+        };
+        WriteReport { at: now, written, what: said(job), fault }
+    }
+}
+
+/// What a poll brought.
+pub fn report(profile: &Profile, registers: &Registers, fault: Option<Fault>, endpoint: &SharedEndpoint, now: Time) -> BatteryReport {
+    let values = reading::battery(profile, registers, now);
+    let endpoint = endpoint.lock();
+    let fault = fault.or_else(|| values.sample.is_none().then(|| Fault::Invalid("power or state of charge is no usable value".into())));
+    BatteryReport {
+        at: now,
+        sample: values.sample.filter(|_| fault.is_none()),
+        state: values.state,
+        notices: values.notices,
+        device: profile.name.clone(),
+        fault,
+        link: LinkReport { name: endpoint.name(), counters: endpoint.counters() },
+    }
+}
+
+fn instruct(writer: &mut Writer, instruction: Instruction) {
+    match instruction.order {
+        Order::Silent => {}
+        Order::Setpoint { watts, urgent } => writer.want(Command::Setpoint(watts), urgent, instruction.valid_until),
+        Order::Limits { charge_w, discharge_w, urgent } => {
+            writer.want(Command::Limits { charge_w, discharge_w }, urgent, instruction.valid_until);
+        }
+        Order::Release => writer.want(Command::Release, true, instruction.valid_until),
+    }
+}
+
+fn said(job: Job) -> String {
+    match job {
+        Job::Start(_) => "taking control".into(),
+        Job::Setpoint(w) => format!("setpoint {w} W"),
+        Job::Charge(w) => format!("charge limit {w} W"),
+        Job::Discharge(w) => format!("discharge limit {w} W"),
+        Job::Release(_) => "handing back".into(),
+    }
+}

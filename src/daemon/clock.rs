@@ -1,0 +1,37 @@
+//! The one place where the shells read the time.
+
+use std::time::Instant;
+
+use crate::units::{Span, Time};
+
+/// Tells the time since the start: really, or virtually in a simulation.
+pub trait Clock {
+    /// Now.
+    fn now(&self) -> Time;
+}
+
+/// The monotonic clock of this machine, counted from the moment it was made.
+#[derive(Clone, Copy, Debug)]
+pub struct Monotonic {
+    start: Instant,
+}
+
+impl Monotonic {
+    /// Starts at zero.
+    pub fn start() -> Monotonic {
+        Monotonic { start: Instant::now() }
+    }
+
+    /// The instant of a time, for deadlines of channels.
+    pub fn instant(&self, time: Time) -> Instant {
+        // A deadline beyond a day is as good as none, and cannot overflow.
+        let span = Span::from_ms(time.as_ms().min(self.now().as_ms() + 86_400_000));
+        self.start + span.to_duration()
+    }
+}
+
+impl Clock for Monotonic {
+    fn now(&self) -> Time {
+        Time::from_ms(u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+}

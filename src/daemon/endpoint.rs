@@ -1,0 +1,94 @@
+//! One endpoint: the link to a host, which register banks answer there, and when each unit may be asked again.
+//!
+//! Devices on one host share it behind a lock that is held for one request at a time. It answers for the gap between requests that a
+//! device needs; it never decides what to ask.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::banks::Banks;
+use super::clock::Clock;
+use crate::device::profile::{Block, RawWrite};
+use crate::link::{Counters, Link};
+use crate::units::{Span, Time};
+
+/// A link and what is known about the device behind it.
+pub struct Endpoint {
+    link: Box<dyn Link>,
+    asked: Vec<(u8, Time)>,
+    /// Which banks answer.
+    pub banks: Banks,
+}
+
+/// An endpoint that several tasks share.
+#[derive(Clone)]
+pub struct SharedEndpoint(Arc<Mutex<Endpoint>>);
+
+impl SharedEndpoint {
+    /// An endpoint that has not been asked anything yet.
+    pub fn new(link: Box<dyn Link>) -> SharedEndpoint {
+        SharedEndpoint(Arc::new(Mutex::new(Endpoint { link, asked: Vec::new(), banks: Banks::default() })))
+    }
+
+    /// Exclusive use, for one request.
+    pub fn lock(&self) -> MutexGuard<'_, Endpoint> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Endpoint {
+    /// What to call it.
+    pub fn name(&self) -> String {
+        self.link.name().to_owned()
+    }
+
+    /// Counts up with every new connection.
+    pub fn generation(&self) -> u64 {
+        self.link.generation()
+    }
+
+    /// Faults so far.
+    pub fn counters(&self) -> Counters {
+        self.link.counters()
+    }
+
+    /// The deadline of further requests.
+    pub fn set_timeout(&mut self, timeout: Duration) {
+        self.link.set_timeout(timeout);
+    }
+
+    /// When `unit` may be asked again.
+    pub fn ready_at(&self, unit: u8, gap: Span) -> Time {
+        self.asked.iter().find(|a| a.0 == unit).map_or(Time::ZERO, |a| a.1 + gap)
+    }
+
+    /// Reads a block of registers of `unit`.
+    pub fn read(&mut self, unit: u8, block: &Block, clock: &dyn Clock) -> ::modbus::Result<Vec<u16>> {
+        self.link.set_uid(unit);
+        let answer = match block.function {
+            4 => self.link.read_input_registers(block.address, block.count),
+            _ => self.link.read_holding_registers(block.address, block.count),
+        };
+        self.note(unit, clock.now());
+        answer
+    }
+
+    /// Writes exactly one register of `unit`.
+    pub fn write(&mut self, unit: u8, write: &RawWrite, clock: &dyn Clock) -> ::modbus::Result<()> {
+        self.link.set_uid(unit);
+        let answer = match write.function {
+            16 => self.link.write_multiple_registers(write.address, &[write.value]),
+            _ => self.link.write_single_register(write.address, write.value),
+        };
+        self.note(unit, clock.now());
+        answer
+    }
+
+    fn note(&mut self, unit: u8, now: Time) {
+        match self.asked.iter_mut().find(|a| a.0 == unit) {
+            Some(asked) => asked.1 = now,
+            // Units are bytes, so this list has at most 256 entries.
+            None => self.asked.push((unit, now)),
+        }
+    }
+}

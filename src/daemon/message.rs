@@ -1,0 +1,85 @@
+//! What the threads say to each other. Every channel is bounded, and a full one drops the oldest knowledge, never blocks the control thread.
+
+use crate::control::decision::Order;
+use crate::control::input::{BatterySample, MeterSample, Written};
+use crate::link::Counters;
+use crate::link::fault::Fault;
+use crate::units::Time;
+
+/// From the tasks that own devices to the control thread.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Event {
+    /// The meter was asked.
+    Meter(MeterReport),
+    /// A battery was asked.
+    Battery(usize, BatteryReport),
+    /// A battery was written.
+    Written(usize, WriteReport),
+}
+
+/// The outcome of a poll of the meter.
+#[derive(Clone, PartialEq, Debug)]
+pub struct MeterReport {
+    /// When.
+    pub at: Time,
+    /// What it measured; `None`: nothing usable.
+    pub sample: Option<MeterSample>,
+    /// Frequency, mHz.
+    pub frequency_mhz: Option<i64>,
+    /// The profiles that are read.
+    pub device: String,
+    /// What went wrong.
+    pub fault: Option<Fault>,
+    /// The link's name and counters.
+    pub link: LinkReport,
+}
+
+/// The outcome of a poll of a battery.
+#[derive(Clone, PartialEq, Debug)]
+pub struct BatteryReport {
+    /// When.
+    pub at: Time,
+    /// What it said; `None`: nothing usable.
+    pub sample: Option<BatterySample>,
+    /// Name of its state.
+    pub state: Option<String>,
+    /// What it reports itself.
+    pub notices: Vec<String>,
+    /// The profile that is read.
+    pub device: String,
+    /// What went wrong.
+    pub fault: Option<Fault>,
+    /// The link's name and counters.
+    pub link: LinkReport,
+}
+
+/// The outcome of a write to a battery.
+#[derive(Clone, PartialEq, Debug)]
+pub struct WriteReport {
+    /// When the answer was there, or the wait for it over.
+    pub at: Time,
+    /// What was written, as the core wants to know it; `None` for writes that are no commands.
+    pub written: Option<Written>,
+    /// In words, for people.
+    pub what: String,
+    /// What went wrong.
+    pub fault: Option<Fault>,
+}
+
+/// The state of a link.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct LinkReport {
+    /// `192.168.1.11:502`
+    pub name: String,
+    /// Requests and faults so far.
+    pub counters: Counters,
+}
+
+/// From the control thread to a battery: the newest wins.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Instruction {
+    /// What to do.
+    pub order: Order,
+    /// Until when it counts. Afterwards the battery's thread applies the fallback by itself.
+    pub valid_until: Time,
+}
