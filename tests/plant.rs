@@ -252,8 +252,10 @@ fn energy_is_conserved() {
     lossy.advance_to(200_000);
     command(&mut lossy, 2000);
     lossy.advance_to(400_000);
+    command(&mut lossy, 0);
+    lossy.advance_to(410_000);
     let lost_mwh = start_mwh - lossy.battery(0).unwrap().energy_mwh();
-    let expected_mwh = 2_000_000 * 200 / 3600 * (1000 * 1000 - 960 * 960) / (960 * 1000) + 5 * 400 * 1000 / 3600;
+    let expected_mwh = 2_000_000 * 200 / 3600 * (1000 * 1000 - 960 * 960) / (960 * 1000) + 5 * 410 * 1000 / 3600;
     assert!((lost_mwh - expected_mwh).abs() < 20, "{lost_mwh} mWh lost, {expected_mwh} expected");
 }
 

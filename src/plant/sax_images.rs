@@ -93,7 +93,7 @@ impl<'a> Now<'a> {
     }
 
     fn soc(&self) -> u16 {
-        self.cell.battery.soc_pm() / 10
+        (self.cell.battery.soc_pm() + 5) / 10
     }
 
     fn state(&self) -> State {

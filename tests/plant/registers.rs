@@ -71,7 +71,7 @@ fn basic_mode_takes_what_the_real_one_takes() {
     assert_eq!(answer(&mut site, 0, 64, &Request::ReadHoldingRegisters { address: 40, count: 1 }), exception(3, 2));
     write(&mut site, 64, 45, &[1]);
     assert_eq!(read(&mut site, 64, 45, 1), [1]);
-    assert_eq!((site.writes(0), site.requests(0, 64), site.events().count()), (3, 9, 3));
+    assert_eq!((site.writes(0), site.requests(0, 64), site.events().count()), (3, 10, 3));
 
     let mut locked = site_of(SaxParams { limits_unlocked: false, reads_back: false, ..SaxParams::default() }, [0; 3]);
     assert_eq!(write(&mut locked, 64, 43, &[0]), exception(16, 2));
