@@ -25,6 +25,7 @@ pub struct SimLink {
     timeout: Duration,
     generation: u64,
     connected: bool,
+    starts: u32,
     counters: Counters,
     answered: bool,
 }
@@ -40,6 +41,7 @@ impl SimLink {
             timeout: Duration::from_secs(1),
             generation: 0,
             connected: false,
+            starts: 0,
             counters: Counters::default(),
             answered: false,
         }
@@ -64,8 +66,12 @@ impl SimLink {
         if active.contains(&Fault::Refuse) {
             return Err(io_error(io::ErrorKind::ConnectionRefused));
         }
+        let starts = site.battery(self.battery).map_or(0, |b| b.starts());
+        if self.connected && self.starts != starts {
+            return Err(io_error(io::ErrorKind::ConnectionReset));
+        }
         if !self.connected {
-            self.connected = true;
+            (self.connected, self.starts) = (true, starts);
             self.generation += 1;
         }
         if let Some(kind) = active.iter().find_map(ending) {

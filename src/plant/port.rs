@@ -37,6 +37,7 @@ struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
     heard: Instant,
+    starts: Option<u32>,
 }
 
 impl Port {
@@ -109,7 +110,11 @@ impl Port {
     fn answer(&mut self, shared: &Shared, asked: &Frame) -> Option<Sending> {
         let mut site = shared.site();
         let active = self.faults.active(self.battery);
-        if active.contains(&Fault::Reset) || active.contains(&Fault::Close) {
+        let starts = site.battery(self.battery).filter(|b| b.is_up(site.now_ms())).map(|b| b.starts());
+        let connection = self.connection.as_mut()?;
+        // No connection survives a start of the battery, and none is of use during one.
+        let over = starts.is_none() || *connection.starts.get_or_insert(starts.unwrap_or(0)) != starts.unwrap_or(0);
+        if over || active.contains(&Fault::Reset) || active.contains(&Fault::Close) {
             self.connection = None;
             return None;
         }
@@ -147,7 +152,7 @@ impl Connection {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(TURN))?;
         stream.set_write_timeout(Some(WRITE))?;
-        Ok(Connection { stream, buffer: Vec::new(), heard: Instant::now() })
+        Ok(Connection { stream, buffer: Vec::new(), heard: Instant::now(), starts: None })
     }
 
     /// Reads what is there, waiting a moment; false when the connection is over.

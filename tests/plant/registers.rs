@@ -249,6 +249,17 @@ fn frozen_and_absurd_values_show() {
     assert_eq!(link.read_holding_registers(46, 2).unwrap(), [0x7FFF, 0x7FFF]);
     faults.clear_all(0);
     assert_eq!(link.read_holding_registers(47, 2).unwrap(), [16584, 17084]);
+}
+
+#[test]
+fn no_connection_survives_a_restart() {
+    let site = Arc::new(Mutex::new(site_of(SaxParams::default(), [0; 3])));
+    let mut link = SimLink::new(Arc::clone(&site), 0);
+    assert!(link.read_holding_registers(46, 1).is_ok());
     site.lock().unwrap().reboot(0, 1000);
+    assert!(link.read_holding_registers(46, 1).is_err());
     assert!(link.read_holding_registers(46, 1).is_err(), "no answer while it starts");
+    site.lock().unwrap().advance_to(1000);
+    assert!(link.read_holding_registers(46, 1).is_ok());
+    assert_eq!(link.generation(), 2);
 }

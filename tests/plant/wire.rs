@@ -166,6 +166,16 @@ fn an_old_reply_comes_again() {
 }
 
 #[test]
+fn no_connection_survives_a_restart() {
+    let live = start();
+    let mut stream = connect(&live);
+    assert_eq!(ask(&mut stream, &READ_SOC, 11), SOC);
+    live.with(|site| site.reboot(0, 0));
+    assert_eq!(ask_for(&mut stream, &READ_SOC, 1, Duration::from_secs(5)).unwrap_or_default(), []);
+    assert_eq!(ask(&mut connect(&live), &READ_SOC, 11), SOC);
+}
+
+#[test]
 fn stuck_registers_on_the_wire() {
     let live = start();
     let mut stream = connect(&live);
