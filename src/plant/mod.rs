@@ -1,1 +1,25 @@
-//! (being written)
+//! The simulated site: batteries, meter, house, faults and the reference day, for tests, for trying out and for the virtual day.
+//!
+//! Everything follows from a number; integers only; time comes in as milliseconds. [`Site`](site::Site) with
+//! [`SimLink`](client::SimLink) runs in virtual time without sockets, [`LiveSite`](serve::LiveSite) serves the same site over Modbus
+//! TCP on loopback. Only `serve` does I/O. Signs as everywhere: grid import and battery discharge are positive.
+
+mod appliances;
+pub mod battery;
+pub mod battery_params;
+pub mod client;
+pub mod day;
+mod demo;
+pub mod faults;
+pub mod house;
+pub mod kpi;
+mod kpi_report;
+pub mod meter;
+mod port;
+pub mod rng;
+pub mod sax;
+mod sax_images;
+pub mod serve;
+pub mod site;
+mod sun;
+mod wire;

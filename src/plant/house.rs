@@ -1,0 +1,95 @@
+//! What the house takes and the sun gives, phase by phase: a pure function of time.
+//!
+//! Several houses: a reference day, a lively one for people to look at, and plain ones for measurements. Never knows of batteries.
+
+use std::sync::Arc;
+
+use super::day::{DAY_S, Day};
+use super::demo;
+use crate::units::Phase;
+
+/// What is behind the grid connection besides the batteries.
+#[derive(Clone, Debug)]
+pub enum House {
+    /// A short scripted day that repeats, with something happening every few seconds; the number makes its noise.
+    Demo(u64),
+    /// A reference day; repeats.
+    Day(Arc<Day>),
+    /// One phase alternates between two loads, the others take nothing.
+    Steps {
+        /// The phase.
+        phase: Phase,
+        /// The load in the first half of a period, in W.
+        low_w: i64,
+        /// The load in the second half, in W.
+        high_w: i64,
+        /// Length of a period in ms.
+        period_ms: u64,
+        /// How far into the period it starts, in ms.
+        phase_shift: u64,
+    },
+    /// Always the same, in W; negative gives.
+    Fixed([i64; 3]),
+    /// From each time in ms on, the powers in W; in order of time; nothing before the first.
+    Trace(Vec<(u64, [i64; 3])>),
+}
+
+/// Powers of the house at a time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct HousePower {
+    /// What each phase takes, in W.
+    pub load_w: [i64; 3],
+    /// What the sun gives on each phase, in W, not negative.
+    pub pv_w: [i64; 3],
+}
+
+impl House {
+    /// 460 W and 4140 W on this phase, changing every half period: 2 A and 18 A.
+    pub fn steps(phase: Phase, period_ms: u64) -> House {
+        House::Steps { phase, low_w: 460, high_w: 4140, period_ms, phase_shift: 0 }
+    }
+
+    /// The powers at this time.
+    pub fn at(&self, now_ms: u64) -> HousePower {
+        match self {
+            House::Demo(number) => demo::at(*number, now_ms),
+            House::Day(day) => of_day(day, now_ms),
+            House::Steps { phase, low_w, high_w, period_ms, phase_shift } => {
+                let period_ms = (*period_ms).max(2);
+                let low = (now_ms + phase_shift) % period_ms < period_ms / 2;
+                let mut load_w = [0; 3];
+                load_w[phase.index()] = if low { *low_w } else { *high_w };
+                HousePower { load_w, pv_w: [0; 3] }
+            }
+            House::Fixed(load_w) => HousePower { load_w: *load_w, pv_w: [0; 3] },
+            House::Trace(points) => {
+                let passed = points.partition_point(|(at_ms, _)| *at_ms <= now_ms);
+                let load_w = passed.checked_sub(1).map_or([0; 3], |last| points[last].1);
+                HousePower { load_w, pv_w: [0; 3] }
+            }
+        }
+    }
+
+    /// The next time the powers can be other than at this time, in ms.
+    pub fn next_change_ms(&self, now_ms: u64) -> u64 {
+        match self {
+            House::Demo(_) => (now_ms / demo::TICK_MS + 1) * demo::TICK_MS,
+            House::Day(_) => (now_ms / 1000 + 1) * 1000,
+            House::Steps { period_ms, phase_shift, .. } => {
+                let period_ms = (*period_ms).max(2);
+                let into = (now_ms + phase_shift) % period_ms;
+                now_ms + if into < period_ms / 2 { period_ms / 2 - into } else { period_ms - into }
+            }
+            House::Fixed(_) => u64::MAX,
+            House::Trace(points) => points.get(points.partition_point(|(at_ms, _)| *at_ms <= now_ms)).map_or(u64::MAX, |(at_ms, _)| *at_ms),
+        }
+    }
+}
+
+/// The panels feed all phases alike, what does not divide goes to L1 (control.md 5.1).
+fn of_day(day: &Day, now_ms: u64) -> HousePower {
+    let second = (now_ms / 1000 % DAY_S as u64) as usize;
+    let watts = |list: &[i32]| list.get(second).copied().map_or(0, i64::from);
+    let pv = watts(&day.pv_w);
+    HousePower { load_w: [0, 1, 2].map(|k| watts(&day.load_w[k])), pv_w: [pv / 3 + pv % 3, pv / 3, pv / 3] }
+}

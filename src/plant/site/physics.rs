@@ -1,0 +1,86 @@
+//! Time passing in a site: what happens when, and what adds up.
+
+use super::{Cell, Site, bounded};
+use crate::plant::battery::STEP_MS;
+use crate::plant::house::HousePower;
+use crate::units::Phase;
+
+impl Site {
+    pub(super) fn step(&mut self, until_ms: u64) {
+        let now_ms = self.step_ms;
+        if now_ms >= self.house_until_ms {
+            self.house_power = bounded(self.house.at(now_ms));
+            self.house_until_ms = self.house.next_change_ms(now_ms);
+        }
+        for cell in &mut self.cells {
+            cell.battery.arrive(now_ms);
+            if now_ms % 1000 == 0 {
+                cell.battery.manage();
+            }
+            cell.battery.advance(now_ms, 1);
+        }
+        self.grid_mw = self.net_load_mw();
+        for cell in &self.cells {
+            self.grid_mw[cell.battery.params().phase.index()] -= cell.battery.power_mw();
+        }
+        self.meter.visit(now_ms, self.grid_mw, self.sums.grid);
+        if now_ms >= self.own_loop_next_ms {
+            self.own_loop_next_ms = now_ms + self.own_loop_ms;
+            self.own_loops(now_ms);
+        }
+        let steps = self.steps_alike(now_ms, until_ms);
+        for cell in &mut self.cells {
+            if steps > 1 {
+                cell.battery.advance(now_ms + STEP_MS, steps - 1);
+            }
+        }
+        self.sum_up(steps as i64);
+        self.step_ms = now_ms + steps * STEP_MS;
+        self.sums.at_ms = self.step_ms;
+    }
+
+    pub(super) fn net_load_mw(&self) -> [i64; 3] {
+        let HousePower { load_w, pv_w } = self.house_power;
+        std::array::from_fn(|k| (load_w[k] + self.extra_w[k] - pv_w[k]) * 1000)
+    }
+
+    fn own_loops(&mut self, now_ms: u64) {
+        let grid_mw = self.grid_mw;
+        for phase in Phase::ALL {
+            let mine = |cell: &Cell| cell.battery.params().phase == phase && cell.battery.on_own_meter(now_ms);
+            let share = self.cells.iter().filter(|cell| mine(cell)).count() as i64;
+            for cell in self.cells.iter_mut().filter(|cell| mine(cell)) {
+                cell.battery.see_own_meter(now_ms, grid_mw[phase.index()], share);
+            }
+        }
+    }
+
+    /// How many steps from here are like this one: 1 while a battery moves.
+    fn steps_alike(&self, now_ms: u64, until_ms: u64) -> u64 {
+        let mut event_ms = self.house_until_ms.min(self.meter.next_event_ms()).min(self.own_loop_next_ms).min((now_ms / 1000 + 1) * 1000);
+        for cell in &self.cells {
+            if !cell.battery.is_settled(now_ms) {
+                return 1;
+            }
+            event_ms = event_ms.min(cell.battery.next_event_ms(now_ms));
+        }
+        let to_event = event_ms.saturating_sub(now_ms).div_ceil(STEP_MS);
+        to_event.min((until_ms - now_ms) / STEP_MS).max(1)
+    }
+
+    fn sum_up(&mut self, steps: i64) {
+        let sums = &mut self.sums;
+        let HousePower { load_w, pv_w } = self.house_power;
+        for k in 0..3 {
+            sums.grid[k] += self.grid_mw[k] * steps;
+            sums.load[k] += (load_w[k] + self.extra_w[k]) * 1000 * steps;
+            sums.pv[k] += pv_w[k] * 1000 * steps;
+        }
+        let total: i64 = self.grid_mw.iter().sum();
+        sums.import += total.max(0) * steps;
+        sums.export += (-total).max(0) * steps;
+        for (sum, cell) in sums.battery.iter_mut().zip(&self.cells) {
+            *sum += cell.battery.power_mw() * steps;
+        }
+    }
+}
