@@ -12,4 +12,5 @@ pub mod link;
 pub mod modbus;
 pub mod plant;
 pub mod serve;
+pub mod simulate;
 pub mod units;

@@ -1,6 +1,88 @@
-//! (being written)
+//! The command line: one file per command. Exit codes: 0 done, 1 failed, 2 wrong usage, 78 the configuration has mistakes (EX_CONFIG).
+
+mod check;
+mod files;
+mod live;
+mod plan_text;
+mod run;
+mod simulate;
+mod status;
+
+use std::fmt;
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+Usage: sax-controller COMMAND [OPTION...]
+
+Commands:
+  run        control the site that the configuration describes
+  check      check a configuration, and print what it means and what would run
+  status     show what the running controller reads, decides and writes
+  simulate   run the controller against a simulated site
+  help       print this; 'sax-controller COMMAND --help' tells more
+  version    print the version
+";
+
+/// Why a command did not do what was asked.
+pub(crate) enum Failure {
+    /// The arguments are wrong; with the usage of the command.
+    Usage(String, &'static str),
+    /// The configuration has mistakes, which are described.
+    Configuration(String),
+    /// Anything else, in a whole sentence.
+    Failed(String),
+}
+
+impl Failure {
+    fn failed(said: impl fmt::Display) -> Failure {
+        Failure::Failed(said.to_string())
+    }
+}
 
 /// Runs the command that the arguments name.
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+pub fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    let command = arguments.next().unwrap_or_default();
+    let arguments: Vec<_> = arguments.collect();
+    let outcome = match command.to_str() {
+        Some("run") => run::run(arguments),
+        Some("check") => check::run(arguments),
+        Some("status") => status::run(arguments),
+        Some("simulate") => simulate::run(arguments),
+        Some("help" | "--help" | "-h") => print(USAGE),
+        Some("version" | "--version" | "-V") => print(concat!("sax-controller ", env!("CARGO_PKG_VERSION"), "\n")),
+        _ if command.is_empty() => Err(Failure::Usage("A command is missing.".into(), USAGE)),
+        _ => Err(Failure::Usage(format!("There is no command \"{}\".", command.to_string_lossy()), USAGE)),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Usage(said, usage)) => complain(&format!("{said}\n\n{usage}"), 2),
+        Err(Failure::Configuration(said)) => complain(&said, 78),
+        Err(Failure::Failed(said)) => complain(&format!("{said}\n"), 1),
+    }
+}
+
+fn complain(text: &str, code: u8) -> ExitCode {
+    use std::io::Write;
+    let _ = std::io::stderr().write_all(text.as_bytes());
+    ExitCode::from(code)
+}
+
+/// Writes to standard output; a reader that went away is no failure.
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    use std::io::Write;
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::failed(format!("The output cannot be written: {error}."))),
+        _ => Ok(()),
+    }
+}
+
+/// Turns a mistake in the arguments into a failure with the usage of the command.
+pub(crate) fn wrong(usage: &'static str) -> impl Fn(lexopt::Error) -> Failure {
+    move |error| Failure::Usage(format!("{}.", capitalised(&error.to_string())), usage)
+}
+
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }

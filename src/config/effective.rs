@@ -5,7 +5,7 @@
 use std::fmt::{Display, Write as _};
 
 use super::number::fixed_to_text;
-use super::{Battery, Config, ControlMode, Fallback, Meter, MeterSource, Role, Strategy, Tcp};
+use super::{Battery, Config, ControlMode, Fallback, Meter, MeterSource, Role, Tcp};
 
 /// Valid TOML that [`super::parse`] turns into an equal [`Config`].
 pub fn effective(config: &Config) -> String {
@@ -63,13 +63,7 @@ fn write_site(out: &mut Toml, config: &Config) {
     let site = &config.site;
     out.header("[site]");
     out.text("name", &site.name);
-    out.text(
-        "strategy",
-        match site.strategy {
-            Strategy::SelfConsumption => "self-consumption",
-            Strategy::Observe => "observe",
-        },
-    );
+    out.text("strategy", site.strategy.name());
     out.text("balance", "per-phase");
     out.number("grid_target_w", site.grid_target_w);
     out.fixed("fuse_a", site.fuse_ma, 3);

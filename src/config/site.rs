@@ -13,6 +13,16 @@ pub enum Strategy {
     Observe,
 }
 
+impl Strategy {
+    /// The word in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Strategy::SelfConsumption => "self-consumption",
+            Strategy::Observe => "observe",
+        }
+    }
+}
+
 /// What happens to the batteries when the controller no longer knows what it does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Fallback {

@@ -109,6 +109,16 @@ impl Core {
         &self.alarms
     }
 
+    /// The newest decision.
+    pub fn decision(&self) -> &Decision {
+        &self.decision
+    }
+
+    /// When the last good sample of the meter was taken.
+    pub fn last_good(&self) -> Option<Time> {
+        self.ladder.last_good()
+    }
+
     /// The newest sample of battery `k`.
     pub fn battery_sample(&self, k: usize) -> Option<&BatterySample> {
         self.batteries.get(k).and_then(|b| b.sample.as_ref())

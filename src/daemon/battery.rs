@@ -98,8 +98,8 @@ impl BatteryTask {
     pub fn wake_at(&self, now: Time) -> Time {
         let Some(used) = &self.bank else { return self.spec.bank.choice.probe_at(&self.endpoint) };
         let ready = self.endpoint.lock().ready_at(used.unit, used.profile.gap);
-        let poll = if used.served { None } else { Some(self.schedule.due().max(ready)) };
-        let write = used.writer.next(&used.profile, now).map(|(at, _)| at.max(ready));
+        let poll = used.polls().then(|| self.schedule.due().max(ready));
+        let write = used.next_write(now).map(|(at, _)| at.max(ready));
         let expiry = used.writer.valid_until();
         [poll, write, expiry].into_iter().flatten().min().unwrap_or(now + Span::from_s(1))
     }
@@ -119,12 +119,12 @@ impl BatteryTask {
         if now < self.endpoint.lock().ready_at(used.unit, used.profile.gap) {
             return;
         }
-        match used.writer.next(&used.profile, now) {
+        match used.next_write(now) {
             Some((at, job)) if at <= now => {
                 let written = used.write(job, &self.endpoint, clock);
                 report(Event::Written(self.spec.index, written));
             }
-            _ if !used.served && now >= self.schedule.due() => {
+            _ if used.polls() && now >= self.schedule.due() => {
                 self.schedule.started(now);
                 let polled = used.poll(&self.endpoint, clock);
                 if polled.fault.is_some() {
@@ -202,11 +202,22 @@ impl BatteryTask {
 }
 
 impl Used {
+    /// The battery is asked by this task: its registers do not come along with the meter's, or a command cannot be encoded without them.
+    fn polls(&self) -> bool {
+        !self.served || !self.writer.context.is_complete(&self.profile)
+    }
+
+    /// The next write that can be encoded, and when it may go out.
+    fn next_write(&self, now: Time) -> Option<(Time, Job)> {
+        self.writer.next(&self.profile, now).filter(|(_, job)| self.writer.encode(&self.profile, *job).is_some())
+    }
+
     fn notice_reconnect(&mut self, endpoint: &SharedEndpoint) {
         let generation = endpoint.lock().generation();
         if generation != self.generation {
             self.generation = generation;
             self.writer.forget();
+            self.writer.context.forget();
         }
     }
 
@@ -228,8 +239,6 @@ impl Used {
 
     fn write(&mut self, job: Job, endpoint: &SharedEndpoint, clock: &dyn Clock) -> WriteReport {
         let Some(raw) = self.writer.encode(&self.profile, job) else {
-            // The poll that brings what the encoding needs comes first; this costs one slot of the budget at most.
-            self.writer.done(&self.profile, job, Outcome::Refused, clock.now());
             let fault = Some(Fault::Invalid("the device has not told its reference power yet".into()));
             return WriteReport { at: clock.now(), written: None, what: said(job), fault };
         };

@@ -15,6 +15,8 @@ pub enum Event {
     Battery(usize, BatteryReport),
     /// A battery was written.
     Written(usize, WriteReport),
+    /// A thread gives signs of life, or no longer.
+    Thread(String, bool),
 }
 
 /// The outcome of a poll of the meter.

@@ -1,1 +1,30 @@
-//! (being written)
+//! The shell around the core: tasks that own devices, the threads that run them, and the watchdog over all of them.
+//!
+//! ```text
+//!   battery threads ─┐  Event   ┌──────────────────┐  Instruction (newest wins, expires)
+//!   meter thread    ─┼─────────►│  control thread  ├──────────────► battery threads
+//!                    │          └────────┬─────────┘
+//!      beats of all  ▼                   ▼ Document
+//!             watchdog thread       status socket thread          main: signals, start, stop
+//! ```
+//! Tasks ([`battery`], [`meter`], [`control`]) take the time from outside and run in virtual time as well; [`threads`] gives each a thread.
+//! Threads share bounded channels, one endpoint per host, and the published document; nothing else. Only [`run`] ends the process.
+
+pub mod bank_choice;
+pub mod banks;
+pub mod battery;
+pub mod clock;
+pub mod control;
+pub mod endpoint;
+pub mod health;
+pub mod journal;
+pub mod message;
+pub mod meter;
+mod reading;
+pub mod run;
+pub mod schedule;
+pub mod slot;
+mod status;
+pub mod threads;
+pub mod watchdog;
+pub mod wiring;

@@ -16,6 +16,17 @@ pub struct Context {
 }
 
 impl Context {
+    /// Whether setpoints can be encoded.
+    pub fn is_complete(&self, profile: &Profile) -> bool {
+        let percent = profile.setpoint.as_ref().is_some_and(|s| s.percent_of_reference);
+        !percent || (self.reference_w.is_some() && self.scale_factor.is_some())
+    }
+
+    /// The device may be another one, or have another firmware.
+    pub fn forget(&mut self) {
+        (self.reference_w, self.scale_factor) = (None, None);
+    }
+
     /// Takes what the registers of a poll say; what they do not say stays.
     pub fn learn(&mut self, profile: &Profile, registers: &Registers) {
         let Some(setpoint) = &profile.setpoint else { return };

@@ -1,0 +1,63 @@
+//! Reads the configuration and the device profiles from disk.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use super::Failure;
+use crate::config::{self, Config};
+use crate::device::library::Library;
+
+/// Where the configuration is looked for.
+pub const CONFIG: &str = "/etc/sax/controller.toml";
+/// Where device profiles of one's own are looked for.
+pub const DEVICES: &str = "/etc/sax/devices";
+
+/// Longest configuration that is read, bytes.
+const LONGEST: u64 = 1 << 20;
+
+/// Where to look.
+#[derive(Clone, Debug)]
+pub struct Files {
+    /// The configuration.
+    pub config: PathBuf,
+    /// The folder of device profiles.
+    pub devices: PathBuf,
+}
+
+impl Default for Files {
+    fn default() -> Self {
+        Files { config: CONFIG.into(), devices: DEVICES.into() }
+    }
+}
+
+impl Files {
+    /// The device profiles.
+    pub fn library(&self) -> Result<Library, Failure> {
+        Library::with_folder(&self.devices).map_err(|e| Failure::Configuration(format!("{e}\n")))
+    }
+
+    /// The configuration; a mistake says where it is and how to check again.
+    pub fn config(&self, library: &Library) -> Result<Config, Failure> {
+        let shown = self.config.display().to_string();
+        let text = read(&self.config).map_err(|error| {
+            Failure::Configuration(format!(
+                "The configuration {shown} cannot be read: {error}.\nPlease ensure that the file exists, that it is text, and that this user may read it. --config FILE names another one.\n"
+            ))
+        })?;
+        config::parse(&text, library).map_err(|findings| {
+            let count = findings.len();
+            let mistakes = if count == 1 { "one mistake".to_owned() } else { format!("{count} mistakes") };
+            Failure::Configuration(format!("{}\n{shown} has {mistakes}. Check again with: sax-controller check {shown}\n", findings.render(&shown)))
+        })
+    }
+}
+
+fn read(path: &Path) -> std::io::Result<String> {
+    let mut text = String::new();
+    let mut file = std::fs::File::open(path)?.take(LONGEST + 1);
+    file.read_to_string(&mut text)?;
+    if text.len() as u64 > LONGEST {
+        return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, "it is longer than 1 MiB"));
+    }
+    Ok(text)
+}

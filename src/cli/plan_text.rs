@@ -1,0 +1,116 @@
+//! What would run, in words: as comments, so that the output of `check` stays a configuration.
+
+use std::fmt::Write;
+
+use crate::config::{Config, Strategy};
+use crate::daemon::bank_choice::BankChoice;
+use crate::daemon::wiring::Plan;
+use crate::device::plan::{battery_requests, merge, requests};
+use crate::device::profile::{Block, Profile};
+use crate::device::quantity::Quantity;
+
+/// The plan of a configuration.
+pub fn plan_text(config: &Config, plan: &Plan) -> String {
+    let mut out = String::from("# The plan\n#\n");
+    threads(plan, &mut out);
+    links(plan, &mut out);
+    schedule(plan, &mut out);
+    writes(config, plan, &mut out);
+    times(config, plan, &mut out);
+    out
+}
+
+fn line(out: &mut String, text: &str) {
+    // Writing to a string cannot fail.
+    let _ = writeln!(out, "# {text}");
+}
+
+fn threads(plan: &Plan, out: &mut String) {
+    let batteries = plan.batteries.iter().map(|b| format!("battery {}", b.spec.name));
+    let meter = plan.meter.iter().map(|_| "meter".to_owned());
+    let all: Vec<_> = batteries.chain(meter).chain(["control", "watchdog", "status", "main (signals)"].map(String::from)).collect();
+    line(out, &format!("threads: {}", all.join(", ")));
+}
+
+fn links(plan: &Plan, out: &mut String) {
+    for (i, e) in plan.endpoints.iter().enumerate() {
+        let batteries = plan.batteries.iter().filter(|b| b.endpoint == i).map(|b| format!("battery {}", b.spec.name));
+        let meter = plan.meter.iter().filter(|m| m.endpoint == i).map(|_| "the meter".to_owned());
+        let users: Vec<_> = batteries.chain(meter).collect();
+        line(out, &format!("link {}:{}: one connection for {}, answers within {}", e.host, e.port, users.join(" and "), e.timeout));
+    }
+}
+
+fn schedule(plan: &Plan, out: &mut String) {
+    if let Some(m) = &plan.meter {
+        let m = &m.spec;
+        line(out, &format!("poll meter: total every {}, phases every {} and at once after a step", m.poll, m.phase_poll));
+        for bank in banks(&m.bank.choice, &m.bank.total) {
+            let beside = m.battery.as_ref().filter(|(_, b)| b.choice.candidates.iter().any(|c| c.name == bank.name));
+            let battery = beside.map(|_| battery_requests(bank)).unwrap_or_default();
+            let all = merge(bank, &requests(bank, Quantity::is_total), &battery);
+            let along = if battery.is_empty() { "" } else { ", with the values of the battery it sits behind" };
+            line(out, &format!("  total as {}: {}{along}", bank.name, said(&m.bank.choice, bank, &all)));
+        }
+        for bank in banks(&m.bank.choice, &m.bank.phases) {
+            line(out, &format!("  phases as {}: {}", bank.name, said(&m.bank.choice, bank, &requests(bank, Quantity::is_phase))));
+        }
+    }
+    for b in &plan.batteries {
+        let b = &b.spec;
+        line(out, &format!("poll battery {}: every {}", b.name, b.poll));
+        for bank in banks(&b.bank.choice, &b.bank.prefer) {
+            let along = if b.meter.is_some() { ", unless they come with the meter's" } else { "" };
+            line(out, &format!("  as {}: {}{along}", bank.name, said(&b.bank.choice, bank, &battery_requests(bank))));
+        }
+    }
+}
+
+fn writes(config: &Config, plan: &Plan, out: &mut String) {
+    if config.site.strategy == Strategy::Observe {
+        line(out, "writes: none (strategy \"observe\")");
+        return;
+    }
+    for b in &plan.batteries {
+        let b = &b.spec;
+        for bank in banks(&b.bank.choice, &b.bank.prefer) {
+            let spacing = b.write_spacing.unwrap_or(bank.budget.spacing);
+            let refill = b.write_refill.unwrap_or(bank.budget.refill);
+            let (what, refresh) = match (&bank.limits, &bank.setpoint) {
+                (Some(l), _) if b.settings.limits => {
+                    (format!("registers {} (charge limit) and {} (discharge limit)", l.charge.address, l.discharge.address), l.refresh)
+                }
+                (_, Some(s)) => (format!("register {} (setpoint{})", s.register.address, encoding(&b.encoding, bank)), s.refresh),
+                _ => continue,
+            };
+            line(out, &format!("write battery {} as {}: unit {}, {what}", b.name, bank.name, b.bank.choice.unit_of(bank)));
+            line(out, &format!("  on changes of {} W, again after {refresh}; {spacing} apart, {} in a row, then one per {refill}", b.settings.deadband_w, bank.budget.burst));
+        }
+    }
+}
+
+fn times(config: &Config, plan: &Plan, out: &mut String) {
+    let l = &plan.site.ladder;
+    line(out, &format!("without good meter data: held after {}, ramped down after {}, fallback after {}, heartbeat {}", l.hold, l.ramp_start, l.fallback, plan.heartbeat));
+    for b in &config.batteries {
+        let ages = b.ages();
+        line(out, &format!("without data of battery {}: no more power after {}, left out after {}", b.name, ages.capped, ages.excluded));
+    }
+}
+
+fn banks<'p>(choice: &'p BankChoice, names: &'p [String]) -> impl Iterator<Item = &'p Profile> {
+    names.iter().filter_map(|n| choice.candidates.iter().find(|p| p.name == *n).map(AsRef::as_ref))
+}
+
+fn encoding(name: &str, bank: &Profile) -> String {
+    match &bank.setpoint {
+        Some(s) if s.percent_of_reference => ", % of the reference power".into(),
+        Some(s) if !s.encodings.is_empty() => format!(", W as {name}"),
+        _ => ", W".into(),
+    }
+}
+
+fn said(choice: &BankChoice, bank: &Profile, requests: &[Block]) -> String {
+    let blocks: Vec<_> = requests.iter().map(|r| format!("{} to {} (function {})", r.address, r.address + (r.count - 1), r.function)).collect();
+    format!("unit {}, registers {}", choice.unit_of(bank), blocks.join(", "))
+}

@@ -1,0 +1,40 @@
+//! `sax-controller run`: the daemon.
+
+use std::ffi::OsString;
+
+use lexopt::Arg::{Long, Short};
+
+use super::files::Files;
+use super::{Failure, print, wrong};
+use crate::daemon::{journal, run as daemon};
+
+const USAGE: &str = "\
+Usage: sax-controller run [--config FILE] [--devices FOLDER]
+
+Controls the site until SIGTERM, then hands the batteries back. SIGHUP tells what a restart would change.
+
+  -c, --config FILE      configuration [/etc/sax/controller.toml]
+      --devices FOLDER   device profiles of your own [/etc/sax/devices]
+";
+
+pub(super) fn run(arguments: Vec<OsString>) -> Result<(), Failure> {
+    let mut files = Files::default();
+    let mut parser = lexopt::Parser::from_args(arguments);
+    while let Some(argument) = parser.next().map_err(wrong(USAGE))? {
+        match argument {
+            Long("config") | Short('c') => files.config = parser.value().map_err(wrong(USAGE))?.into(),
+            Long("devices") => files.devices = parser.value().map_err(wrong(USAGE))?.into(),
+            Long("help") | Short('h') => return print(USAGE),
+            other => return Err(wrong(USAGE)(other.unexpected())),
+        }
+    }
+    let library = files.library()?;
+    let config = files.config(&library)?;
+    journal::start(config.log.level);
+    let reload = || {
+        files.library().and_then(|library| files.config(&library)).map_err(|failure| match failure {
+            Failure::Usage(said, _) | Failure::Configuration(said) | Failure::Failed(said) => said,
+        })
+    };
+    daemon::run(&config, &library, &reload).map_err(Failure::failed)
+}

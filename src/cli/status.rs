@@ -1,0 +1,161 @@
+//! `sax-controller status`: what the running controller reads, decides and writes.
+
+use std::ffi::OsString;
+use std::io::{IsTerminal, Read};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use lexopt::Arg::{Long, Short};
+use serde_json::Value;
+
+use super::files::Files;
+use super::{Failure, print, wrong};
+use crate::config::findings::printable;
+
+const USAGE: &str = "\
+Usage: sax-controller status [--json] [--watch] [--socket PATH | --config FILE]
+
+      --json             one JSON document, for programs
+  -w, --watch            again every second, until Ctrl-C
+      --socket PATH      the controller's status socket [that of the configuration]
+  -c, --config FILE      configuration [/etc/sax/controller.toml]
+      --devices FOLDER   device profiles of your own [/etc/sax/devices]
+";
+
+/// Where the socket is unless a configuration says otherwise.
+const SOCKET: &str = "/run/sax/controller.sock";
+/// Longest document that is read, bytes.
+const LONGEST: u64 = 4 << 20;
+const TIMEOUT: Duration = Duration::from_secs(3);
+
+pub(super) fn run(arguments: Vec<OsString>) -> Result<(), Failure> {
+    let (mut json, mut watch, mut socket, mut files, mut named) = (false, false, None, Files::default(), false);
+    let mut parser = lexopt::Parser::from_args(arguments);
+    while let Some(argument) = parser.next().map_err(wrong(USAGE))? {
+        match argument {
+            Long("json") => json = true,
+            Long("watch") | Short('w') => watch = true,
+            Long("socket") => socket = Some(PathBuf::from(parser.value().map_err(wrong(USAGE))?)),
+            Long("config") | Short('c') => (files.config, named) = (parser.value().map_err(wrong(USAGE))?.into(), true),
+            Long("devices") => files.devices = parser.value().map_err(wrong(USAGE))?.into(),
+            Long("help") | Short('h') => return print(USAGE),
+            other => return Err(wrong(USAGE)(other.unexpected())),
+        }
+    }
+    let socket = match socket {
+        Some(socket) => socket,
+        None => match files.library().and_then(|library| files.config(&library)) {
+            Ok(config) => config.status.socket.into(),
+            Err(failure) if named => return Err(failure),
+            Err(_) => SOCKET.into(),
+        },
+    };
+    loop {
+        let text = fetch(&socket)?;
+        let shown = if json { text } else { describe(&parse(&text)?) };
+        let clear = watch && !json && std::io::stdout().is_terminal();
+        print(&format!("{}{shown}", if clear { "\x1b[H\x1b[J" } else { "" }))?;
+        if !watch {
+            return Ok(());
+        }
+        std::thread::sleep(Duration::from_secs(1));
+    }
+}
+
+/// The document of the controller that serves `socket`.
+pub(super) fn fetch(socket: &std::path::Path) -> Result<String, Failure> {
+    let shown = socket.display();
+    let no_answer = |error| {
+        Failure::failed(format!("No controller answers at {shown}: {error}. Is it running? Try: systemctl status sax-controller"))
+    };
+    let stream = UnixStream::connect(socket).map_err(no_answer)?;
+    stream.set_read_timeout(Some(TIMEOUT)).map_err(no_answer)?;
+    let mut text = String::new();
+    stream.take(LONGEST).read_to_string(&mut text).map_err(no_answer)?;
+    Ok(text)
+}
+
+pub(super) fn parse(text: &str) -> Result<Value, Failure> {
+    serde_json::from_str(text).map_err(|e| Failure::failed(format!("The controller's answer is no status document: {e}.")))
+}
+
+/// The document for people.
+fn describe(d: &Value) -> String {
+    let mut out = String::new();
+    let site = &d["site"];
+    let reason = text(&site["reason"]);
+    let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+    out += &format!("{}  {}{reason}   ({}, up {} s)\n", text(&site["name"]), text(&site["state"]).to_uppercase(), text(&site["strategy"]), number(&site["uptime_s"], 0));
+    let meter = &d["meter"];
+    out += &format!("\nGrid {} W, {} Hz, {} old ({})\n", number(&meter["power_w"], 0), number(&meter["frequency_hz"], 2), age(&meter["age_ms"]), text(&meter["device"]));
+    let mut rows = vec![row(&["", "power W", "current A", "headroom A", "voltage V", "net load W", "age"])];
+    for p in list(&meter["phases"]) {
+        let columns = [text(&p["phase"]), number(&p["power_w"], 0), number(&p["current_a"], 1), number(&p["fuse_headroom_a"], 1), number(&p["voltage_v"], 1), number(&p["load_w"], 0), age(&p["age_ms"])];
+        rows.push(columns.to_vec());
+    }
+    out += &table(&rows);
+    out += "\nBatteries (discharge +, charge -)\n";
+    let mut rows = vec![row(&["", "phase", "SoC %", "power W", "setpoint W", "may charge W", "may discharge W", "state", "age", "writes", "why"])];
+    for b in list(&d["batteries"]) {
+        let columns = [
+            text(&b["name"]), text(&b["phase"]), number(&b["soc_pct"], 1), number(&b["power_w"], 0), number(&b["setpoint_w"], 0), number(&b["charge_limit_w"], 0),
+            number(&b["discharge_limit_w"], 0), text(&b["state"]), age(&b["age_ms"]), number(&b["writes"], 0), text(&b["reason"]),
+        ];
+        rows.push(columns.to_vec());
+    }
+    out += &table(&rows);
+    let alarms = list(&d["alarms"]);
+    out += if alarms.is_empty() { "\nNo alarms.\n" } else { "\nAlarms\n" };
+    for a in alarms {
+        out += &format!("  {} (since {} s)\n", text(&a["name"]), number(&a["since_s"], 0));
+    }
+    out += "\nErrors\n";
+    let mut rows = vec![row(&["", "requests", "timeout", "CRC", "exception", "invalid", "I/O"])];
+    for (name, e) in d["errors"].as_object().into_iter().flatten() {
+        let mut columns = vec![printable(name)];
+        columns.extend(["requests", "timeout", "crc", "exception", "invalid", "io"].map(|k| number(&e[k], 0)));
+        rows.push(columns);
+    }
+    out + &table(&rows)
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
+fn text(value: &Value) -> String {
+    printable(value.as_str().unwrap_or(""))
+}
+
+/// A number with so many decimals; a dash where it is unknown.
+fn number(value: &Value, decimals: usize) -> String {
+    match (value.as_i64(), value.as_f64()) {
+        (Some(whole), _) if decimals == 0 => whole.to_string(),
+        (_, Some(number)) => format!("{number:.decimals$}"),
+        _ => "-".into(),
+    }
+}
+
+fn age(value: &Value) -> String {
+    value.as_u64().map_or_else(|| "-".into(), |ms| crate::units::Span::from_ms(ms).to_string())
+}
+
+fn row(columns: &[&str]) -> Vec<String> {
+    columns.iter().map(|c| (*c).to_owned()).collect()
+}
+
+/// Columns under each other: names and words to the left, numbers to the right.
+fn table(rows: &[Vec<String>]) -> String {
+    let columns = rows.first().map_or(0, Vec::len);
+    let width: Vec<usize> = (0..columns).map(|c| rows.iter().map(|r| r[c].chars().count()).max().unwrap_or(0)).collect();
+    let is_number = |c: usize| rows.iter().skip(1).all(|r| r[c] == "-" || r[c].parse::<f64>().is_ok());
+    let mut out = String::new();
+    for r in rows {
+        let cells: Vec<_> = (0..columns).map(|c| if is_number(c) { format!("{:>w$}", r[c], w = width[c]) } else { format!("{:<w$}", r[c], w = width[c]) }).collect();
+        out += "  ";
+        out += cells.join("  ").trim_end();
+        out.push('\n');
+    }
+    out
+}

@@ -1,0 +1,206 @@
+//! The task of the control thread: feeds the core, turns its decision into instructions, and says what changed.
+//!
+//! It never touches a device, and it never waits for one.
+
+use super::health::Health;
+use super::message::{BatteryReport, Event, Instruction, LinkReport, MeterReport, WriteReport};
+use super::wiring::{COMMAND_VALID, Plan};
+use crate::config::Config;
+use crate::control::alarm::Alarm;
+use crate::control::core::Core;
+use crate::control::decision::{Decision, Order};
+use crate::control::ladder::Mode;
+use crate::units::Time;
+
+/// What the status needs beside the core.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct BatteryView {
+    /// The newest report.
+    pub report: Option<BatteryReport>,
+    /// Acknowledged writes.
+    pub writes: u64,
+    /// The newest write.
+    pub last_write: Option<(Time, String)>,
+}
+
+/// The state of the task.
+pub struct ControlTask {
+    pub(super) config: Config,
+    pub(super) core: Core,
+    pub(super) meter: Option<MeterReport>,
+    pub(super) batteries: Vec<BatteryView>,
+    pub(super) phases_at: Option<Time>,
+    pub(super) links: Vec<LinkReport>,
+    /// Conditions that the shells found: threads without a sign of life.
+    pub(super) dead_threads: Vec<String>,
+    meter_health: Health,
+    battery_health: Vec<Health>,
+    write_health: Vec<Health>,
+    said_mode: &'static str,
+    said_alarms: Vec<Alarm>,
+    said_notices: Vec<Vec<String>>,
+}
+
+impl ControlTask {
+    /// A task for this plan.
+    pub fn new(config: Config, plan: &Plan) -> ControlTask {
+        let names: Vec<_> = config.batteries.iter().map(|b| b.name.clone()).collect();
+        ControlTask {
+            core: Core::new(plan.site.clone()),
+            meter: None,
+            batteries: vec![BatteryView::default(); names.len()],
+            phases_at: None,
+            links: Vec::new(),
+            dead_threads: Vec::new(),
+            meter_health: Health::new("meter".into()),
+            battery_health: names.iter().map(|n| Health::new(format!("battery {n}"))).collect(),
+            write_health: names.iter().map(|n| Health::new(format!("battery {n}: writing"))).collect(),
+            said_mode: "",
+            said_alarms: Vec::new(),
+            said_notices: vec![Vec::new(); names.len()],
+            config,
+        }
+    }
+
+    /// Takes what a device task reports. True when it calls for a step at once.
+    pub fn take(&mut self, event: Event) -> bool {
+        match event {
+            Event::Meter(report) => {
+                self.take_meter(report);
+                true
+            }
+            Event::Battery(k, report) => {
+                self.take_battery(k, report);
+                false
+            }
+            Event::Written(k, report) => {
+                self.take_written(k, report);
+                false
+            }
+            Event::Thread(name, alive) => {
+                self.dead_threads.retain(|n| *n != name);
+                if !alive {
+                    self.dead_threads.push(name);
+                }
+                false
+            }
+        }
+    }
+
+    /// Decides. `instruct` gets the instruction for each battery that is to be told something.
+    pub fn step(&mut self, now: Time, mut instruct: impl FnMut(usize, Instruction)) {
+        let decision = self.core.step(now);
+        for (k, battery) in decision.batteries.iter().enumerate() {
+            if battery.order != Order::Silent {
+                instruct(k, Instruction { order: battery.order, valid_until: now + COMMAND_VALID });
+            }
+        }
+        self.say_what_changed();
+    }
+
+    /// The newest decision.
+    pub fn decision(&self) -> &Decision {
+        self.core.decision()
+    }
+
+    /// An alarm in words.
+    pub fn name_of(&self, alarm: Alarm) -> String {
+        let battery = |k: usize| self.config.batteries.get(k).map_or("?", |b| b.name.as_str());
+        match alarm {
+            Alarm::MeterLost => "meter: no good data".into(),
+            Alarm::MeterFrozen => "meter: frozen, it answers but no longer measures".into(),
+            Alarm::MeterImplausible => "meter: values that cannot be".into(),
+            Alarm::FuseOverload(phase) => format!("fuse {phase}: overload"),
+            Alarm::BatteryLost(k) => format!("battery {}: no usable data", battery(k)),
+            Alarm::NotFollowed(k) => format!("battery {}: command not followed", battery(k)),
+            Alarm::WritesFail(k) => format!("battery {}: writes fail", battery(k)),
+        }
+    }
+
+    fn take_meter(&mut self, report: MeterReport) {
+        self.note_link(&report.link);
+        self.meter_health.note(report.fault.as_ref());
+        if let Some(sample) = report.sample {
+            if sample.phases.is_some() {
+                self.phases_at = Some(sample.taken);
+            }
+            self.core.meter(sample);
+        }
+        self.meter = Some(report);
+    }
+
+    fn take_battery(&mut self, k: usize, report: BatteryReport) {
+        self.note_link(&report.link);
+        let Some(view) = self.batteries.get_mut(k) else { return };
+        self.battery_health[k].note(report.fault.as_ref());
+        if let Some(sample) = report.sample {
+            self.core.battery(k, sample);
+        }
+        if report.fault.is_none() && report.notices != self.said_notices[k] {
+            let name = &self.config.batteries[k].name;
+            match report.notices.as_slice() {
+                [] => log::info!("battery {name}: reports nothing any more"),
+                notices => log::warn!("battery {name}: reports {}", notices.join(", ")),
+            }
+            self.said_notices[k].clone_from(&report.notices);
+        }
+        view.report = Some(report);
+    }
+
+    fn take_written(&mut self, k: usize, report: WriteReport) {
+        let Some(view) = self.batteries.get_mut(k) else { return };
+        self.write_health[k].note(report.fault.as_ref());
+        log::debug!("battery {}: {}{}", self.config.batteries[k].name, report.what, if report.fault.is_some() { ", not acknowledged" } else { "" });
+        if let Some(written) = report.written {
+            self.core.written(k, written, report.at);
+        }
+        if report.fault.is_none() {
+            view.writes += 1;
+            view.last_write = Some((report.at, report.what));
+        }
+    }
+
+    fn note_link(&mut self, link: &LinkReport) {
+        match self.links.iter_mut().find(|l| l.name == link.name) {
+            // Reports of tasks that share a link may overtake each other.
+            Some(known) if known.counters.requests <= link.counters.requests => known.counters = link.counters,
+            Some(_) => {}
+            None => self.links.push(link.clone()),
+        }
+    }
+
+    /// One line per change of state.
+    fn say_what_changed(&mut self) {
+        let mode = mode_name(self.decision().mode);
+        if mode != self.said_mode {
+            let reason = self.reason();
+            let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+            match self.decision().mode {
+                Mode::Init | Mode::Run { .. } => log::info!("site: {mode}{reason}"),
+                _ => log::warn!("site: {mode}{reason}"),
+            }
+            self.said_mode = mode;
+        }
+        let active: Vec<Alarm> = self.core.alarms().active().map(|a| a.0).collect();
+        if active != self.said_alarms {
+            for alarm in active.iter().filter(|a| !self.said_alarms.contains(a)) {
+                log::warn!("alarm: {}", self.name_of(*alarm));
+            }
+            for alarm in self.said_alarms.iter().filter(|a| !active.contains(a)) {
+                log::info!("alarm over: {}", self.name_of(*alarm));
+            }
+            self.said_alarms = active;
+        }
+    }
+}
+
+/// The site's state in one word.
+pub fn mode_name(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Init => "init",
+        Mode::Run { .. } => "run",
+        Mode::Hold { .. } => "hold",
+        Mode::Ramp => "ramp",
+        Mode::Fallback => "fallback",
+    }
+}

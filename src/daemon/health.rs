@@ -1,0 +1,38 @@
+//! Says once when something stops working and once when it works again, however often it is tried.
+
+use crate::link::fault::Fault;
+
+/// Faults in a row that are worth a line: a single lost answer is only counted.
+const WORTH_A_LINE: u32 = 3;
+
+/// The health of one device or direction.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Health {
+    name: String,
+    in_a_row: u32,
+    said: Option<std::mem::Discriminant<Fault>>,
+}
+
+impl Health {
+    /// Of the thing with this name.
+    pub fn new(name: String) -> Health {
+        Health { name, in_a_row: 0, said: None }
+    }
+
+    /// Notes an outcome.
+    pub fn note(&mut self, fault: Option<&Fault>) {
+        let Some(fault) = fault else {
+            if self.said.take().is_some() {
+                log::info!("{}: works again", self.name);
+            }
+            self.in_a_row = 0;
+            return;
+        };
+        self.in_a_row = self.in_a_row.saturating_add(1);
+        let kind = std::mem::discriminant(fault);
+        if self.in_a_row >= WORTH_A_LINE && self.said != Some(kind) {
+            log::warn!("{}: {fault}", self.name);
+            self.said = Some(kind);
+        }
+    }
+}

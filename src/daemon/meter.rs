@@ -1,0 +1,253 @@
+//! The task of the grid meter: the total at every period, the phases more rarely, and at once when the total has moved.
+//!
+//! Where the meter sits behind a battery whose registers lie beside the total, one request brings both and the battery is not asked again.
+//! It never judges what it measured; the core does.
+
+use std::sync::Arc;
+
+use super::bank_choice::{BatteryBank, MeterBank};
+use super::battery;
+use super::clock::Clock;
+use super::endpoint::SharedEndpoint;
+use super::message::{Event, LinkReport, MeterReport};
+use super::reading;
+use super::schedule::Schedule;
+use crate::control::input::MeterSample;
+use crate::device::decode::{Registers, value};
+use crate::device::plan::{battery_requests, covers, merge, requests};
+use crate::device::profile::{Block, Profile};
+use crate::device::quantity::Quantity;
+use crate::link::fault::Fault;
+use crate::units::{Span, Time};
+
+/// The phases are read at once when the total has moved by more than this since they were last read, W (`spec/control.md`, head).
+const MOVED_W: i64 = 100;
+/// … or by more than this in three readings in a row, so that a slow drift is not left alone until the period is over.
+const DRIFTED_W: i64 = 30;
+const DRIFTED_READINGS: u32 = 3;
+
+/// What the configuration says about the meter.
+#[derive(Clone, PartialEq, Debug)]
+pub struct MeterSpec {
+    /// The banks it is read from.
+    pub bank: MeterBank,
+    /// Period of the total.
+    pub poll: Span,
+    /// First poll.
+    pub first_poll: Time,
+    /// Period of the phases.
+    pub phase_poll: Span,
+    /// Tries after a failed poll.
+    pub retries: u32,
+    /// The battery it sits behind and how that is read, where its registers may come along.
+    pub battery: Option<(usize, BatteryBank)>,
+}
+
+/// The state of the task.
+pub struct MeterTask {
+    spec: MeterSpec,
+    endpoint: SharedEndpoint,
+    schedule: Schedule,
+    used: Option<Used>,
+    phases_due: Time,
+    /// Total when the phases were last read, W.
+    total_then_w: Option<i64>,
+    drifted: u32,
+    /// The total of this poll, while the phases still have to be asked for.
+    pending: Option<Registers>,
+}
+
+/// The banks in use and what to ask them.
+struct Used {
+    total: Arc<Profile>,
+    total_unit: u8,
+    total_requests: Vec<Block>,
+    phases: Option<(Arc<Profile>, u8, Vec<Block>)>,
+    /// The phases come with the total.
+    together: bool,
+    /// The battery whose registers come with the total.
+    battery: Option<usize>,
+}
+
+impl MeterTask {
+    /// A task that has not asked anything yet.
+    pub fn new(spec: MeterSpec, endpoint: SharedEndpoint) -> MeterTask {
+        let schedule = Schedule::new(spec.poll, spec.first_poll, spec.retries);
+        MeterTask { spec, endpoint, schedule, used: None, phases_due: Time::ZERO, total_then_w: None, drifted: 0, pending: None }
+    }
+
+    /// When there is something to do.
+    pub fn wake_at(&self) -> Time {
+        let Some(used) = &self.used else { return self.spec.bank.choice.probe_at(&self.endpoint) };
+        let endpoint = self.endpoint.lock();
+        match (&self.pending, &used.phases) {
+            (Some(_), Some((profile, unit, _))) => endpoint.ready_at(*unit, profile.gap),
+            _ => self.schedule.due().max(endpoint.ready_at(used.total_unit, used.total.gap)),
+        }
+    }
+
+    /// Does what is due and reports it.
+    pub fn work(&mut self, clock: &dyn Clock, report: &mut dyn FnMut(Event)) {
+        if self.used.is_none() && !self.find_banks(clock, report) {
+            return;
+        }
+        let now = clock.now();
+        if now < self.wake_at() {
+            return;
+        }
+        match self.pending.take() {
+            Some(total) => self.read_phases(total, clock, report),
+            None => self.read_total(now, clock, report),
+        }
+    }
+
+    fn find_banks(&mut self, clock: &dyn Clock, report: &mut dyn FnMut(Event)) -> bool {
+        let settled = self.spec.bank.choice.is_settled(&self.endpoint.lock().banks);
+        let fault = if settled { None } else { self.spec.bank.choice.probe(&self.endpoint, clock) };
+        let endpoint = self.endpoint.lock();
+        let Some((total, phases)) = self.spec.bank.pick(&endpoint.banks) else {
+            drop(endpoint);
+            if let Some(fault) = fault {
+                self.report(None, None, Some(fault), clock.now(), report);
+            }
+            return false;
+        };
+        let unit = |p: &Profile| self.spec.bank.choice.unit_of(p);
+        let own = requests(&total, Quantity::is_total);
+        let beside = self.spec.battery.as_ref().and_then(|(k, bank)| {
+            let profile = bank.pick(&endpoint.banks)?;
+            (profile.name == total.name && bank.choice.unit_of(&profile) == unit(&total)).then_some(*k)
+        });
+        // The battery's bank is not known before its own probing has ended, which may be a moment after ours.
+        if self.spec.battery.as_ref().is_some_and(|(_, bank)| !bank.choice.is_settled(&endpoint.banks)) {
+            return false;
+        }
+        let total_requests = if beside.is_some() { merge(&total, &own, &battery_requests(&total)) } else { own };
+        let phases = phases.map(|p| (unit(&p), requests(&p, Quantity::is_phase), p)).map(|(u, r, p)| (p, u, r));
+        let same_bank = phases.as_ref().is_some_and(|(p, u, _)| p.name == total.name && *u == unit(&total));
+        // Registers that share a block with the total cost nothing more, so they come along every time.
+        let total_requests = match &phases {
+            Some((_, _, r)) if same_bank => merge(&total, &total_requests, r),
+            _ => total_requests,
+        };
+        let together = same_bank && phases.as_ref().is_some_and(|(_, _, r)| covers(&total_requests, r));
+        let from = phases.as_ref().map_or("no phases".into(), |(p, u, _)| format!("phases from {} on unit {u}", p.name));
+        log::info!("meter: total from {} on unit {}, {from}", total.name, unit(&total));
+        let total_unit = unit(&total);
+        drop(endpoint);
+        self.used = Some(Used { total, total_unit, total_requests, phases, together, battery: beside });
+        true
+    }
+
+    fn read_total(&mut self, now: Time, clock: &dyn Clock, report: &mut dyn FnMut(Event)) {
+        self.schedule.started(now);
+        let Some(used) = &self.used else { return };
+        let registers = ask(&self.endpoint, used.total_unit, &used.total_requests, clock);
+        let arrived = clock.now();
+        if let Some(k) = used.battery {
+            let fault = registers.as_ref().err().cloned();
+            let values = registers.as_ref().map_or_else(|_| Registers::default(), Clone::clone);
+            report(Event::Battery(k, battery::report(&used.total, &values, fault, &self.endpoint, arrived)));
+        }
+        let registers = match registers {
+            Ok(registers) => registers,
+            Err(fault) => {
+                self.schedule.failed(arrived);
+                self.report(None, None, Some(fault), arrived, report);
+                return;
+            }
+        };
+        if used.together {
+            self.finish(&registers, Some(&registers), None, arrived, report);
+        } else if used.phases.is_some() && self.wants_phases(&registers, arrived) {
+            let ready = self.used.as_ref().and_then(|u| u.phases.as_ref()).map(|(p, u, _)| self.endpoint.lock().ready_at(*u, p.gap));
+            if ready.is_some_and(|t| t > arrived) {
+                self.pending = Some(registers);
+            } else {
+                self.read_phases(registers, clock, report);
+            }
+        } else {
+            self.finish(&registers, None, None, arrived, report);
+        }
+    }
+
+    fn wants_phases(&mut self, registers: &Registers, now: Time) -> bool {
+        let total = self.used.as_ref().and_then(|u| value(&u.total, registers, Quantity::GridPower));
+        let moved = match (total, self.total_then_w) {
+            (Some(total), Some(then)) => (total - then).abs(),
+            _ => i64::MAX,
+        };
+        self.drifted = if moved > DRIFTED_W { self.drifted + 1 } else { 0 };
+        // Half a period early: a period that is a multiple of the total's must not slip to the next one.
+        now + Span::from_ms(self.spec.poll.as_ms() / 2) >= self.phases_due || moved > MOVED_W || self.drifted >= DRIFTED_READINGS
+    }
+
+    fn read_phases(&mut self, total: Registers, clock: &dyn Clock, report: &mut dyn FnMut(Event)) {
+        let Some((_, unit, requests)) = self.used.as_ref().and_then(|u| u.phases.clone()) else { return };
+        let answer = ask(&self.endpoint, unit, &requests, clock);
+        let arrived = clock.now();
+        match answer {
+            Ok(phases) => self.finish(&total, Some(&phases), None, arrived, report),
+            Err(fault) => {
+                self.finish(&total, None, Some(fault), arrived, report);
+            }
+        }
+    }
+
+    /// Makes the sample of this poll. `fault`: the phases were wanted and did not come.
+    fn finish(&mut self, total: &Registers, phases: Option<&Registers>, fault: Option<Fault>, arrived: Time, report: &mut dyn FnMut(Event)) {
+        let Some(used) = &self.used else { return };
+        let phase_profile = used.phases.as_ref().map(|p| &p.0);
+        let values = phases.and_then(|r| reading::phases(phase_profile?, r));
+        let sum = values.map(|p| p.iter().map(|p| p.power_w).sum());
+        let total_w = value(&used.total, total, Quantity::GridPower).or(sum);
+        let frequency = phases
+            .and_then(|r| value(phase_profile?, r, Quantity::Frequency))
+            .or_else(|| value(&used.total, total, Quantity::Frequency));
+        let unusable = phases.is_some() && values.is_none();
+        let missing = unusable || fault.is_some() || used.phases.is_none();
+        let lively = |q: Quantity| matches!(q, Quantity::GridVoltageOf(_) | Quantity::Frequency);
+        let print_phases = |q: Quantity| q.is_phase() || q == Quantity::Frequency;
+        let sample = total_w.map(|_| MeterSample {
+            taken: arrived,
+            total_w,
+            phases: values,
+            phases_missing: missing,
+            total_print: total.print(&used.total, Quantity::is_total),
+            phase_print: phases.and_then(|r| Some(r.print(phase_profile?, print_phases))),
+            phase_print_is_lively: phase_profile.is_some_and(|p| p.points.iter().any(|p| lively(p.quantity))),
+        });
+        let fault = fault
+            .or_else(|| unusable.then(|| Fault::Invalid("the power of a phase is no usable value".into())))
+            .or_else(|| used.phases.is_none().then(|| Fault::Invalid("the meter gives no power per phase".into())))
+            .or_else(|| sample.is_none().then(|| Fault::Invalid("the total power is no usable value".into())));
+        if values.is_some() {
+            self.phases_due = arrived + self.spec.phase_poll;
+            self.total_then_w = total_w;
+            self.drifted = 0;
+        } else if missing {
+            self.phases_due = arrived;
+        }
+        self.report(sample, frequency, fault, arrived, report);
+    }
+
+    fn report(&self, sample: Option<MeterSample>, frequency_mhz: Option<i64>, fault: Option<Fault>, at: Time, report: &mut dyn FnMut(Event)) {
+        let endpoint = self.endpoint.lock();
+        let link = LinkReport { name: endpoint.name(), counters: endpoint.counters() };
+        drop(endpoint);
+        let device = self.used.as_ref().map_or_else(String::new, |u| match &u.phases {
+            Some((p, ..)) if p.name != u.total.name => format!("{} + {}", u.total.name, p.name),
+            _ => u.total.name.clone(),
+        });
+        report(Event::Meter(MeterReport { at, sample, frequency_mhz, device, fault, link }));
+    }
+}
+
+fn ask(endpoint: &SharedEndpoint, unit: u8, requests: &[Block], clock: &dyn Clock) -> Result<Registers, Fault> {
+    let mut registers = Registers::default();
+    for request in requests {
+        let values = endpoint.lock().read(unit, request, clock).map_err(|e| Fault::of(&e))?;
+        registers.add(request, values);
+    }
+    Ok(registers)
+}

@@ -1,0 +1,147 @@
+//! The life of the daemon: start, signals, stop. The only place that ends the process.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use super::clock::Monotonic;
+use super::threads::Threads;
+use super::wiring::plan;
+use crate::config::{Config, effective};
+use crate::device::library::Library;
+use crate::serve::socket::{Published, StatusSocket};
+
+/// The batteries are handed back within this time after SIGTERM, or left to their own timeout.
+const STOP_WITHIN: Duration = Duration::from_millis(2900);
+
+/// Why the daemon could not start.
+#[derive(Debug)]
+pub enum RunError {
+    /// The status socket.
+    Socket {
+        /// Where it was to be.
+        path: PathBuf,
+        /// What is in the way.
+        error: io::Error,
+    },
+    /// Signal handlers.
+    Signals(io::Error),
+    /// Threads.
+    Threads(io::Error),
+}
+
+impl fmt::Display for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RunError::Socket { path, error } if error.kind() == io::ErrorKind::AddrInUse => {
+                write!(f, "Another sax-controller is running: it serves {}. Two controllers on one site fight each other.", path.display())
+            }
+            RunError::Socket { path, error } => {
+                write!(f, "The status socket {} cannot be made: {error}. Its folder must exist and be writable; [status] socket names it.", path.display())
+            }
+            RunError::Signals(error) => write!(f, "The signal handlers cannot be installed: {error}."),
+            RunError::Threads(error) => write!(f, "The threads cannot be started: {error}."),
+        }
+    }
+}
+
+/// Runs until SIGTERM or SIGINT, then hands the batteries back. `reload` reads the configuration again, for SIGHUP.
+pub fn run(config: &Config, library: &Library, reload: &dyn Fn() -> Result<Config, String>) -> Result<(), RunError> {
+    let path = Path::new(&config.status.socket);
+    let socket_error = |error| RunError::Socket { path: path.to_owned(), error };
+    let socket = StatusSocket::bind(path).map_err(socket_error)?;
+    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(RunError::Signals)?;
+    let clock = Monotonic::start();
+    let published = Published::default();
+    log::info!("sax-controller {} starts: site \"{}\", strategy \"{}\"", env!("CARGO_PKG_VERSION"), config.site.name, config.site.strategy.name());
+    let threads = Threads::start(config, plan(config, library), published.clone(), clock).map_err(RunError::Threads)?;
+    let serving = socket.try_clone().map_err(socket_error)?;
+    std::thread::Builder::new().name("status".into()).spawn(move || serving.serve(&published)).map_err(RunError::Threads)?;
+    tell_systemd(&[sd_notify::NotifyState::Ready]);
+    for signal in signals.forever() {
+        if signal == SIGHUP {
+            say_what_a_restart_would_change(config, reload());
+            continue;
+        }
+        log::info!("stopping: the batteries are handed back");
+        break;
+    }
+    tell_systemd(&[sd_notify::NotifyState::Stopping]);
+    let begun = Instant::now();
+    if threads.stop(STOP_WITHIN) {
+        log::info!("stopped after {} ms", begun.elapsed().as_millis());
+    } else {
+        log::error!("stopped, but not every battery could be handed back in time; its own timeout will do it");
+    }
+    Ok(())
+}
+
+fn tell_systemd(states: &[sd_notify::NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        log::warn!("systemd cannot be told: {error}");
+    }
+}
+
+/// SIGHUP: nothing is changed while running, but one learns what a restart would do.
+fn say_what_a_restart_would_change(running: &Config, reloaded: Result<Config, String>) {
+    let new = match reloaded {
+        Ok(new) => new,
+        Err(findings) => {
+            for line in findings.lines() {
+                log::error!("{line}");
+            }
+            log::error!("the configuration on disk has mistakes: a restart would fail; the running one stays in force");
+            return;
+        }
+    };
+    let (before, after) = (effective(running), effective(&new));
+    let changes = differences(&before, &after);
+    if changes.is_empty() {
+        log::info!("the configuration on disk is the running one: a restart would change nothing");
+    }
+    for change in changes {
+        log::info!("a restart would change: {change}");
+    }
+}
+
+/// Lines that only one of two effective configurations has, with the section they stand in.
+pub fn differences(before: &str, after: &str) -> Vec<String> {
+    let (before, after) = (placed(before), placed(after));
+    let gone = before.iter().filter(|l| !after.contains(l)).map(|l| format!("- {l}"));
+    let come = after.iter().filter(|l| !before.contains(l)).map(|l| format!("+ {l}"));
+    gone.chain(come).collect()
+}
+
+fn placed(text: &str) -> Vec<String> {
+    let mut section = String::new();
+    let mut names = Vec::new();
+    for line in text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#')) {
+        if line.starts_with('[') {
+            section = line.to_owned();
+        } else if line.starts_with("name =") && section.starts_with("[[") {
+            section = format!("{section} {line}:");
+            names.push(section.clone());
+        } else {
+            names.push(format!("{section} {line}"));
+        }
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::differences;
+
+    #[test]
+    fn a_changed_line_is_named_with_its_section() {
+        let before = "[site]\nfuse_a = 25\n[[battery]]\nname = \"A\"\npoll_ms = 1\n";
+        let after = before.replace("poll_ms = 1", "poll_ms = 2");
+        let battery = "[[battery]] name = \"A\":";
+        assert_eq!(differences(before, &after), [format!("- {battery} poll_ms = 1"), format!("+ {battery} poll_ms = 2")]);
+        assert!(differences(before, before).is_empty());
+    }
+}

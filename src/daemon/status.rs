@@ -1,0 +1,149 @@
+//! What the control task knows, as the status document.
+
+use super::control::{ControlTask, mode_name};
+use crate::config::{Role, Strategy};
+use crate::control::decision::{BatteryDecision, Order};
+use crate::control::ladder::Mode;
+use crate::serve::document::{Alarm, Battery, Document, Errors, Meter, Phase, Site, thousandths};
+use crate::units::{self, Time};
+
+impl ControlTask {
+    /// The status at `now`.
+    pub fn document(&self, now: Time) -> Document {
+        let alarms = self.core.alarms().active().map(|(a, since)| Alarm { name: self.name_of(a), since_s: now.since(since).as_s() });
+        let dead = self.dead_threads.iter().map(|t| Alarm { name: format!("thread {t}: no sign of life"), since_s: 0 });
+        let notices = self.batteries.iter().zip(&self.config.batteries).flat_map(|(view, b)| {
+            let notices = view.report.iter().flat_map(|r| &r.notices);
+            notices.map(|n| Alarm { name: format!("battery {}: {n}", b.name), since_s: 0 })
+        });
+        Document {
+            version: env!("CARGO_PKG_VERSION"),
+            site: self.site(now),
+            meter: self.meter_status(now),
+            batteries: (0..self.batteries.len()).map(|k| self.battery(k, now)).collect(),
+            load_balancer: None,
+            chargers: Vec::new(),
+            alarms: alarms.chain(dead).chain(notices).collect(),
+            errors: self.links.iter().map(|l| (format!("link {}", l.name), errors(l.counters))).collect(),
+        }
+    }
+
+    /// Why the site is in its state, in words; empty when it simply runs.
+    pub fn reason(&self) -> String {
+        let decision = self.decision();
+        let age = decision.meter_age.map_or_else(|| "any time".to_owned(), |a| a.to_string());
+        if self.config.meter.is_none() {
+            return "nothing to connect to: the configuration has no [meter] and no [[battery]]".into();
+        }
+        match decision.mode {
+            Mode::Run { .. } if self.config.site.strategy == Strategy::Observe => "strategy \"observe\": nothing is written".into(),
+            Mode::Run { .. } => String::new(),
+            Mode::Init => {
+                let (good, needed) = decision.progress;
+                let unheard = self.config.batteries.iter().zip(&self.batteries).filter(|(_, v)| v.report.as_ref().is_none_or(|r| r.sample.is_none()));
+                match unheard.map(|(b, _)| b.name.as_str()).collect::<Vec<_>>().join(", ") {
+                    names if good >= needed && !names.is_empty() => format!("waiting for the first answer of battery {names}"),
+                    _ => match self.meter.as_ref().and_then(|m| m.fault.as_ref()) {
+                        Some(fault) => format!("waiting for the meter: {fault}"),
+                        None => format!("waiting for good meter samples, {good} of {needed} so far"),
+                    },
+                }
+            }
+            Mode::Hold { .. } => format!("no good meter data for {age}: commands are kept{}", self.meter_fault()),
+            Mode::Ramp => format!("no good meter data for {age}: on the way to the fallback{}", self.meter_fault()),
+            Mode::Fallback => format!("no good meter data for {age}{}", self.meter_fault()),
+        }
+    }
+
+    fn meter_fault(&self) -> String {
+        self.meter.as_ref().and_then(|m| m.fault.as_ref()).map_or_else(String::new, |f| format!(" ({f})"))
+    }
+
+    fn site(&self, now: Time) -> Site {
+        let observe = self.config.site.strategy == Strategy::Observe;
+        Site {
+            name: self.config.site.name.clone(),
+            state: if observe { "observe" } else { mode_name(self.decision().mode) },
+            reason: self.reason(),
+            strategy: self.config.site.strategy.name(),
+            uptime_s: now.as_ms() / 1000,
+        }
+    }
+
+    fn meter_status(&self, now: Time) -> Meter {
+        let sample = self.meter.as_ref().and_then(|m| m.sample);
+        Meter {
+            device: self.meter.as_ref().map_or_else(String::new, |m| m.device.clone()),
+            age_ms: self.core.last_good().map(|t| now.since(t).as_ms()),
+            power_w: sample.and_then(|s| s.total_w),
+            frequency_hz: self.meter.as_ref().and_then(|m| m.frequency_mhz).map(thousandths),
+            phases: units::Phase::ALL.iter().map(|p| self.phase(*p, now)).collect(),
+        }
+    }
+
+    fn phase(&self, phase: units::Phase, now: Time) -> Phase {
+        let f = phase.index();
+        let sample = self.core.phases().map(|p| p[f]);
+        let decision = &self.decision().phases[f];
+        let current = sample.map(|s| s.current_ma.map_or_else(|| current_ma(s.power_w, s.voltage_mv, self.config.site.voltage_mv), i64::abs));
+        Phase {
+            phase: phase.to_string(),
+            power_w: sample.map(|s| s.power_w),
+            current_a: current.map(thousandths),
+            voltage_v: sample.and_then(|s| s.voltage_mv).map(thousandths),
+            fuse_headroom_a: current.map(|c| thousandths(i64::from(self.config.site.fuse_ma) - c)),
+            age_ms: self.phases_at.map(|t| now.since(t).as_ms()),
+            load_w: decision.load_w,
+        }
+    }
+
+    fn battery(&self, k: usize, now: Time) -> Battery {
+        let (b, view) = (&self.config.batteries[k], &self.batteries[k]);
+        let decision = &self.decision().batteries[k];
+        let sample = self.core.battery_sample(k);
+        let (charge, discharge) = limits(decision);
+        let age = sample.map(|s| now.since(s.taken));
+        let answers = view.report.as_ref().is_some_and(|r| r.fault.is_none()) || age.is_some_and(|a| a <= self.core.site().batteries[k].cap_age);
+        let state = view.report.as_ref().and_then(|r| r.state.clone());
+        Battery {
+            name: b.name.clone(),
+            device: view.report.as_ref().map_or_else(|| b.device.clone(), |r| r.device.clone()),
+            role: if b.role == Role::Master { "master" } else { "slave" },
+            phase: b.phase.to_string(),
+            state: if answers { state.unwrap_or_else(|| "on".into()) } else { "no answer".into() },
+            age_ms: age.map(|a| a.as_ms()),
+            soc_pct: sample.map(|s| s.soc_pm as f64 / 10.0),
+            power_w: sample.map(|s| s.power_w),
+            setpoint_w: match decision.order {
+                Order::Setpoint { watts, .. } => Some(watts),
+                _ => None,
+            },
+            charge_limit_w: charge,
+            discharge_limit_w: discharge,
+            limited_by: if decision.reason.limits() { decision.reason.to_string() } else { String::new() },
+            reason: decision.reason.to_string(),
+            writes: view.writes,
+            last_write: view.last_write.as_ref().map(|w| w.1.clone()),
+            last_write_age_ms: view.last_write.as_ref().map(|w| now.since(w.0).as_ms()),
+            bms: None,
+        }
+    }
+}
+
+fn limits(decision: &BatteryDecision) -> (Option<i64>, Option<i64>) {
+    match decision.order {
+        Order::Limits { charge_w, discharge_w, .. } => (Some(charge_w), Some(discharge_w)),
+        _ if decision.capability.is_excluded() => (None, None),
+        _ => (Some(decision.capability.charge_w), Some(decision.capability.discharge_w)),
+    }
+}
+
+/// Current of a phase whose meter gives only power, mA: as if all of it were active.
+fn current_ma(power_w: i64, voltage_mv: Option<i64>, nominal_mv: i32) -> i64 {
+    let voltage_mv = voltage_mv.unwrap_or(nominal_mv.into()).max(1);
+    power_w.abs().saturating_mul(1_000_000) / voltage_mv
+}
+
+fn errors(c: crate::link::Counters) -> Errors {
+    Errors { requests: c.requests, timeout: c.timeout, crc: c.crc, exception: c.exception, invalid: c.invalid, io: c.io }
+}

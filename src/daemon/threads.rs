@@ -1,0 +1,204 @@
+//! A thread for every task. The loops wait on channels with deadlines, so nothing polls and nothing sleeps longer than it must.
+
+use std::io;
+use std::thread;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, bounded, select_biased};
+
+use super::battery::BatteryTask;
+use super::clock::{Clock, Monotonic};
+use super::control::ControlTask;
+use super::endpoint::SharedEndpoint;
+use super::message::{Event, Instruction};
+use super::meter::MeterTask;
+use super::slot::{Slot, slot};
+use super::watchdog::{Beat, Life, Watchdog, Watched};
+use super::wiring::Plan;
+use crate::config::Config;
+use crate::control::decision::Order;
+use crate::device::writer::Command;
+use crate::link::tcp::TcpLink;
+use crate::serve::socket::Published;
+use crate::units::{Span, Time};
+
+/// The control thread steps at least this often; the ladder needs no more.
+const TICK: Span = Span::from_ms(500);
+/// Device threads look around at least this often.
+const LOOK: Span = Span::from_s(1);
+/// A task that had nothing to do although it thought so waits this long: a guard against a busy loop.
+const IDLE: Span = Span::from_ms(20);
+/// Events that wait for the control thread; more are dropped, for it would be dead.
+const EVENTS_MOST: usize = 1024;
+
+/// The running threads.
+pub struct Threads {
+    /// Closing it stops everything.
+    stop: Sender<()>,
+    /// Closed when all threads that command something have ended.
+    done: Receiver<()>,
+}
+
+/// What a thread needs beside its task.
+#[derive(Clone)]
+struct Context {
+    number: usize,
+    clock: Monotonic,
+    events: Sender<Event>,
+    beats: Sender<Beat>,
+    stop: Receiver<()>,
+    /// Held until the thread ends.
+    _done: Sender<()>,
+}
+
+impl Threads {
+    /// Starts the tasks of the plan.
+    pub fn start(config: &Config, plan: Plan, published: Published, clock: Monotonic) -> io::Result<Threads> {
+        let (stop_sender, stop) = bounded::<()>(0);
+        let (done_sender, done) = bounded::<()>(0);
+        let (events_sender, events) = bounded(EVENTS_MOST);
+        let (beats_sender, beats) = bounded(EVENTS_MOST);
+        let context = |number| Context {
+            number,
+            clock,
+            events: events_sender.clone(),
+            beats: beats_sender.clone(),
+            stop: stop.clone(),
+            _done: done_sender.clone(),
+        };
+        let link = |e: &super::wiring::EndpointPlan| SharedEndpoint::new(Box::new(TcpLink::new(&e.host, e.port, e.timeout.to_duration())));
+        let endpoints: Vec<_> = plan.endpoints.iter().map(link).collect();
+        let mut watched = vec![Watched { name: "control".into(), patience: Span::from_s(5) }];
+        let control = ControlTask::new(config.clone(), &plan);
+        let mut slots = Vec::new();
+        for placed in plan.batteries {
+            let fallback = order(placed.spec.fallback);
+            let name = format!("battery {}", placed.spec.name);
+            let (slot, instructions) = slot();
+            let c = context(watched.len());
+            watched.push(Watched { name: name.clone(), patience: patience(&plan.endpoints[placed.endpoint].timeout) });
+            let task = BatteryTask::new(placed.spec, endpoints[placed.endpoint].clone());
+            spawn(&name, move || battery_loop(task, &instructions, &c))?;
+            slots.push((slot, fallback));
+        }
+        if let Some(placed) = plan.meter {
+            let c = context(watched.len());
+            watched.push(Watched { name: "meter".into(), patience: patience(&plan.endpoints[placed.endpoint].timeout) });
+            let task = MeterTask::new(placed.spec, endpoints[placed.endpoint].clone());
+            spawn("meter", move || meter_loop(task, &c))?;
+        }
+        let watchdog = Watchdog {
+            life: Life::new(watched, clock.now()),
+            beats,
+            stop: stop.clone(),
+            events: events_sender.clone(),
+            batteries: slots.clone(),
+            control: 0,
+        };
+        spawn("watchdog", move || watchdog.run(&clock))?;
+        let c = context(0);
+        let slots: Vec<_> = slots.into_iter().map(|s| s.0).collect();
+        spawn("control", move || control_loop(control, &events, &slots, &published, &c))?;
+        Ok(Threads { stop: stop_sender, done })
+    }
+
+    /// Stops everything: batteries are released. False when that did not end within `patience`.
+    pub fn stop(self, patience: Duration) -> bool {
+        drop(self.stop);
+        // Nothing is ever sent: the channel closes when the last thread drops its end.
+        self.done.recv_timeout(patience) == Err(crossbeam_channel::RecvTimeoutError::Disconnected)
+    }
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    thread::Builder::new().name(name.chars().filter(|c| *c != '\0').take(15).collect()).spawn(work).map(drop)
+}
+
+/// A device thread may be busy with its own request and wait for one of another task on the same link.
+fn patience(timeout: &Span) -> Span {
+    timeout.times(4) + Span::from_s(10)
+}
+
+/// The order that stands for a command.
+fn order(command: Command) -> Order {
+    match command {
+        Command::Setpoint(watts) => Order::Setpoint { watts, urgent: true },
+        Command::Limits { charge_w, discharge_w } => Order::Limits { charge_w, discharge_w, urgent: true },
+        Command::Release => Order::Release,
+    }
+}
+
+impl Context {
+    /// How long to wait for `wake`.
+    fn wait(&self, wake: Time, worked: bool) -> Duration {
+        let now = self.clock.now();
+        let wait = wake.since(now).min(LOOK);
+        (if wait == Span::ZERO && !worked { IDLE } else { wait }).to_duration()
+    }
+
+    fn beat(&self) {
+        let _ = self.beats.try_send(Beat(self.number));
+    }
+}
+
+fn battery_loop(mut task: BatteryTask, instructions: &Receiver<Instruction>, c: &Context) {
+    let mut worked = true;
+    loop {
+        let wait = c.wait(task.wake_at(c.clock.now()), worked);
+        select_biased! {
+            recv(c.stop) -> _ => break,
+            recv(instructions) -> instruction => if let Ok(instruction) = instruction { task.instruct(instruction) },
+            default(wait) => {}
+        }
+        worked = false;
+        task.work(&c.clock, &mut |event| {
+            worked = true;
+            let _ = c.events.try_send(event);
+        });
+        c.beat();
+    }
+    task.release(&c.clock, &|span| thread::sleep(span.to_duration()), &mut |event| {
+        let _ = c.events.try_send(event);
+    });
+}
+
+fn meter_loop(mut task: MeterTask, c: &Context) {
+    let mut worked = true;
+    loop {
+        let wait = c.wait(task.wake_at(), worked);
+        select_biased! {
+            recv(c.stop) -> _ => return,
+            default(wait) => {}
+        }
+        worked = false;
+        task.work(&c.clock, &mut |event| {
+            worked = true;
+            let _ = c.events.try_send(event);
+        });
+        c.beat();
+    }
+}
+
+fn control_loop(mut task: ControlTask, events: &Receiver<Event>, slots: &[Slot<Instruction>], published: &Published, c: &Context) {
+    let mut tick = c.clock.now();
+    loop {
+        let mut step = false;
+        select_biased! {
+            recv(c.stop) -> _ => return,
+            recv(events) -> event => if let Ok(event) = event { step |= task.take(event) },
+            default(tick.since(c.clock.now()).to_duration()) => {}
+        }
+        step |= events.try_iter().fold(false, |step, event| task.take(event) || step);
+        let now = c.clock.now();
+        if now >= tick {
+            step = true;
+            let missed = now.since(tick).as_ms() / TICK.as_ms();
+            tick += TICK.times(missed + 1);
+        }
+        if step {
+            task.step(now, |k, instruction| slots[k].put(instruction));
+            published.publish(task.document(now));
+        }
+        c.beat();
+    }
+}

@@ -1,0 +1,251 @@
+//! From the configuration to tasks, links and the site of the core. A pure function, so that `check` can print what `run` will do.
+
+use std::sync::Arc;
+
+use super::bank_choice::{BankChoice, BatteryBank, MeterBank};
+use super::battery::BatterySpec;
+use super::meter::MeterSpec;
+use crate::config::{self, Config, ControlMode, DeviceFacts, Devices, Fallback, MeterSource, Strategy, Tcp};
+use crate::control::site::{BatterySite, ControlKind, FallbackKind, Ladder, Site, StartUp, Tuning, Window};
+use crate::device::library::Library;
+use crate::device::parse::Device;
+use crate::device::profile::Profile;
+use crate::device::writer::{Command, Settings};
+use crate::units::{Span, Time};
+
+/// A command is valid for this long: the control thread renews it at every step, at least twice a second.
+pub const COMMAND_VALID: Span = Span::from_s(15);
+/// Batteries are polled this long after the meter, so that a command that follows from the meter need not wait for their answers.
+const AFTER_METER: Span = Span::from_ms(100);
+/// Kept free below the fuse, mA (`spec/control.md` 2.4, P1).
+const FUSE_MARGIN_MA: i64 = 1500;
+/// Below this not even the fuse may discharge, 0.1 % (`spec/control/law.py`).
+const HARD_MIN_SOC_PM: u16 = 50;
+/// The fallback of a frozen meter must be reached inside the heartbeat.
+const FROZEN_RESERVE: Span = Span::from_s(2);
+
+/// Everything that runs.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Plan {
+    /// The hosts, each with one connection.
+    pub endpoints: Vec<EndpointPlan>,
+    /// The batteries, in the order of the configuration.
+    pub batteries: Vec<Placed<BatterySpec>>,
+    /// The grid meter.
+    pub meter: Option<Placed<MeterSpec>>,
+    /// What the core knows.
+    pub site: Site,
+    /// After this long without a sign of life a thread counts as dead.
+    pub heartbeat: Span,
+}
+
+/// One host.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct EndpointPlan {
+    /// Name or address.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// Deadline of a request.
+    pub timeout: Span,
+}
+
+/// A task and the index of its endpoint.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Placed<T> {
+    /// Index in [`Plan::endpoints`].
+    pub endpoint: usize,
+    /// What to do there.
+    pub spec: T,
+}
+
+/// What `run` will do with this configuration.
+pub fn plan(config: &Config, library: &Library) -> Plan {
+    let mut endpoints = Vec::new();
+    let meter = config.meter.as_ref().map(|m| meter(m, config, library, &mut endpoints));
+    let mut batteries: Vec<_> = (config.batteries.iter().enumerate()).map(|(k, b)| battery(k, b, config, library, &mut endpoints)).collect();
+    if let (Some(m), Some((index, _))) = (&meter, meter.as_ref().and_then(|m| m.spec.battery.as_ref())) {
+        batteries[*index].spec.meter = Some(m.spec.bank.clone());
+    }
+    Plan { endpoints, batteries, meter, site: site(config), heartbeat: Span::from_s(config.control.heartbeat_timeout_s.into()) }
+}
+
+fn meter(meter: &config::Meter, config: &Config, library: &Library, endpoints: &mut Vec<EndpointPlan>) -> Placed<MeterSpec> {
+    let (link, unit, beside) = match &meter.source {
+        MeterSource::Battery { index } => (&config.batteries[*index].link, None, Some(*index)),
+        MeterSource::Own { link, unit } => (link, *unit, None),
+    };
+    let (choice, names) = banks(library, &meter.device, unit, link);
+    // One request serves both where the meter is read at least as often as the battery.
+    let battery = beside.filter(|k| meter.poll_ms <= config.batteries[*k].poll_ms).map(|k| (k, battery_bank(&config.batteries[k], library)));
+    let spec = MeterSpec {
+        bank: MeterBank { choice, total: names.total, phases: names.phases },
+        poll: Span::from_ms(meter.poll_ms.into()),
+        first_poll: Time::ZERO,
+        phase_poll: Span::from_ms(meter.phase_poll_ms.into()),
+        retries: link.retry_count.into(),
+        battery,
+    };
+    Placed { endpoint: endpoint(link, endpoints), spec }
+}
+
+fn battery(index: usize, b: &config::Battery, config: &Config, library: &Library, endpoints: &mut Vec<EndpointPlan>) -> Placed<BatterySpec> {
+    let limits = b.control == ControlMode::Limits;
+    let control = &config.control;
+    let fallback = match (control.fallback, limits) {
+        (Fallback::Release, _) => Command::Release,
+        (Fallback::Zero, true) => {
+            Command::Limits { charge_w: control.fallback_charge_w.into(), discharge_w: control.fallback_discharge_w.into() }
+        }
+        (Fallback::Zero, false) => Command::Setpoint(0),
+    };
+    let poll = Span::from_ms(b.poll_ms.into());
+    let spec = BatterySpec {
+        index,
+        name: b.name.clone(),
+        bank: battery_bank(b, library),
+        meter: None,
+        poll,
+        first_poll: Time::ZERO + AFTER_METER.min(Span::from_ms(poll.as_ms() / 4)),
+        retries: b.link.retry_count.into(),
+        settings: Settings {
+            deadband_w: control.deadband_w.into(),
+            rated_charge_w: b.max_charge_w.into(),
+            rated_discharge_w: b.max_discharge_w.into(),
+            limits,
+        },
+        encoding: b.setpoint_encoding.name().to_owned(),
+        write_spacing: b.write_spacing_ms.map(|ms| Span::from_ms(ms.into())),
+        write_refill: b.write_refill_ms.map(|ms| Span::from_ms(ms.into())),
+        fallback,
+    };
+    Placed { endpoint: endpoint(&b.link, endpoints), spec }
+}
+
+fn battery_bank(b: &config::Battery, library: &Library) -> BatteryBank {
+    let (choice, names) = banks(library, &b.device, b.unit, &b.link);
+    let fits = |p: &Profile| if b.control == ControlMode::Limits { p.limits.is_some() } else { p.setpoint.is_some() };
+    let prefer = names.battery.into_iter().filter(|n| library.profile(n).is_some_and(fits)).collect();
+    BatteryBank { choice, prefer, rated_w: b.max_discharge_w.into() }
+}
+
+/// Names of banks by what they are used for, best first.
+struct Names {
+    battery: Vec<String>,
+    total: Vec<String>,
+    phases: Vec<String>,
+}
+
+fn banks(library: &Library, device: &str, unit: Option<u8>, link: &Tcp) -> (BankChoice, Names) {
+    let timeout = Span::from_ms(link.timeout_ms.into());
+    let shared = |names: &[String]| library.banks(names).map(|p| Arc::new(p.clone())).collect::<Vec<_>>();
+    match library.find(device) {
+        Some(Device::Choice(c)) => (
+            BankChoice { candidates: shared(&c.probe), probing: true, unit: None, timeout },
+            Names { battery: c.battery.clone(), total: c.total.clone(), phases: c.phases.clone() },
+        ),
+        _ => {
+            let name = vec![device.to_owned()];
+            let choice = BankChoice { candidates: shared(&name), probing: false, unit, timeout };
+            let has = |what: fn(&Profile) -> bool| if choice.candidates.iter().any(|p| what(p)) { name.clone() } else { Vec::new() };
+            let names = Names { battery: name.clone(), total: has(Profile::has_total), phases: has(Profile::has_phases) };
+            (choice, names)
+        }
+    }
+}
+
+fn endpoint(link: &Tcp, endpoints: &mut Vec<EndpointPlan>) -> usize {
+    let timeout = Span::from_ms(link.timeout_ms.into());
+    if let Some(i) = endpoints.iter().position(|e| e.host == link.host && e.port == link.port) {
+        return i;
+    }
+    endpoints.push(EndpointPlan { host: link.host.clone(), port: link.port, timeout });
+    endpoints.len() - 1
+}
+
+fn site(config: &Config) -> Site {
+    let ladder = config.ladder();
+    let meter_period = config.meter.as_ref().map_or(Span::from_s(5), |m| Span::from_ms(m.poll_ms.into()));
+    Site {
+        batteries: config.batteries.iter().map(|b| battery_site(b, config)).collect(),
+        target_w: targets(config),
+        fuse_ma: config.site.fuse_ma.into(),
+        fuse_margin_ma: FUSE_MARGIN_MA,
+        voltage_mv: config.site.voltage_mv.into(),
+        window: Window::PRIOR,
+        ladder: Ladder { hold: ladder.hold, ramp_start: ladder.ramp_start, fallback: ladder.fallback },
+        meter_period,
+        frozen_after: ladder.heartbeat.min(Span::from_s(60)).less(FROZEN_RESERVE),
+        ramp_w_per_s: config.control.ramp_w_per_s.into(),
+        start_up: StartUp::default(),
+        observe: config.site.strategy == Strategy::Observe,
+        fallback: match config.control.fallback {
+            Fallback::Zero => FallbackKind::Zero,
+            Fallback::Release => FallbackKind::Release,
+        },
+        tuning: Tuning::default(),
+    }
+}
+
+fn battery_site(b: &config::Battery, config: &Config) -> BatterySite {
+    let ages = b.ages();
+    BatterySite {
+        phase: b.phase.index(),
+        max_discharge_w: b.max_discharge_w.into(),
+        max_charge_w: b.max_charge_w.into(),
+        capacity_wh: b.capacity_wh.into(),
+        hard_min_soc_pm: b.min_soc_pm.min(HARD_MIN_SOC_PM).into(),
+        min_soc_pm: b.min_soc_pm.into(),
+        max_soc_pm: b.max_soc_pm.into(),
+        hysteresis_pm: b.soc_hysteresis_pm.into(),
+        cap_age: ages.capped,
+        exclude_age: ages.excluded,
+        control: match b.control {
+            ControlMode::Setpoint => ControlKind::Setpoint,
+            ControlMode::Limits => ControlKind::Limits,
+        },
+        fallback_charge_w: config.control.fallback_charge_w.into(),
+        fallback_discharge_w: config.control.fallback_discharge_w.into(),
+    }
+}
+
+/// The aim at the grid connection, in equal parts on the phases that have a battery; the remainder goes to the first of them.
+fn targets(config: &Config) -> [i64; 3] {
+    let with_battery: Vec<usize> = (0..3).filter(|&f| config.batteries.iter().any(|b| b.phase.index() == f)).collect();
+    let mut targets = [0; 3];
+    let Ok(n) = i64::try_from(with_battery.len()) else { return targets };
+    let total = i64::from(config.site.grid_target_w);
+    for (i, f) in with_battery.into_iter().enumerate() {
+        targets[f] = total / n + if i == 0 { total % n } else { 0 };
+    }
+    targets
+}
+
+impl Devices for Library {
+    fn find(&self, name: &str) -> Option<DeviceFacts> {
+        Library::find(self, name).map(|device| match device {
+            Device::Profile(p) => facts(std::iter::once(p.as_ref())),
+            Device::Choice(c) => facts(self.banks(&c.probe)),
+        })
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.iter().map(|d| d.name().to_owned()).collect()
+    }
+}
+
+fn facts<'p>(banks: impl Iterator<Item = &'p Profile>) -> DeviceFacts {
+    let mut facts = DeviceFacts { supported: true, ..DeviceFacts::default() };
+    for p in banks {
+        facts.battery |= p.is_battery();
+        facts.meter |= p.has_total() || p.has_phases();
+        facts.via_battery |= p.meter_behind_battery;
+        facts.tcp_port = facts.tcp_port.or(Some(p.tcp_port));
+        if p.is_battery() {
+            facts.setpoint |= p.setpoint.is_some();
+            facts.limits |= p.limits.is_some();
+            facts.encodings.extend(p.setpoint.iter().flat_map(|s| s.encodings.iter().map(|e| e.0.clone())));
+        }
+    }
+    facts
+}

@@ -1,0 +1,91 @@
+//! The status socket: whoever connects gets one JSON document, and the connection is closed. Nothing is ever read from it.
+
+use std::io::{self, Write};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::document::Document;
+
+/// A reader that does not take the document in this time is dropped; the others wait for no longer.
+const WRITE_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// The newest document, shared with those who serve it.
+#[derive(Clone, Default)]
+pub struct Published(Arc<Mutex<Arc<Document>>>);
+
+impl Published {
+    /// Replaces the document.
+    pub fn publish(&self, document: Document) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(document);
+    }
+
+    /// The newest document.
+    pub fn newest(&self) -> Arc<Document> {
+        Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// A bound socket; its file is removed when this is dropped.
+pub struct StatusSocket {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+impl StatusSocket {
+    /// Binds `path`, replacing a file that nobody listens on any more. `AddrInUse` when another controller serves it.
+    pub fn bind(path: &Path) -> io::Result<StatusSocket> {
+        if UnixStream::connect(path).is_ok() {
+            return Err(io::Error::new(io::ErrorKind::AddrInUse, "another sax-controller serves this socket"));
+        }
+        match std::fs::symlink_metadata(path) {
+            Ok(found) if found.file_type().is_socket() => std::fs::remove_file(path)?,
+            Ok(_) => return Err(io::Error::new(io::ErrorKind::AlreadyExists, "there is a file of that name that is no socket")),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+        let listener = UnixListener::bind(path)?;
+        // Everyone on this machine may read the status; there is nothing else to do with the socket.
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o666))?;
+        Ok(StatusSocket { listener, path: path.to_owned() })
+    }
+
+    /// Serves for ever, one reader after the other.
+    pub fn serve(&self, published: &Published) {
+        loop {
+            match self.listener.accept() {
+                Ok((stream, _)) => {
+                    if let Err(error) = send(stream, &published.newest()) {
+                        log::debug!("status socket: a reader was dropped: {error}");
+                    }
+                }
+                Err(error) => {
+                    log::debug!("status socket: {error}");
+                    std::thread::sleep(WRITE_TIMEOUT);
+                }
+            }
+        }
+    }
+
+    /// A second handle, for the thread that serves.
+    pub fn try_clone(&self) -> io::Result<StatusSocket> {
+        Ok(StatusSocket { listener: self.listener.try_clone()?, path: PathBuf::new() })
+    }
+}
+
+impl Drop for StatusSocket {
+    fn drop(&mut self) {
+        if !self.path.as_os_str().is_empty() {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn send(mut stream: UnixStream, document: &Document) -> io::Result<()> {
+    stream.set_write_timeout(Some(WRITE_TIMEOUT))?;
+    let mut text = serde_json::to_vec(document)?;
+    text.push(b'\n');
+    stream.write_all(&text)
+}
