@@ -50,7 +50,8 @@ impl Simulation {
     pub fn new(config: &Config, library: &Library, params: SiteParams) -> Simulation {
         let site = Arc::new(Mutex::new(Site::new(params)));
         let plan = plan(config, library);
-        let hosts: Vec<_> = plan.endpoints.iter().map(|e| config.batteries.iter().position(|b| b.link.host == e.host && b.link.port == e.port)).collect();
+        let hosts: Vec<_> =
+            plan.endpoints.iter().map(|e| config.batteries.iter().position(|b| b.link.host == e.host && b.link.port == e.port)).collect();
         let link = |k: &Option<usize>| SharedEndpoint::new(Box::new(SimLink::new(Arc::clone(&site), k.unwrap_or(0))));
         let endpoints: Vec<_> = hosts.iter().map(link).collect();
         Simulation {

@@ -47,7 +47,10 @@ impl Files {
         config::parse(&text, library).map_err(|findings| {
             let count = findings.len();
             let mistakes = if count == 1 { "one mistake".to_owned() } else { format!("{count} mistakes") };
-            Failure::Configuration(format!("{}\n{shown} has {mistakes}. Check again with: sax-controller check {shown}\n", findings.render(&shown)))
+            Failure::Configuration(format!(
+                "{}\n{shown} has {mistakes}. Check again with: sax-controller check {shown}\n",
+                findings.render(&shown)
+            ))
         })
     }
 }

@@ -72,7 +72,9 @@ fn complain(text: &str, code: u8) -> ExitCode {
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
     use std::io::Write;
     match std::io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::failed(format!("The output cannot be written: {error}."))),
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::failed(format!("The output cannot be written: {error}.")))
+        }
         _ => Ok(()),
     }
 }

@@ -84,14 +84,26 @@ fn writes(config: &Config, plan: &Plan, out: &mut String) {
                 _ => continue,
             };
             line(out, &format!("write battery {} as {}: unit {}, {what}", b.name, bank.name, b.bank.choice.unit_of(bank)));
-            line(out, &format!("  on changes of {} W, again after {refresh}; {spacing} apart, {} in a row, then one per {refill}", b.settings.deadband_w, bank.budget.burst));
+            line(
+                out,
+                &format!(
+                    "  on changes of {} W, again after {refresh}; {spacing} apart, {} in a row, then one per {refill}",
+                    b.settings.deadband_w, bank.budget.burst
+                ),
+            );
         }
     }
 }
 
 fn times(config: &Config, plan: &Plan, out: &mut String) {
     let l = &plan.site.ladder;
-    line(out, &format!("without good meter data: held after {}, ramped down after {}, fallback after {}, heartbeat {}", l.hold, l.ramp_start, l.fallback, plan.heartbeat));
+    line(
+        out,
+        &format!(
+            "without good meter data: held after {}, ramped down after {}, fallback after {}, heartbeat {}",
+            l.hold, l.ramp_start, l.fallback, plan.heartbeat
+        ),
+    );
     for b in &config.batteries {
         let ages = b.ages();
         line(out, &format!("without data of battery {}: no more power after {}, left out after {}", b.name, ages.capped, ages.excluded));
@@ -111,6 +123,7 @@ fn encoding(name: &str, bank: &Profile) -> String {
 }
 
 fn said(choice: &BankChoice, bank: &Profile, requests: &[Block]) -> String {
-    let blocks: Vec<_> = requests.iter().map(|r| format!("{} to {} (function {})", r.address, r.address + (r.count - 1), r.function)).collect();
+    let blocks: Vec<_> =
+        requests.iter().map(|r| format!("{} to {} (function {})", r.address, r.address + (r.count - 1), r.function)).collect();
     format!("unit {}, registers {}", choice.unit_of(bank), blocks.join(", "))
 }

@@ -66,9 +66,8 @@ pub(super) fn run(arguments: Vec<OsString>) -> Result<(), Failure> {
 /// The document of the controller that serves `socket`.
 pub(super) fn fetch(socket: &std::path::Path) -> Result<String, Failure> {
     let shown = socket.display();
-    let no_answer = |error| {
-        Failure::failed(format!("No controller answers at {shown}: {error}. Is it running? Try: systemctl status sax-controller"))
-    };
+    let no_answer =
+        |error| Failure::failed(format!("No controller answers at {shown}: {error}. Is it running? Try: systemctl status sax-controller"));
     let stream = UnixStream::connect(socket).map_err(no_answer)?;
     stream.set_read_timeout(Some(TIMEOUT)).map_err(no_answer)?;
     let mut text = String::new();
@@ -86,21 +85,51 @@ fn describe(d: &Value) -> String {
     let site = &d["site"];
     let reason = text(&site["reason"]);
     let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
-    out += &format!("{}  {}{reason}   ({}, up {} s)\n", text(&site["name"]), text(&site["state"]).to_uppercase(), text(&site["strategy"]), number(&site["uptime_s"], 0));
+    out += &format!(
+        "{}  {}{reason}   ({}, up {} s)\n",
+        text(&site["name"]),
+        text(&site["state"]).to_uppercase(),
+        text(&site["strategy"]),
+        number(&site["uptime_s"], 0)
+    );
     let meter = &d["meter"];
-    out += &format!("\nGrid {} W, {} Hz, {} old ({})\n", number(&meter["power_w"], 0), number(&meter["frequency_hz"], 2), age(&meter["age_ms"]), text(&meter["device"]));
+    out += &format!(
+        "\nGrid {} W, {} Hz, {} old ({})\n",
+        number(&meter["power_w"], 0),
+        number(&meter["frequency_hz"], 2),
+        age(&meter["age_ms"]),
+        text(&meter["device"])
+    );
     let mut rows = vec![row(&["", "power W", "current A", "headroom A", "voltage V", "net load W", "age"])];
     for p in list(&meter["phases"]) {
-        let columns = [text(&p["phase"]), number(&p["power_w"], 0), number(&p["current_a"], 1), number(&p["fuse_headroom_a"], 1), number(&p["voltage_v"], 1), number(&p["load_w"], 0), age(&p["age_ms"])];
+        let columns = [
+            text(&p["phase"]),
+            number(&p["power_w"], 0),
+            number(&p["current_a"], 1),
+            number(&p["fuse_headroom_a"], 1),
+            number(&p["voltage_v"], 1),
+            number(&p["load_w"], 0),
+            age(&p["age_ms"]),
+        ];
         rows.push(columns.to_vec());
     }
     out += &table(&rows);
     out += "\nBatteries (discharge +, charge -)\n";
-    let mut rows = vec![row(&["", "phase", "SoC %", "power W", "setpoint W", "may charge W", "may discharge W", "state", "age", "writes", "why"])];
+    let mut rows =
+        vec![row(&["", "phase", "SoC %", "power W", "setpoint W", "may charge W", "may discharge W", "state", "age", "writes", "why"])];
     for b in list(&d["batteries"]) {
         let columns = [
-            text(&b["name"]), text(&b["phase"]), number(&b["soc_pct"], 1), number(&b["power_w"], 0), number(&b["setpoint_w"], 0), number(&b["charge_limit_w"], 0),
-            number(&b["discharge_limit_w"], 0), text(&b["state"]), age(&b["age_ms"]), number(&b["writes"], 0), text(&b["reason"]),
+            text(&b["name"]),
+            text(&b["phase"]),
+            number(&b["soc_pct"], 1),
+            number(&b["power_w"], 0),
+            number(&b["setpoint_w"], 0),
+            number(&b["charge_limit_w"], 0),
+            number(&b["discharge_limit_w"], 0),
+            text(&b["state"]),
+            age(&b["age_ms"]),
+            number(&b["writes"], 0),
+            text(&b["reason"]),
         ];
         rows.push(columns.to_vec());
     }
@@ -152,7 +181,9 @@ fn table(rows: &[Vec<String>]) -> String {
     let is_number = |c: usize| rows.iter().skip(1).all(|r| r[c] == "-" || r[c].parse::<f64>().is_ok());
     let mut out = String::new();
     for r in rows {
-        let cells: Vec<_> = (0..columns).map(|c| if is_number(c) { format!("{:>w$}", r[c], w = width[c]) } else { format!("{:<w$}", r[c], w = width[c]) }).collect();
+        let cells: Vec<_> = (0..columns)
+            .map(|c| if is_number(c) { format!("{:>w$}", r[c], w = width[c]) } else { format!("{:<w$}", r[c], w = width[c]) })
+            .collect();
         out += "  ";
         out += cells.join("  ").trim_end();
         out.push('\n');

@@ -170,14 +170,23 @@ impl BatteryTask {
             let why = "none of its register banks serves as a battery of this size";
             let fault = fault.or_else(|| unfit.then(|| Fault::Invalid(why.into())));
             if let Some(fault) = fault {
-                let nothing = BatteryReport { at: clock.now(), sample: None, state: None, notices: Vec::new(), device: String::new(), fault: Some(fault), link };
+                let nothing = BatteryReport {
+                    at: clock.now(),
+                    sample: None,
+                    state: None,
+                    notices: Vec::new(),
+                    device: String::new(),
+                    fault: Some(fault),
+                    link,
+                };
                 report(Event::Battery(self.spec.index, nothing));
             }
             return false;
         };
-        let served = self.spec.meter.as_ref().and_then(|m| Some((m.pick(&endpoint.banks)?.0, m))).is_some_and(|(total, m)| {
-            total.name == profile.name && m.choice.unit_of(&total) == self.spec.bank.choice.unit_of(&profile)
-        });
+        let served =
+            self.spec.meter.as_ref().and_then(|m| Some((m.pick(&endpoint.banks)?.0, m))).is_some_and(|(total, m)| {
+                total.name == profile.name && m.choice.unit_of(&total) == self.spec.bank.choice.unit_of(&profile)
+            });
         log::info!("battery {}: read as {} on unit {}", self.spec.name, profile.name, self.spec.bank.choice.unit_of(&profile));
         let mut writer = self.writer(&profile);
         if let Some(instruction) = self.waiting.take() {

@@ -103,6 +103,11 @@ impl ControlTask {
         self.core.decision()
     }
 
+    /// The core.
+    pub fn core(&self) -> &Core {
+        &self.core
+    }
+
     /// An alarm in words.
     pub fn name_of(&self, alarm: Alarm) -> String {
         let battery = |k: usize| self.config.batteries.get(k).map_or("?", |b| b.name.as_str());
@@ -150,7 +155,12 @@ impl ControlTask {
     fn take_written(&mut self, k: usize, report: WriteReport) {
         let Some(view) = self.batteries.get_mut(k) else { return };
         self.write_health[k].note(report.fault.as_ref());
-        log::debug!("battery {}: {}{}", self.config.batteries[k].name, report.what, if report.fault.is_some() { ", not acknowledged" } else { "" });
+        log::debug!(
+            "battery {}: {}{}",
+            self.config.batteries[k].name,
+            report.what,
+            if report.fault.is_some() { ", not acknowledged" } else { "" }
+        );
         if let Some(written) = report.written {
             self.core.written(k, written, report.at);
         }

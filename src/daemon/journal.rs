@@ -21,11 +21,7 @@ pub fn start(level: LogLevel) {
     let mut builder = env_logger::Builder::new();
     builder.filter_level(filter).parse_default_env().format(move |out, record| {
         let text = printable(&record.args().to_string());
-        if journal {
-            writeln!(out, "<{}>{text}", priority(record.level()))
-        } else {
-            writeln!(out, "{:5} {text}", record.level())
-        }
+        if journal { writeln!(out, "<{}>{text}", priority(record.level())) } else { writeln!(out, "{:5} {text}", record.level()) }
     });
     // A second start in one process keeps the first logger, which is what tests want.
     let _ = builder.try_init();

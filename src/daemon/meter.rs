@@ -195,15 +195,21 @@ impl MeterTask {
     }
 
     /// Makes the sample of this poll. `fault`: the phases were wanted and did not come.
-    fn finish(&mut self, total: &Registers, phases: Option<&Registers>, fault: Option<Fault>, arrived: Time, report: &mut dyn FnMut(Event)) {
+    fn finish(
+        &mut self,
+        total: &Registers,
+        phases: Option<&Registers>,
+        fault: Option<Fault>,
+        arrived: Time,
+        report: &mut dyn FnMut(Event),
+    ) {
         let Some(used) = &self.used else { return };
         let phase_profile = used.phases.as_ref().map(|p| &p.0);
         let values = phases.and_then(|r| reading::phases(phase_profile?, r));
         let sum = values.map(|p| p.iter().map(|p| p.power_w).sum());
         let total_w = value(&used.total, total, Quantity::GridPower).or(sum);
-        let frequency = phases
-            .and_then(|r| value(phase_profile?, r, Quantity::Frequency))
-            .or_else(|| value(&used.total, total, Quantity::Frequency));
+        let frequency =
+            phases.and_then(|r| value(phase_profile?, r, Quantity::Frequency)).or_else(|| value(&used.total, total, Quantity::Frequency));
         let unusable = phases.is_some() && values.is_none();
         let missing = unusable || fault.is_some() || used.phases.is_none();
         let lively = |q: Quantity| matches!(q, Quantity::GridVoltageOf(_) | Quantity::Frequency);
@@ -231,7 +237,14 @@ impl MeterTask {
         self.report(sample, frequency, fault, arrived, report);
     }
 
-    fn report(&self, sample: Option<MeterSample>, frequency_mhz: Option<i64>, fault: Option<Fault>, at: Time, report: &mut dyn FnMut(Event)) {
+    fn report(
+        &self,
+        sample: Option<MeterSample>,
+        frequency_mhz: Option<i64>,
+        fault: Option<Fault>,
+        at: Time,
+        report: &mut dyn FnMut(Event),
+    ) {
         let endpoint = self.endpoint.lock();
         let link = LinkReport { name: endpoint.name(), counters: endpoint.counters() };
         drop(endpoint);

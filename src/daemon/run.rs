@@ -41,7 +41,11 @@ impl fmt::Display for RunError {
                 write!(f, "Another sax-controller is running: it serves {}. Two controllers on one site fight each other.", path.display())
             }
             RunError::Socket { path, error } => {
-                write!(f, "The status socket {} cannot be made: {error}. Its folder must exist and be writable; [status] socket names it.", path.display())
+                write!(
+                    f,
+                    "The status socket {} cannot be made: {error}. Its folder must exist and be writable; [status] socket names it.",
+                    path.display()
+                )
             }
             RunError::Signals(error) => write!(f, "The signal handlers cannot be installed: {error}."),
             RunError::Threads(error) => write!(f, "The threads cannot be started: {error}."),
@@ -57,7 +61,12 @@ pub fn run(config: &Config, library: &Library, reload: &dyn Fn() -> Result<Confi
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(RunError::Signals)?;
     let clock = Monotonic::start();
     let published = Published::default();
-    log::info!("sax-controller {} starts: site \"{}\", strategy \"{}\"", env!("CARGO_PKG_VERSION"), config.site.name, config.site.strategy.name());
+    log::info!(
+        "sax-controller {} starts: site \"{}\", strategy \"{}\"",
+        env!("CARGO_PKG_VERSION"),
+        config.site.name,
+        config.site.strategy.name()
+    );
     let threads = Threads::start(config, plan(config, library), published.clone(), clock).map_err(RunError::Threads)?;
     let serving = socket.try_clone().map_err(socket_error)?;
     std::thread::Builder::new().name("status".into()).spawn(move || serving.serve(&published)).map_err(RunError::Threads)?;

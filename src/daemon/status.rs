@@ -40,7 +40,8 @@ impl ControlTask {
             Mode::Run { .. } => String::new(),
             Mode::Init => {
                 let (good, needed) = decision.progress;
-                let unheard = self.config.batteries.iter().zip(&self.batteries).filter(|(_, v)| v.report.as_ref().is_none_or(|r| r.sample.is_none()));
+                let unheard =
+                    self.config.batteries.iter().zip(&self.batteries).filter(|(_, v)| v.report.as_ref().is_none_or(|r| r.sample.is_none()));
                 match unheard.map(|(b, _)| b.name.as_str()).collect::<Vec<_>>().join(", ") {
                     names if good >= needed && !names.is_empty() => format!("waiting for the first answer of battery {names}"),
                     _ => match self.meter.as_ref().and_then(|m| m.fault.as_ref()) {
@@ -85,7 +86,8 @@ impl ControlTask {
         let f = phase.index();
         let sample = self.core.phases().map(|p| p[f]);
         let decision = &self.decision().phases[f];
-        let current = sample.map(|s| s.current_ma.map_or_else(|| current_ma(s.power_w, s.voltage_mv, self.config.site.voltage_mv), i64::abs));
+        let current =
+            sample.map(|s| s.current_ma.map_or_else(|| current_ma(s.power_w, s.voltage_mv, self.config.site.voltage_mv), i64::abs));
         Phase {
             phase: phase.to_string(),
             power_w: sample.map(|s| s.power_w),
@@ -103,7 +105,8 @@ impl ControlTask {
         let sample = self.core.battery_sample(k);
         let (charge, discharge) = limits(decision);
         let age = sample.map(|s| now.since(s.taken));
-        let answers = view.report.as_ref().is_some_and(|r| r.fault.is_none()) || age.is_some_and(|a| a <= self.core.site().batteries[k].cap_age);
+        let answers =
+            view.report.as_ref().is_some_and(|r| r.fault.is_none()) || age.is_some_and(|a| a <= self.core.site().batteries[k].cap_age);
         let state = view.report.as_ref().and_then(|r| r.state.clone());
         Battery {
             name: b.name.clone(),

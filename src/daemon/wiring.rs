@@ -63,7 +63,8 @@ pub struct Placed<T> {
 pub fn plan(config: &Config, library: &Library) -> Plan {
     let mut endpoints = Vec::new();
     let meter = config.meter.as_ref().map(|m| meter(m, config, library, &mut endpoints));
-    let mut batteries: Vec<_> = (config.batteries.iter().enumerate()).map(|(k, b)| battery(k, b, config, library, &mut endpoints)).collect();
+    let mut batteries: Vec<_> =
+        (config.batteries.iter().enumerate()).map(|(k, b)| battery(k, b, config, library, &mut endpoints)).collect();
     if let (Some(m), Some((index, _))) = (&meter, meter.as_ref().and_then(|m| m.spec.battery.as_ref())) {
         batteries[*index].spec.meter = Some(m.spec.bank.clone());
     }
@@ -77,7 +78,8 @@ fn meter(meter: &config::Meter, config: &Config, library: &Library, endpoints: &
     };
     let (choice, names) = banks(library, &meter.device, unit, link);
     // One request serves both where the meter is read at least as often as the battery.
-    let battery = beside.filter(|k| meter.poll_ms <= config.batteries[*k].poll_ms).map(|k| (k, battery_bank(&config.batteries[k], library)));
+    let battery =
+        beside.filter(|k| meter.poll_ms <= config.batteries[*k].poll_ms).map(|k| (k, battery_bank(&config.batteries[k], library)));
     let spec = MeterSpec {
         bank: MeterBank { choice, total: names.total, phases: names.phases },
         poll: Span::from_ms(meter.poll_ms.into()),
@@ -89,7 +91,13 @@ fn meter(meter: &config::Meter, config: &Config, library: &Library, endpoints: &
     Placed { endpoint: endpoint(link, endpoints), spec }
 }
 
-fn battery(index: usize, b: &config::Battery, config: &Config, library: &Library, endpoints: &mut Vec<EndpointPlan>) -> Placed<BatterySpec> {
+fn battery(
+    index: usize,
+    b: &config::Battery,
+    config: &Config,
+    library: &Library,
+    endpoints: &mut Vec<EndpointPlan>,
+) -> Placed<BatterySpec> {
     let limits = b.control == ControlMode::Limits;
     let control = &config.control;
     let fallback = match (control.fallback, limits) {

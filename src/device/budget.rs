@@ -37,6 +37,13 @@ impl Bucket {
         self.last = Some(now);
     }
 
+    /// A write went out that need not keep the spacing to the next one: part of a sequence.
+    pub fn spend_in_sequence(&mut self, now: Time) {
+        let last = self.last;
+        self.spend(now);
+        self.last = last;
+    }
+
     fn saved_at(&self, now: Time) -> Span {
         (self.saved + now.since(self.counted)).min(most(&self.budget))
     }

@@ -174,7 +174,10 @@ impl Writer {
 
     /// A job was sent.
     pub fn done(&mut self, profile: &Profile, job: Job, outcome: Outcome, now: Time) {
-        self.bucket.spend(now);
+        match job {
+            Job::Start(_) => self.bucket.spend_in_sequence(now),
+            _ => self.bucket.spend(now),
+        }
         let asserted = |w: i64| (outcome == Outcome::Acknowledged).then_some((w, now));
         let releasing = self.wanted.is_some_and(|w| w.command == Command::Release);
         match job {
