@@ -6,6 +6,8 @@ mod live;
 mod plan_text;
 mod run;
 mod simulate;
+mod simulate_day;
+mod simulate_site;
 mod status;
 
 use std::fmt;
