@@ -3,6 +3,9 @@
 mod check;
 mod files;
 mod live;
+mod live_child;
+mod live_summary;
+mod live_view;
 mod plan_text;
 mod run;
 mod simulate;
