@@ -15,7 +15,7 @@ test:
 lint:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items --quiet
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --quiet
 	for file in etc/examples/*.toml; do $(CARGO) run --locked --quiet -- check --quiet $$file || exit 1; done
 
 build:
