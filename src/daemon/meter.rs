@@ -39,6 +39,8 @@ pub struct MeterSpec {
     pub phase_poll: Span,
     /// Tries after a failed poll.
     pub retries: u32,
+    /// The phases that have a battery.
+    pub used_phases: [bool; 3],
     /// The battery it sits behind and how that is read, where its registers may come along.
     pub battery: Option<(usize, BatteryBank)>,
 }
@@ -227,11 +229,12 @@ impl MeterTask {
             .or_else(|| unusable.then(|| Fault::Invalid("the power of a phase is no usable value".into())))
             .or_else(|| used.phases.is_none().then(|| Fault::Invalid("the meter gives no power per phase".into())))
             .or_else(|| sample.is_none().then(|| Fault::Invalid("the total power is no usable value".into())));
-        if values.is_some() {
+        // Phases that cannot be true are asked for again at the next poll.
+        if values.is_some() && sample.is_some_and(|s| s.is_plausible(self.spec.used_phases)) {
             self.phases_due = arrived + self.spec.phase_poll;
             self.total_then_w = total_w;
             self.drifted = 0;
-        } else if missing {
+        } else if missing || phases.is_some() {
             self.phases_due = arrived;
         }
         self.report(sample, frequency, fault, arrived, report);
