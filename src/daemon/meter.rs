@@ -125,7 +125,7 @@ impl MeterTask {
             return false;
         }
         let total_requests = if beside.is_some() { merge(&total, &own, &battery_requests(&total)) } else { own };
-        let phases = phases.map(|p| (unit(&p), requests(&p, Quantity::is_phase), p)).map(|(u, r, p)| (p, u, r));
+        let phases = phases.map(|p| (unit(&p), requests(&p, Quantity::is_read_with_phases), p)).map(|(u, r, p)| (p, u, r));
         let same_bank = phases.as_ref().is_some_and(|(p, u, _)| p.name == total.name && *u == unit(&total));
         // Registers that share a block with the total cost nothing more, so they come along every time.
         let total_requests = match &phases {
@@ -215,14 +215,13 @@ impl MeterTask {
         let unusable = phases.is_some() && values.is_none();
         let missing = unusable || fault.is_some() || used.phases.is_none();
         let lively = |q: Quantity| matches!(q, Quantity::GridVoltageOf(_) | Quantity::Frequency);
-        let print_phases = |q: Quantity| q.is_phase() || q == Quantity::Frequency;
         let sample = total_w.map(|_| MeterSample {
             taken: arrived,
             total_w,
             phases: values,
             phases_missing: missing,
             total_print: total.print(&used.total, Quantity::is_total),
-            phase_print: phases.and_then(|r| Some(r.print(phase_profile?, print_phases))),
+            phase_print: phases.and_then(|r| Some(r.print(phase_profile?, Quantity::is_read_with_phases))),
             phase_print_is_lively: phase_profile.is_some_and(|p| p.points.iter().any(|p| lively(p.quantity))),
         });
         let fault = fault

@@ -10,7 +10,7 @@ use crate::units::{self, Time};
 impl ControlTask {
     /// The status at `now`.
     pub fn document(&self, now: Time) -> Document {
-        let alarms = self.core.alarms().active().map(|(a, since)| Alarm { name: self.name_of(a), since_s: now.since(since).as_s() });
+        let alarms = self.active_alarms().map(|(a, since)| Alarm { name: self.name_of(a), since_s: now.since(since).as_s() });
         let dead = self.dead_threads.iter().map(|t| Alarm { name: format!("thread {t}: no sign of life"), since_s: 0 });
         let notices = self.batteries.iter().zip(&self.config.batteries).flat_map(|(view, b)| {
             let notices = view.report.iter().flat_map(|r| &r.notices);
