@@ -11,19 +11,13 @@ use super::estimate::{BatteriesThen, PhaseEstimate};
 use super::follow::Follow;
 use super::frozen::{Freshness, Frozen};
 use super::history::{Hull, Series, hull, ms};
-use super::input::{BatterySample, MeterSample, PhaseSample, Written};
+use super::input::{BatterySample, MeterSample, PLAUSIBLE_W, PhaseSample, Written};
 use super::ladder::{Ladder, Mode, ramped};
 use super::limits_mode::Limit;
 use super::math::clamp;
 use super::site::{ControlKind, FallbackKind, Site};
 use crate::units::{Phase, Span, Time};
 
-/// No site that this controller serves has more on a phase, W (2.6).
-const PLAUSIBLE_W: i64 = 60_000;
-/// Plausible voltages, mV (2.6).
-const PLAUSIBLE_MV: std::ops::RangeInclusive<i64> = 180_000..=265_000;
-/// A phase without voltage and power is not connected, mV.
-const ABSENT_MV: i64 = 50_000;
 /// The alarm threshold lies this far below the fuse, mA (2.6: 24 A of 25 A).
 const ALARM_BELOW_FUSE_MA: i64 = 1000;
 /// Batteries that were never heard hold up the others for at most this long.
@@ -177,7 +171,7 @@ impl Core {
         }
         self.newest_sample = Some(sample.taken);
         let now = sample.taken;
-        let plausible = is_plausible(&sample);
+        let plausible = sample.is_plausible(self.site.used_phases());
         self.alarms.set(Alarm::MeterImplausible, !plausible, now);
         if !plausible {
             self.ladder.bad_sample();
@@ -462,18 +456,6 @@ impl Battery {
     fn pending_w(&self) -> Option<i64> {
         self.written.newest().filter(|(_, w)| *w != self.out_w).map(|_| self.out_w)
     }
-}
-
-fn is_plausible(sample: &MeterSample) -> bool {
-    let total = sample.total_w.is_none_or(|w| w.abs() <= 3 * PLAUSIBLE_W);
-    let phases = sample.phases.is_none_or(|phases| phases.iter().all(is_plausible_phase));
-    total && phases && (sample.total_w.is_some() || sample.phases.is_some())
-}
-
-fn is_plausible_phase(phase: &PhaseSample) -> bool {
-    let absent = phase.power_w.abs() <= 10 && phase.voltage_mv.is_some_and(|v| (0..ABSENT_MV).contains(&v));
-    let voltage = phase.voltage_mv.is_none_or(|v| PLAUSIBLE_MV.contains(&v));
-    phase.power_w.abs() <= PLAUSIBLE_W && (voltage || absent)
 }
 
 fn add(sum: Capability, c: &Capability) -> Capability {
