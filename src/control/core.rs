@@ -134,10 +134,10 @@ impl Core {
         &self.estimates
     }
 
-    /// Battery `k` has answered. Samples that are not newer than the last one are ignored.
+    /// Battery `k` has answered. Samples that are not newer than the last one, and such as cannot be, are ignored.
     pub fn battery(&mut self, k: usize, sample: BatterySample) {
         let Some(b) = self.batteries.get_mut(k) else { return };
-        if sample.power_w.abs() > PLAUSIBLE_W || b.sample.is_some_and(|s| s.taken >= sample.taken) {
+        if !is_plausible_battery(&sample) || b.sample.is_some_and(|s| s.taken >= sample.taken) {
             return;
         }
         b.polled.push(sample.taken, sample.power_w);
@@ -329,7 +329,7 @@ impl Core {
     fn overloaded(&self, phase: &PhaseSample) -> bool {
         let voltage_mv = phase.voltage_mv.unwrap_or(self.site.voltage_mv).max(1);
         let by_power = phase.power_w.abs().saturating_mul(1_000_000) / voltage_mv;
-        by_power.max(phase.current_ma.unwrap_or(0).abs()) > self.site.fuse_ma - ALARM_BELOW_FUSE_MA
+        by_power.max(phase.current_ma.unwrap_or(0).saturating_abs()) > self.site.fuse_ma - ALARM_BELOW_FUSE_MA
     }
 
     /// How far a command may move in this step, W, and why.
@@ -465,15 +465,24 @@ impl Battery {
 }
 
 fn is_plausible(sample: &MeterSample) -> bool {
-    let total = sample.total_w.is_none_or(|w| w.abs() <= 3 * PLAUSIBLE_W);
+    let total = sample.total_w.is_none_or(|w| is_within(w, 3 * PLAUSIBLE_W));
     let phases = sample.phases.is_none_or(|phases| phases.iter().all(is_plausible_phase));
     total && phases && (sample.total_w.is_some() || sample.phases.is_some())
 }
 
 fn is_plausible_phase(phase: &PhaseSample) -> bool {
-    let absent = phase.power_w.abs() <= 10 && phase.voltage_mv.is_some_and(|v| (0..ABSENT_MV).contains(&v));
+    let absent = is_within(phase.power_w, 10) && phase.voltage_mv.is_some_and(|v| (0..ABSENT_MV).contains(&v));
     let voltage = phase.voltage_mv.is_none_or(|v| PLAUSIBLE_MV.contains(&v));
-    phase.power_w.abs() <= PLAUSIBLE_W && (voltage || absent)
+    is_within(phase.power_w, PLAUSIBLE_W) && is_within(phase.reactive_var, PLAUSIBLE_W) && (voltage || absent)
+}
+
+fn is_plausible_battery(sample: &BatterySample) -> bool {
+    is_within(sample.power_w, PLAUSIBLE_W) && (0..=1000).contains(&sample.soc_pm)
+}
+
+/// Whether the magnitude of `x` is at most `most`, for any `x` at all.
+fn is_within(x: i64, most: i64) -> bool {
+    (-most..=most).contains(&x)
 }
 
 fn add(sum: Capability, c: &Capability) -> Capability {
