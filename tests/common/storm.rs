@@ -146,6 +146,7 @@ pub struct Storm {
     power_w: Vec<i64>,
     soc_pm: Vec<i64>,
     last: Vec<Entry>,
+    newest: Option<Time>,
     calm: bool,
 }
 
@@ -169,6 +170,7 @@ impl Storm {
             power_w: vec![0; n],
             soc_pm,
             last: Vec::new(),
+            newest: None,
             calm: number % 3 == 0,
         }
     }
@@ -257,8 +259,11 @@ impl Storm {
 
     /// Books it as an outsider would, in favour of the core where there is doubt.
     fn note(&mut self, sample: &MeterSample, good: bool) {
+        let newer = self.newest.is_none_or(|t| sample.taken > t);
+        self.newest = self.newest.max(Some(sample.taken));
         if !good {
-            self.in_a_row = 0;
+            // One that is not newer than the newest was no sample at all.
+            self.in_a_row = if newer { 0 } else { self.in_a_row };
             return;
         }
         let far = self.last_good.is_none_or(|t| sample.taken.since(t) > self.site.ladder.hold.max(Span::from_s(3)));
