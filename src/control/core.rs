@@ -376,7 +376,8 @@ impl Core {
         let cap = self.capabilities[k];
         let (setpoint_w, mut reason) = self.setpoint(k, age, change_limit, kept);
         self.batteries[k].out_w = setpoint_w;
-        let urgent = self.violated[self.site.batteries[k].phase];
+        // The fallback must not wait for the write budget either.
+        let urgent = self.violated[self.site.batteries[k].phase] || self.ladder.mode() == Mode::Fallback;
         let limits = self.site.batteries[k].control == ControlKind::Limits;
         let mut order = match self.ladder.mode() {
             Mode::Fallback if self.site.fallback == FallbackKind::Release => Order::Release,
