@@ -11,7 +11,7 @@ use super::estimate::{BatteriesThen, PhaseEstimate};
 use super::follow::Follow;
 use super::frozen::{Freshness, Frozen};
 use super::history::{Hull, Series, hull, ms};
-use super::input::{BatterySample, MeterSample, PLAUSIBLE_W, PhaseSample, Written};
+use super::input::{BatterySample, MeterSample, PhaseSample, Written};
 use super::ladder::{Ladder, Mode, ramped};
 use super::limits_mode::Limit;
 use super::math::clamp;
@@ -128,10 +128,10 @@ impl Core {
         &self.estimates
     }
 
-    /// Battery `k` has answered. Samples that are not newer than the last one are ignored.
+    /// Battery `k` has answered. Samples that are not newer than the last one, and such as cannot be, are ignored.
     pub fn battery(&mut self, k: usize, sample: BatterySample) {
         let Some(b) = self.batteries.get_mut(k) else { return };
-        if sample.power_w.abs() > PLAUSIBLE_W || b.sample.is_some_and(|s| s.taken >= sample.taken) {
+        if !sample.is_plausible() || b.sample.is_some_and(|s| s.taken >= sample.taken) {
             return;
         }
         b.polled.push(sample.taken, sample.power_w);
@@ -212,8 +212,10 @@ impl Core {
         let age = self.ladder.last_good().map(|t| now.since(t));
         self.analyse_phases(now, age);
         let limit_w = self.change_limit_w(now);
+        self.find_violations(limit_w.0);
+        let kept = self.kept();
         for k in 0..self.batteries.len() {
-            self.decision.batteries[k] = self.decide(k, age.unwrap_or(Span::ZERO), limit_w, now);
+            self.decision.batteries[k] = self.decide(k, age.unwrap_or(Span::ZERO), limit_w, &kept, now);
         }
         self.stepped = Some(now);
         self.decision.at = now;
@@ -304,12 +306,35 @@ impl Core {
                 let soc = |k: usize| self.batteries[k].sample.map_or(0, |s| s.soc_pm);
                 split(&self.site, f, out.plan.power_w, &self.capabilities, soc, &mut self.scratch, &mut self.shares);
             }
-            let members = self.batteries.iter().zip(&self.site.batteries).filter(|(_, s)| s.phase == f);
-            let told: i64 = members.map(|(b, _)| b.out_w).sum();
-            let running = matches!(self.ladder.mode(), Mode::Run { .. });
-            self.violated[f] = running && estimate.seeded && !(out.plan.lo..=out.plan.hi).contains(&told);
             self.decision.phases[f] = out;
         }
+    }
+
+    /// Where the fuse cannot wait: neither what the batteries of a phase were told until now nor what they would be told if they moved
+    /// no faster than `change_w` may violate it.
+    fn find_violations(&mut self, change_w: i64) {
+        let running = matches!(self.ladder.mode(), Mode::Run { .. });
+        for f in 0..3 {
+            let plan = self.decision.phases[f].plan;
+            let (mut told, mut slewed) = (0, 0);
+            for k in (0..self.batteries.len()).filter(|&k| self.site.batteries[k].phase == f) {
+                told += self.batteries[k].out_w;
+                slewed += self.within_hard(k, self.slewed(k, change_w));
+            }
+            let holds = |w: &i64| (plan.lo..=plan.hi).contains(w);
+            self.violated[f] = running && self.estimates[f].seeded && !(holds(&told) && holds(&slewed));
+        }
+    }
+
+    /// The share of battery `k`, no further than `change_w` from what it was told last.
+    fn slewed(&self, k: usize, change_w: i64) -> i64 {
+        let out = self.batteries[k].out_w;
+        clamp(self.shares[k], out.saturating_sub(change_w), out.saturating_add(change_w))
+    }
+
+    /// The last clamp before the wire.
+    fn within_hard(&self, k: usize, w: i64) -> i64 {
+        clamp(w, -self.capabilities[k].hard_charge_w, self.capabilities[k].hard_discharge_w)
     }
 
     fn plan(&self, f: usize, phase: &PhaseSample, estimate: &PhaseEstimate) -> PhasePlan {
@@ -323,7 +348,7 @@ impl Core {
     fn overloaded(&self, phase: &PhaseSample) -> bool {
         let voltage_mv = phase.voltage_mv.unwrap_or(self.site.voltage_mv).max(1);
         let by_power = phase.power_w.abs().saturating_mul(1_000_000) / voltage_mv;
-        by_power.max(phase.current_ma.unwrap_or(0).abs()) > self.site.fuse_ma - ALARM_BELOW_FUSE_MA
+        by_power.max(phase.current_ma.unwrap_or(0).saturating_abs()) > self.site.fuse_ma - ALARM_BELOW_FUSE_MA
     }
 
     /// How far a command may move in this step, W, and why.
@@ -341,11 +366,12 @@ impl Core {
         (rate * elapsed / 1000, why)
     }
 
-    fn decide(&mut self, k: usize, age: Span, change_limit: (i64, Reason), now: Time) -> BatteryDecision {
+    fn decide(&mut self, k: usize, age: Span, change_limit: (i64, Reason), kept: &[(i64, i64); 3], now: Time) -> BatteryDecision {
         let cap = self.capabilities[k];
-        let (setpoint_w, mut reason) = self.setpoint(k, age, change_limit);
+        let (setpoint_w, mut reason) = self.setpoint(k, age, change_limit, kept);
         self.batteries[k].out_w = setpoint_w;
-        let urgent = self.violated[self.site.batteries[k].phase];
+        // The fallback must not wait for the write budget either.
+        let urgent = self.violated[self.site.batteries[k].phase] || self.ladder.mode() == Mode::Fallback;
         let limits = self.site.batteries[k].control == ControlKind::Limits;
         let mut order = match self.ladder.mode() {
             Mode::Fallback if self.site.fallback == FallbackKind::Release => Order::Release,
@@ -366,12 +392,12 @@ impl Core {
         BatteryDecision { order, setpoint_w, capability: cap, reason }
     }
 
-    fn setpoint(&self, k: usize, age: Span, (change_w, change_why): (i64, Reason)) -> (i64, Reason) {
+    fn setpoint(&self, k: usize, age: Span, (change_w, change_why): (i64, Reason), kept: &[(i64, i64); 3]) -> (i64, Reason) {
         let (b, cap) = (&self.batteries[k], &self.capabilities[k]);
         let f = self.site.batteries[k].phase;
         let (wanted, reason) = match self.ladder.mode() {
             Mode::Init => (0, Reason::WaitingForMeter),
-            Mode::Hold { .. } => (self.held(k), Reason::Hold),
+            Mode::Hold { .. } => (held(b.out_w, kept[f]), Reason::Hold),
             Mode::Ramp => {
                 let left = ramped(b.ramp_from_w, 0, age, &self.site.ladder);
                 (clamp(left, b.out_w.min(0), b.out_w.max(0)), Reason::Ramp)
@@ -379,11 +405,11 @@ impl Core {
             Mode::Fallback => (0, Reason::Fallback),
             Mode::Run { .. } if self.violated[f] => (self.shares[k], self.reason(k)),
             Mode::Run { .. } => {
-                let slewed = clamp(self.shares[k], b.out_w.saturating_sub(change_w), b.out_w.saturating_add(change_w));
+                let slewed = self.slewed(k, change_w);
                 (slewed, if slewed == self.shares[k] { self.reason(k) } else { change_why })
             }
         };
-        let allowed = clamp(wanted, -cap.hard_charge_w, cap.hard_discharge_w);
+        let allowed = self.within_hard(k, wanted);
         let reason = if cap.is_excluded() && matches!(reason, Reason::FollowingLoad | Reason::DischargeBound(_) | Reason::ChargeBound(_)) {
             Reason::NoData
         } else {
@@ -392,14 +418,13 @@ impl Core {
         (allowed, reason)
     }
 
-    /// In `Hold` outputs are kept, but nothing more is charged than the last known surplus: charging from the grid ends.
-    fn held(&self, k: usize) -> i64 {
-        let out = self.batteries[k].out_w;
-        let f = self.site.batteries[k].phase;
-        let members = (0..self.batteries.len()).filter(|&i| self.site.batteries[i].phase == f);
-        let charging: i64 = members.map(|i| (-self.batteries[i].out_w).max(0)).sum();
-        let surplus = (-(self.estimates[f].load_w + self.estimates[f].trim_w)).max(0);
-        if out < 0 && charging > surplus { out * surplus / charging } else { out }
+    /// Per phase what is being charged, and the last known surplus, W: all batteries of a phase are judged by the same figures.
+    fn kept(&self) -> [(i64, i64); 3] {
+        std::array::from_fn(|f| {
+            let members = self.batteries.iter().zip(&self.site.batteries).filter(|(_, s)| s.phase == f);
+            let charging = members.map(|(b, _)| (-b.out_w).max(0)).sum();
+            (charging, (-(self.estimates[f].load_w + self.estimates[f].trim_w)).max(0))
+        })
     }
 
     fn reason(&self, k: usize) -> Reason {
@@ -444,6 +469,11 @@ impl Core {
             urgent,
         }
     }
+}
+
+/// In `Hold` outputs are kept, but nothing more is charged than the last known surplus: charging from the grid ends.
+fn held(out: i64, (charging, surplus): (i64, i64)) -> i64 {
+    if out < 0 && charging > surplus { out * surplus / charging } else { out }
 }
 
 /// The part of what a phase may do that falls to a battery which could do `own_w` of `all_w`, W.

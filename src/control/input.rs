@@ -3,7 +3,7 @@
 use crate::units::Time;
 
 /// No phase and no battery that this controller serves has more power, W (`spec/control.md` 2.6).
-pub const PLAUSIBLE_W: i64 = 60_000;
+const PLAUSIBLE_W: i64 = 60_000;
 /// Plausible voltages, mV (2.6).
 const PLAUSIBLE_MV: std::ops::RangeInclusive<i64> = 180_000..=265_000;
 /// A phase with less and without power is not connected, mV.
@@ -31,7 +31,7 @@ pub struct MeterSample {
 impl MeterSample {
     /// Whether it can be true. A phase without voltage and power is not connected, unless a battery is connected to it.
     pub fn is_plausible(&self, used_phases: [bool; 3]) -> bool {
-        let total = self.total_w.is_none_or(|w| w.saturating_abs() <= 3 * PLAUSIBLE_W);
+        let total = self.total_w.is_none_or(|w| is_within(w, 3 * PLAUSIBLE_W));
         let phases = self.phases.is_none_or(|phases| phases.iter().zip(used_phases).all(|(phase, used)| phase.is_plausible(used)));
         total && phases && (self.total_w.is_some() || self.phases.is_some())
     }
@@ -39,9 +39,9 @@ impl MeterSample {
 
 impl PhaseSample {
     fn is_plausible(&self, used: bool) -> bool {
-        let absent = !used && self.power_w.saturating_abs() <= 10 && self.voltage_mv.is_some_and(|v| (0..ABSENT_MV).contains(&v));
+        let absent = !used && is_within(self.power_w, 10) && self.voltage_mv.is_some_and(|v| (0..ABSENT_MV).contains(&v));
         let voltage = self.voltage_mv.is_none_or(|v| PLAUSIBLE_MV.contains(&v));
-        self.power_w.saturating_abs() <= PLAUSIBLE_W && (voltage || absent)
+        is_within(self.power_w, PLAUSIBLE_W) && is_within(self.reactive_var, PLAUSIBLE_W) && (voltage || absent)
     }
 }
 
@@ -77,6 +77,18 @@ pub struct BatterySample {
     pub discharge_available_w: Option<i64>,
     /// Cell temperature, °C.
     pub temperature_c: Option<i64>,
+}
+
+impl BatterySample {
+    /// Whether it can be true.
+    pub fn is_plausible(&self) -> bool {
+        is_within(self.power_w, PLAUSIBLE_W) && (0..=1000).contains(&self.soc_pm)
+    }
+}
+
+/// Whether the magnitude of `x` is at most `most`, for any `x` at all.
+fn is_within(x: i64, most: i64) -> bool {
+    (-most..=most).contains(&x)
 }
 
 /// What came of a write to a battery.

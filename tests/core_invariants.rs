@@ -1,0 +1,366 @@
+//! The invariants of `spec/control.md` section 4 that this release has, on random sites under random and hostile inputs.
+//!
+//! Driven by SplitMix64 from fixed numbers, so every run is the same; a failure names its number and step.
+#![allow(missing_docs)]
+
+mod common;
+#[path = "common/storm.rs"]
+mod storm;
+
+use sax_controller::control::allocate::{Scratch, fuse_w, plan_phase, split};
+use sax_controller::control::capability::{Capability, SocBlocks, capability};
+use sax_controller::control::core::Core;
+use sax_controller::control::decision::{Decision, Order};
+use sax_controller::control::estimate::{BatteriesThen, PhaseEstimate};
+use sax_controller::control::history::Hull;
+use sax_controller::control::ladder::Mode;
+use sax_controller::control::site::{BatterySite, ControlKind, FallbackKind, Site, Tuning, Window};
+use sax_controller::plant::rng::Rng;
+use sax_controller::units::{Span, Time};
+use storm::{Storm, absurd, battery_sample, meter_sample, random_site};
+
+const SITES: u64 = 150;
+const STEPS: u32 = 300;
+
+fn for_all_sites(tag: &str, mut check: impl FnMut(&mut Storm, &str)) {
+    for number in 0..SITES {
+        let mut storm = Storm::new(number, tag);
+        for step in 0..STEPS {
+            storm.inputs();
+            let place = format!("{tag}: number {number}, step {step}");
+            check(&mut storm, &place);
+            storm.writes();
+        }
+    }
+}
+
+fn is_run(mode: Mode) -> bool {
+    matches!(mode, Mode::Run { .. })
+}
+
+/// Invariant 1, and "nothing before every required input was seen".
+#[test]
+fn orders_stay_inside_what_the_battery_may_do_now() {
+    for_all_sites("box", |storm, place| {
+        let now = storm.now;
+        let decision = storm.core.step(now).clone();
+        for (k, b) in decision.batteries.iter().enumerate() {
+            let site = &storm.site.batteries[k];
+            let sample = storm.core.battery_sample(k);
+            let cap = capability(site, sample, SocBlocks::default(), true, now);
+            let stale = sample.is_none_or(|s| now.since(s.taken) > site.exclude_age);
+            match b.order {
+                Order::Setpoint { watts, .. } => {
+                    assert!((-cap.hard_charge_w..=cap.hard_discharge_w).contains(&watts), "{place}: {watts} W beyond {cap:?}");
+                    assert!((-site.max_charge_w..=site.max_discharge_w).contains(&watts), "{place}: {watts} W beyond the rating");
+                    assert!(!stale || watts == 0, "{place}: {watts} W to a battery without fresh data");
+                    let s = sample.unwrap_or_else(|| panic!("{place}: a command to a battery that was never heard"));
+                    assert!(s.may_charge || watts >= 0, "{place}: charging against the device's state");
+                    assert!(s.may_discharge || watts <= 0, "{place}: discharging against the device's state");
+                }
+                Order::Limits { charge_w, discharge_w, .. } => {
+                    let (most_charge, most_discharge) =
+                        (cap.hard_charge_w.max(site.fallback_charge_w), cap.hard_discharge_w.max(site.fallback_discharge_w));
+                    assert!((0..=most_charge.min(site.max_charge_w)).contains(&charge_w), "{place}: limit {charge_w} W");
+                    assert!((0..=most_discharge.min(site.max_discharge_w)).contains(&discharge_w), "{place}: limit {discharge_w} W");
+                    assert!(sample.is_some(), "{place}: limits to a battery that was never heard");
+                }
+                Order::Release => assert_eq!((decision.mode, storm.site.fallback), (Mode::Fallback, FallbackKind::Release), "{place}"),
+                Order::Silent => {}
+            }
+            assert!(storm.good_ever >= 5 || b.order == Order::Silent, "{place}: {:?} after {} good samples", b.order, storm.good_ever);
+            assert!(!storm.site.observe || b.order == Order::Silent, "{place}: observe wrote {:?}", b.order);
+        }
+    });
+}
+
+/// Invariants 2 and 3: what is ordered holds the fuse for the estimated load, or the phase gives all it has.
+#[test]
+fn the_fuse_is_held_or_everything_is_given() {
+    let mut bound = 0;
+    for_all_sites("fuse", |storm, place| {
+        let now = storm.now;
+        let decision = storm.core.step(now).clone();
+        if !is_run(decision.mode) {
+            return;
+        }
+        let Some(phases) = storm.core.phases().copied() else { return };
+        for f in 0..3 {
+            let estimate = storm.core.estimates()[f];
+            if !estimate.seeded || storm.site.batteries.iter().any(|b| b.phase == f && b.control == ControlKind::Limits) {
+                continue;
+            }
+            let fuse = fuse_w(&storm.site, phases[f].voltage_mv.unwrap_or(storm.site.voltage_mv), phases[f].reactive_var);
+            let members: Vec<_> = (0..decision.batteries.len()).filter(|&k| storm.site.batteries[k].phase == f).collect();
+            let out: i64 = members.iter().map(|&k| decision.batteries[k].setpoint_w).sum();
+            let grid = estimate.load_w - out;
+            let hard = |of: fn(&Capability) -> i64| members.iter().map(|&k| of(&decision.batteries[k].capability)).sum::<i64>();
+            if grid > fuse {
+                bound += 1;
+                assert_eq!(out, hard(|c| c.hard_discharge_w), "{place}: phase {f} imports {grid} W over a fuse of {fuse} W");
+            }
+            if -grid > fuse {
+                bound += 1;
+                assert_eq!(-out, hard(|c| c.hard_charge_w), "{place}: phase {f} exports {} W over a fuse of {fuse} W", -grid);
+            }
+        }
+    });
+    assert!(bound > 100, "the fuse was never at stake: {bound}");
+}
+
+/// Invariants 4 and 5.
+#[test]
+fn the_same_again_gives_the_same_and_moves_nothing() {
+    for_all_sites("same", |storm, place| {
+        let now = storm.now;
+        let mut twin = storm.core.clone();
+        let first = storm.core.step(now).clone();
+        assert_eq!(&first, twin.step(now), "{place}: a clone decided otherwise");
+        assert!(twin == storm.core, "{place}: a clone's state differs");
+        storm.repeat_last(&mut twin);
+        let again = twin.step(now).clone();
+        assert_eq!(powers(&first), powers(&again), "{place}: the second step at the same time");
+        assert_eq!(first.mode, again.mode, "{place}");
+        assert_eq!(storm.core.estimates(), twin.estimates(), "{place}");
+        assert_eq!(storm.core.last_good(), twin.last_good(), "{place}");
+    });
+}
+
+/// What was ordered, without its urgency (which the writer keeps until the order was sent).
+fn powers(d: &Decision) -> Vec<(i64, Option<(i64, i64)>)> {
+    let limits = |o: Order| if let Order::Limits { charge_w, discharge_w, .. } = o { Some((charge_w, discharge_w)) } else { None };
+    d.batteries.iter().map(|b| (b.setpoint_w, limits(b.order))).collect()
+}
+
+/// Invariants 6 and 7.
+#[test]
+fn without_good_samples_everything_ends_in_the_fallback_in_time() {
+    let mut fallbacks = 0;
+    for_all_sites("ladder", |storm, place| {
+        let now = storm.now;
+        let before = storm.core.decision().clone();
+        let decision = storm.core.step(now).clone();
+        let age = storm.last_good.map(|t| now.since(t));
+        let late = age.is_none_or(|a| a >= storm.site.ladder.fallback);
+        for (k, b) in decision.batteries.iter().enumerate() {
+            let site = &storm.site.batteries[k];
+            let at_rest = match b.order {
+                Order::Silent => true,
+                Order::Release => storm.site.fallback == FallbackKind::Release,
+                Order::Setpoint { watts, .. } => watts == 0,
+                Order::Limits { charge_w, discharge_w, .. } => {
+                    charge_w <= site.fallback_charge_w && discharge_w <= site.fallback_discharge_w
+                }
+            };
+            assert!(!late || at_rest, "{place}: {:?} {age:?} after the last good sample", b.order);
+            fallbacks += u32::from(late);
+            let (w, was) = (b.setpoint_w, before.batteries[k].setpoint_w);
+            if decision.mode == Mode::Ramp {
+                assert!((was.min(0)..=was.max(0)).contains(&w), "{place}: the ramp went from {was} W to {w} W");
+            }
+        }
+        if is_run(decision.mode) && matches!(before.mode, Mode::Init | Mode::Ramp | Mode::Fallback) {
+            assert!(storm.in_a_row_most >= 5, "{place}: running after {} good samples in a row", storm.in_a_row_most);
+        }
+        storm.in_a_row_most = storm.in_a_row;
+    });
+    assert!(fallbacks > 500, "{fallbacks}");
+}
+
+/// Invariant 20: nonsense in any field of a sample moves no output and breaks nothing.
+#[test]
+fn absurd_values_move_nothing() {
+    for_all_sites("absurd", |storm, place| {
+        let now = storm.now;
+        let mut with = storm.core.clone();
+        let mut sample = meter_sample(&mut storm.rng, now + Span::from_ms(1), [100; 3]);
+        let what = absurd(&mut storm.rng, &mut sample);
+        with.meter(sample);
+        for k in 0..storm.site.batteries.len() {
+            let mut s = battery_sample(now + Span::from_ms(1), 0, 500);
+            if storm.rng.chance(500) {
+                s.power_w = storm::nonsense(&mut storm.rng);
+            } else {
+                s.soc_pm = storm::nonsense(&mut storm.rng);
+            }
+            with.battery(k, s);
+        }
+        let later = now + Span::from_ms(1);
+        let without = storm.core.clone().step(later).clone();
+        let with = with.step(later);
+        assert_eq!(powers(&without), powers(with), "{place}: moved by an absurd {what}");
+        storm.core.step(now);
+    });
+}
+
+/// A current that cannot be is no reason to panic; it is only reported.
+#[test]
+fn absurd_currents_temperatures_and_powers_available_do_not_panic() {
+    for_all_sites("panic", |storm, _| {
+        let now = storm.now + Span::from_ms(1);
+        let mut sample = meter_sample(&mut storm.rng, now, [100; 3]);
+        let nonsense = |storm: &mut Storm| Some(storm::nonsense(&mut storm.rng));
+        if let Some(phases) = &mut sample.phases {
+            phases[0].current_ma = nonsense(storm);
+        }
+        let mut core = storm.core.clone();
+        core.meter(sample);
+        for k in 0..storm.site.batteries.len() {
+            let mut s = battery_sample(now, 0, 500);
+            s.temperature_c = nonsense(storm);
+            s.charge_available_w = nonsense(storm);
+            s.discharge_available_w = nonsense(storm);
+            core.battery(k, s);
+        }
+        core.step(now);
+        storm.core.step(storm.now);
+    });
+}
+
+/// Invariant 10: which phase is called L1 makes no difference.
+#[test]
+fn turning_the_phases_turns_the_outputs() {
+    for number in 0..60 {
+        let mut storm = Storm::new(number, "turn");
+        let turn = |f: usize| (f + 1) % 3;
+        let mut site = storm.site.clone();
+        site.batteries.iter_mut().for_each(|b| b.phase = turn(b.phase));
+        for f in 0..3 {
+            site.target_w[turn(f)] = storm.site.target_w[f];
+        }
+        let mut turned = Core::new(site);
+        storm.log = Some(Vec::new());
+        for step in 0..STEPS {
+            storm.inputs();
+            for mut entry in storm.log.replace(Vec::new()).unwrap_or_default() {
+                if let storm::Entry::Meter(m) = &mut entry {
+                    m.phases = m.phases.map(|p| [p[2], p[0], p[1]]);
+                }
+                entry.apply(&mut turned);
+            }
+            let a = storm.core.step(storm.now).clone();
+            let b = turned.step(storm.now);
+            assert_eq!(powers(&a), powers(b), "number {number}, step {step}");
+            assert_eq!(a.mode, b.mode);
+            storm.writes();
+        }
+    }
+}
+
+/// Invariant 10: splits are exact, respect the limits, and the order of equal batteries makes no difference beyond rounding.
+#[test]
+fn splits_sum_up_and_permute() {
+    let mut rng = Rng::new(1, "split");
+    let mut scratch = Scratch::default();
+    for round in 0..4000 {
+        let n = 1 + rng.below(12) as usize;
+        let site = common::site((0..n).map(|_| BatterySite { capacity_wh: rng.range(100, 20_000), ..common::battery(0) }).collect());
+        let caps: Vec<Capability> = (0..n)
+            .map(|_| {
+                let (hc, hd) = (rng.range(0, 5000), rng.range(0, 5000));
+                Capability {
+                    hard_charge_w: hc,
+                    hard_discharge_w: hd,
+                    charge_w: if rng.chance(300) { 0 } else { hc },
+                    discharge_w: if rng.chance(300) { 0 } else { hd },
+                    ..Default::default()
+                }
+            })
+            .collect();
+        let soc: Vec<i64> = (0..n).map(|_| rng.range(0, 1000)).collect();
+        let (low, high): (i64, i64) = (-caps.iter().map(|c| c.hard_charge_w).sum::<i64>(), caps.iter().map(|c| c.hard_discharge_w).sum());
+        let power = rng.range(low, high);
+        let mut out = vec![0; n];
+        split(&site, 0, power, &caps, |k| soc[k], &mut scratch, &mut out);
+        assert_eq!(out.iter().sum::<i64>(), power, "round {round}");
+        for (w, c) in out.iter().zip(&caps) {
+            assert!((-c.hard_charge_w..=c.hard_discharge_w).contains(w), "round {round}: {w} W beyond {c:?}");
+        }
+        let backwards = Site { batteries: site.batteries.iter().rev().cloned().collect(), ..site };
+        let caps: Vec<_> = caps.into_iter().rev().collect();
+        let mut turned = vec![0; n];
+        split(&backwards, 0, power, &caps, |k| soc[n - 1 - k], &mut scratch, &mut turned);
+        for (k, w) in turned.iter().rev().enumerate() {
+            assert!((w - out[k]).abs() <= n as i64, "round {round}: {w} W became {} W", out[k]);
+        }
+    }
+}
+
+/// Invariants 12 and 13.
+#[test]
+fn a_phase_follows_its_load_no_further_than_it_moved() {
+    let mut rng = Rng::new(1, "lipschitz");
+    for round in 0..20_000 {
+        let (hc, hd) = (rng.range(0, 9000), rng.range(0, 9000));
+        let (c, d) = (rng.range(0, hc), rng.range(0, hd));
+        let sum = Capability { hard_charge_w: hc, hard_discharge_w: hd, charge_w: c, discharge_w: d, ..Default::default() };
+        let (fuse, aim, load, more) = (rng.range(0, 8000), rng.range(-3000, 3000), rng.range(-20_000, 20_000), rng.range(0, 4000));
+        let (a, b) = (plan_phase(load, load - aim, fuse, &sum), plan_phase(load + more, load + more - aim, fuse, &sum));
+        assert!((0..=more).contains(&(b.power_w - a.power_w)), "round {round}: {a:?} {b:?}");
+        let at_rest_held = load.abs() <= fuse;
+        if at_rest_held {
+            assert!((load - a.power_w - aim).abs() <= (load - aim).abs() || (aim.abs() > fuse), "round {round}: worse than nothing: {a:?}");
+        }
+    }
+}
+
+/// Invariant 17: a block of the SoC policy ends only after the hysteresis.
+#[test]
+fn soc_blocks_do_not_chatter() {
+    let mut changed = 0;
+    for number in 0..40 {
+        let mut rng = Rng::new(number, "soc");
+        let hysteresis = rng.range(10, 60);
+        let site = common::site(vec![BatterySite { hysteresis_pm: hysteresis, max_soc_pm: 900, ..common::battery(0) }]);
+        let mut core = Core::new(site);
+        let near = if number % 2 == 0 { 100 } else { 900 };
+        let (mut soc, mut blocked, mut changed_at): (i64, _, Option<i64>) = (near + 5, None, None);
+        for s in 1..3000u64 {
+            soc = (soc + rng.range(-4, 4)).clamp(near - 90, near + 90);
+            let now = Time::from_ms(s * 1000);
+            core.battery(0, battery_sample(now, 0, soc));
+            core.meter(meter_sample(&mut rng, now, [3000, 0, 0]));
+            let cap = core.step(now).batteries[0].capability;
+            let is = if near < 500 { cap.discharge_w == 0 } else { cap.charge_w == 0 };
+            if blocked.is_some_and(|b| b != is) {
+                if let Some(then) = changed_at {
+                    assert!((soc - then).abs() >= hysteresis - 8, "number {number}: {then} then {soc} with hysteresis {hysteresis}");
+                }
+                changed_at = Some(soc);
+            }
+            blocked = Some(is);
+        }
+        changed += u32::from(changed_at.is_some());
+    }
+    assert!(changed > 30, "only {changed} of 40 walks ever changed a block");
+}
+
+/// Invariant 18.
+#[test]
+fn saturation_leaves_no_memory() {
+    let mut rng = Rng::new(1, "windup");
+    let rest = |w: i64| BatteriesThen { hull: Hull { lo: w, hi: w }, middle_w: w, absolute_w: w.abs() };
+    for round in 0..500 {
+        let mut e = PhaseEstimate::default();
+        for _ in 0..rng.range(1, 300) {
+            let b = rng.range(-4600, 4600);
+            e.take(rng.range(-9000, 9000), &rest(b), 0, rng.chance(500), Window::PRIOR, &Tuning::default());
+            assert!(e.trim_w.abs() <= 150, "round {round}");
+        }
+        let trim = e.trim_w;
+        for _ in 0..100 {
+            e.take(4000 + rng.range(-20, 20), &rest(4600), 0, true, Window::PRIOR, &Tuning::default());
+        }
+        e.take(1000, &rest(4600), 0, true, Window::PRIOR, &Tuning::default());
+        assert_eq!((e.load_w, e.trim_w), (5600, trim), "round {round}");
+    }
+}
+
+/// Everything a random site is made of occurs.
+#[test]
+fn random_sites_are_as_different_as_they_should_be() {
+    let sites: Vec<Site> = (0..SITES).map(|n| random_site(&mut Rng::new(n, "site"))).collect();
+    assert!(sites.iter().any(|s| s.batteries.len() == 12) && sites.iter().any(|s| s.batteries.len() == 1));
+    assert!(sites.iter().any(|s| s.fallback == FallbackKind::Release) && sites.iter().any(|s| s.ramp_w_per_s > 0));
+    assert!(sites.iter().any(|s| s.observe) && sites.iter().any(|s| s.batteries.iter().any(|b| b.control == ControlKind::Limits)));
+}
