@@ -72,7 +72,7 @@ fn check_names(document: &Document, batteries: &[BatteryDraft]) {
     }
 }
 
-/// Every SAX battery has an address of its own; others may share one behind a gateway, with a unit of their own.
+/// Every SAX battery has a host and port of its own (a port of its own where a router forwards it); others may share one behind a gateway, with a unit of their own.
 fn check_addresses(document: &Document, batteries: &[BatteryDraft]) {
     for (index, draft) in batteries.iter().enumerate() {
         let Some(at) = draft.host_at else { continue };
@@ -83,8 +83,8 @@ fn check_addresses(document: &Document, batteries: &[BatteryDraft]) {
                 None
             } else if link.port == theirs.port && unit == other.battery.unit {
                 Some(format!("battery \"{}\" has this address already.", other.battery.name))
-            } else if draft.is_sax() && other.is_sax() {
-                Some(format!("battery \"{}\" has this host already, and every SAX battery has its own.", other.battery.name))
+            } else if draft.is_sax() && other.is_sax() && link.port == theirs.port {
+                Some(format!("battery \"{}\" has this host and port already, and every SAX battery has its own.", other.battery.name))
             } else {
                 None
             }
