@@ -10,29 +10,31 @@ const WORTH_A_LINE: u32 = 3;
 pub struct Health {
     name: String,
     in_a_row: u32,
-    said: Option<std::mem::Discriminant<Fault>>,
+    /// Kinds of faults that were said since it worked last; there are five.
+    said: Vec<std::mem::Discriminant<Fault>>,
 }
 
 impl Health {
     /// Of the thing with this name.
     pub fn new(name: String) -> Health {
-        Health { name, in_a_row: 0, said: None }
+        Health { name, in_a_row: 0, said: Vec::new() }
     }
 
     /// Notes an outcome.
     pub fn note(&mut self, fault: Option<&Fault>) {
         let Some(fault) = fault else {
-            if self.said.take().is_some() {
+            if !self.said.is_empty() {
                 log::info!("{}: works again", self.name);
             }
+            self.said.clear();
             self.in_a_row = 0;
             return;
         };
         self.in_a_row = self.in_a_row.saturating_add(1);
         let kind = std::mem::discriminant(fault);
-        if self.in_a_row >= WORTH_A_LINE && self.said != Some(kind) {
+        if self.in_a_row >= WORTH_A_LINE && !self.said.contains(&kind) {
             log::warn!("{}: {fault}", self.name);
-            self.said = Some(kind);
+            self.said.push(kind);
         }
     }
 }

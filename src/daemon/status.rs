@@ -50,6 +50,10 @@ impl ControlTask {
                     },
                 }
             }
+            Mode::Ramp | Mode::Fallback if decision.meter_age.is_some_and(|a| a <= self.core.site().ladder.hold) => {
+                let (good, needed) = decision.progress;
+                format!("the meter is back: {good} of {needed} good samples in a row so far")
+            }
             Mode::Hold { .. } => format!("no good meter data for {age}: commands are kept{}", self.meter_fault()),
             Mode::Ramp => format!("no good meter data for {age}: on the way to the fallback{}", self.meter_fault()),
             Mode::Fallback => format!("no good meter data for {age}{}", self.meter_fault()),

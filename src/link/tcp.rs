@@ -34,6 +34,8 @@ pub struct TcpLink {
     resolver: Resolver,
     connection: Option<Connection>,
     backoff: Backoff,
+    /// Why the last connection could not be made.
+    refused: String,
     timeouts_in_a_row: u8,
     transaction: u8,
     generation: u64,
@@ -51,6 +53,7 @@ impl TcpLink {
             resolver: Resolver::new(host, port),
             connection: None,
             backoff: Backoff::default(),
+            refused: String::new(),
             timeouts_in_a_row: 0,
             transaction: 0,
             generation: 0,
@@ -93,7 +96,7 @@ impl TcpLink {
             // The old connection ends here, before the new one begins.
         }
         if let Some(left) = self.backoff.left(Instant::now()) {
-            let text = format!("not connected, next attempt in {} ms", left.as_millis());
+            let text = format!("no connection ({}), tried again in {} s", self.refused, left.as_secs() + 1);
             return Err(io::Error::new(io::ErrorKind::NotConnected, text).into());
         }
         self.timeouts_in_a_row = 0;
@@ -105,6 +108,7 @@ impl TcpLink {
             }
             Err(error) => {
                 self.backoff.failed(Instant::now());
+                self.refused = error.to_string();
                 Err(error.into())
             }
         }
