@@ -15,7 +15,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use super::Failure;
 use super::live_child::{Controller, TempFolder};
 use super::live_summary::Summary;
-use super::live_view::{HEADER, block};
+use super::live_view::{block, header};
 use super::simulate::Options;
 use super::simulate_site::{METER_PERIOD_MS, START_SOC_PM, built_in, site_params};
 use super::status;
@@ -27,7 +27,7 @@ use crate::plant::serve::LiveSite;
 /// The controller must have handed back the batteries and ended within this time.
 const STOP_WITHIN: Duration = Duration::from_secs(4);
 /// Blocks between two headers.
-const HEADER_EVERY: u64 = 6;
+const HEADER_EVERY: u64 = 5;
 /// How often signals are looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
@@ -40,7 +40,7 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let site = live_site(options)?;
     let folder = TempFolder::new(options.keep).map_err(|e| Failure::failed(format!("No temporary folder can be made: {e}.")))?;
     let (file, socket) = (folder.path().join("controller.toml"), folder.path().join("controller.sock"));
-    std::fs::write(&file, built_in(options.poll_ms, Some(site.ports()), Some(&socket)))
+    std::fs::write(&file, built_in(options.poll_ms, site.addresses(), Some(&socket)))
         .map_err(|e| Failure::failed(format!("{} cannot be written: {e}.", file.display())))?;
     say(&introduction(options, &site, &file));
     let summary = Summary::new(&site);
@@ -61,26 +61,28 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
 
 fn live_site(options: &Options) -> Result<LiveSite, Failure> {
     let library = Library::built_in().map_err(Failure::failed)?;
-    let text = built_in(options.poll_ms, None, None);
+    let text = built_in(options.poll_ms, &[], None);
     let config = config::parse(&text, &library).map_err(|findings| Failure::failed(findings.render("(built in)")))?;
     let mut params = site_params(&config, options.number, House::Demo(options.number), options.latency_ms, options.firmware);
     for (_, sax) in &mut params.batteries {
         // control.md 1.1 leaves it open; what a small controller needs for an answer.
         sax.response_ms = 20;
     }
-    LiveSite::start(params, 1).map_err(|e| Failure::failed(format!("The simulated batteries cannot be started: {e}.")))
+    LiveSite::start_apart(params, 1).map_err(|e| Failure::failed(format!("The simulated batteries cannot be started: {e}.")))
 }
 
 fn introduction(options: &Options, site: &LiveSite, file: &Path) -> String {
-    let ports: Vec<_> = site.ports().iter().map(u16::to_string).collect();
+    let addresses: Vec<_> = site.addresses().iter().map(ToString::to_string).collect();
     format!(
-        "Three simulated SAX batteries ({}, {} % at the start) on 127.0.0.1, ports {}.\n\
+        "Three simulated SAX batteries ({}, {} % at the start),\n\
+         at {}.\n\
          Their meter has a new value every {METER_PERIOD_MS} ms, visible after {} ms. The house repeats every four minutes, number {}.\n\
          The controller is the real one: sax-controller run --config {}\n\
-         Powers in W: from the grid +, into the grid -; battery discharges +, charges -. Ctrl-C ends it.\n",
+         Powers in W: from the grid +, into the grid -; battery discharges +, charges -. Ctrl-C ends it.\n\
+         house, sun, grid and power are what is true; read, age and set are what the controller says.\n",
         options.firmware.words(),
         START_SOC_PM / 10,
-        ports.join(", "),
+        addresses.join(", "),
         options.latency_ms,
         options.number,
         file.display()
@@ -112,7 +114,7 @@ impl Demo {
             let (truth, running) = self.site.with(|site| (site.truth(), site.running()));
             self.summary.second(&self.site);
             if (second - 1) % HEADER_EVERY == 0 {
-                say(HEADER);
+                say(&header());
             }
             if !say(&block(second, &truth, &status, &running)) {
                 // Nobody reads any more.

@@ -110,7 +110,7 @@ pub(super) fn run(arguments: Vec<OsString>) -> Result<(), Failure> {
         _ => {}
     }
     if show {
-        return print(&built_in(options.poll_ms, None, None));
+        return print(&built_in(options.poll_ms, &[], None));
     }
     options.files = config.map(|config| {
         let files = Files { config: config.into(), ..Files::default() };

@@ -38,7 +38,7 @@ fn configuration(options: &Options) -> Result<(Config, Library, Vec<String>), Fa
         }
         None => {
             let library = Library::built_in().map_err(Failure::failed)?;
-            let text = built_in(options.poll_ms, None, None);
+            let text = built_in(options.poll_ms, &[], None);
             let config = config::parse(&text, &library).map_err(|findings| Failure::failed(findings.render("(built in)")))?;
             (config, library)
         }

@@ -2,6 +2,7 @@
 //!
 //! Nothing of a configuration is connected to: hosts are replaced.
 
+use std::net::SocketAddrV4;
 use std::path::Path;
 
 use crate::config::{Config, Encoding, MeterSource, Strategy};
@@ -38,8 +39,8 @@ impl Firmware {
     }
 }
 
-/// The built-in configuration; the batteries are at these ports of 127.0.0.1, and the status socket is there.
-pub(super) fn built_in(poll_ms: u64, ports: Option<&[u16]>, socket: Option<&Path>) -> String {
+/// The built-in configuration; the batteries are at these addresses, and the status socket is there.
+pub(super) fn built_in(poll_ms: u64, addresses: &[SocketAddrV4], socket: Option<&Path>) -> String {
     let mut text = format!(
         "[site]\nname = \"Simulated\"\nstrategy = \"self-consumption\"\nfuse_a = 25\n\n\
          [meter]\ndevice = \"sax\"\npoll_ms = {poll_ms}\nphase_poll_ms = {}\n",
@@ -47,8 +48,8 @@ pub(super) fn built_in(poll_ms: u64, ports: Option<&[u16]>, socket: Option<&Path
     );
     for (k, name) in ["A", "B", "C"].iter().enumerate() {
         let role = if k == 0 { "master" } else { "slave" };
-        let link = match ports.and_then(|ports| ports.get(k)) {
-            Some(port) => format!("host = \"127.0.0.1\", port = {port}"),
+        let link = match addresses.get(k) {
+            Some(address) => format!("host = \"{}\", port = {}", address.ip(), address.port()),
             None => format!("host = \"192.0.2.{}\"", k + 1),
         };
         text += &format!(

@@ -5,7 +5,7 @@
 //! No wait is longer than a few milliseconds, so that it ends soon. Never listens on anything but loopback.
 
 use std::io;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -23,6 +23,7 @@ const STACK: usize = 256 * 1024;
 /// A site that runs.
 pub struct LiveSite {
     shared: Arc<Shared>,
+    addresses: Vec<SocketAddrV4>,
     ports: Vec<u16>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -38,6 +39,15 @@ pub(super) struct Shared {
 impl LiveSite {
     /// Starts the site: time passes `pace` times as fast as real time (at least once). Fails when there is no port or thread to be had.
     pub fn start(params: SiteParams, pace: u32) -> io::Result<LiveSite> {
+        LiveSite::start_at(params, pace, |_| Ipv4Addr::LOCALHOST)
+    }
+
+    /// As [`LiveSite::start`], but every battery has a loopback address of its own, as a configuration demands: 127.0.0.1 and following.
+    pub fn start_apart(params: SiteParams, pace: u32) -> io::Result<LiveSite> {
+        LiveSite::start_at(params, pace, loopback)
+    }
+
+    fn start_at(params: SiteParams, pace: u32, address: impl Fn(usize) -> Ipv4Addr) -> io::Result<LiveSite> {
         let batteries = params.batteries.len();
         let shared = Arc::new(Shared {
             site: Mutex::new(Site::new(params)),
@@ -45,10 +55,12 @@ impl LiveSite {
             start: Instant::now(),
             pace: pace.max(1),
         });
-        let mut live = LiveSite { shared, ports: Vec::new(), threads: Vec::new() };
+        let mut live = LiveSite { shared, addresses: Vec::new(), ports: Vec::new(), threads: Vec::new() };
         for battery in 0..batteries {
-            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-            live.ports.push(listener.local_addr()?.port());
+            let listener = TcpListener::bind((address(battery), 0))?;
+            let port = listener.local_addr()?.port();
+            live.ports.push(port);
+            live.addresses.push(SocketAddrV4::new(address(battery), port));
             let mut port = Port::new(battery, listener, live.faults())?;
             live.spawn(format!("sim-{battery}"), move |shared| {
                 while !shared.stopped() {
@@ -65,7 +77,12 @@ impl LiveSite {
         Ok(live)
     }
 
-    /// The TCP port of each battery on 127.0.0.1.
+    /// Where each battery listens.
+    pub fn addresses(&self) -> &[SocketAddrV4] {
+        &self.addresses
+    }
+
+    /// The TCP port of each battery.
     pub fn ports(&self) -> &[u16] {
         &self.ports
     }
@@ -90,6 +107,11 @@ impl LiveSite {
         self.threads.push(thread::Builder::new().name(name).stack_size(STACK).spawn(move || work(&shared))?);
         Ok(())
     }
+}
+
+/// All of 127.0.0.0/8 is loopback; only the last byte is used.
+fn loopback(battery: usize) -> Ipv4Addr {
+    Ipv4Addr::new(127, 0, 0, u8::try_from(battery).unwrap_or(u8::MAX).min(253) + 1)
 }
 
 impl Drop for LiveSite {

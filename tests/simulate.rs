@@ -1,0 +1,167 @@
+//! `sax-controller simulate` through the real binary: the day in virtual time, and the live site.
+#![allow(missing_docs)]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_sax-controller");
+
+fn simulate(arguments: &[&str]) -> Output {
+    Command::new(BINARY).arg("simulate").args(arguments).output().unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    assert!(output.status.success(), "{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+/// All but the line that says how long the computer took.
+fn figures(arguments: &[&str]) -> String {
+    stdout(&simulate(arguments)).lines().filter(|l| !l.starts_with("CPU time")).map(|l| format!("{l}\n")).collect()
+}
+
+/// The numbers of a line of the table.
+fn numbers(table: &str, name: &str) -> Vec<f64> {
+    let line = table.lines().find(|l| l.starts_with(name)).unwrap_or_else(|| panic!("no {name} in {table}"));
+    line[name.len()..].split_whitespace().filter_map(|word| word.parse().ok()).collect()
+}
+
+#[test]
+fn the_same_number_gives_the_same_hour() {
+    let first = figures(&["--hours", "1", "--number", "5"]);
+    assert_eq!(first, figures(&["--hours", "1", "--number", "5"]));
+    assert_ne!(first, figures(&["--hours", "1", "--number", "6"]));
+}
+
+#[test]
+fn a_night_hour_is_plausible() {
+    let table = figures(&["--hours", "1", "--season", "winter", "--sky", "overcast", "--loss-permille", "0"]);
+    let import = numbers(&table, "import, netted");
+    assert!(import[0] < 0.1 && import[1] > 0.3, "{table}");
+    assert_eq!(numbers(&table, "time in FALLBACK"), [0.0]);
+    assert!(numbers(&table, "time in RUN")[0] >= 3590.0, "{table}");
+    let writes = numbers(&table, "writes per hour and battery")[0];
+    assert!((1.0..700.0).contains(&writes), "{table}");
+    assert!(table.contains("no car"), "{table}");
+}
+
+#[test]
+fn a_configuration_of_ones_own_is_simulated() {
+    let folder = Folder::new("own");
+    let file = folder.0.join("own.toml");
+    std::fs::write(
+        &file,
+        "[site]\nstrategy = \"self-consumption\"\nfuse_a = 35\n[meter]\ndevice = \"sax\"\npoll_ms = 2000\n\
+         [[battery]]\nname = \"Cellar\"\ndevice = \"sax\"\nphase = \"L2\"\ncapacity_wh = 5800\nmax_charge_w = 2600\n\
+         setpoint_encoding = \"offset\"\nlink.tcp = { host = \"192.0.2.7\" }\npoll_ms = 2000\n",
+    )
+    .unwrap();
+    let table = figures(&["--hours", "2", "--config", file.to_str().unwrap()]);
+    assert!(table.contains("Cellar on L2: 5800 Wh, charges with 2600 W, discharges with 4600 W"), "{table}");
+    assert!(table.contains("Fuse 35 A") && table.contains("above 35 A") && table.contains("polled every 2000 ms"), "{table}");
+    let import = numbers(&table, "import, L1 / L2 / L3");
+    assert!(import[1] < import[4] / 2.0, "L2 is looked after: {table}");
+    assert!((import[0] - import[3]).abs() < 0.02, "L1 is not: {table}");
+}
+
+#[test]
+fn the_built_in_configuration_is_right() {
+    let folder = Folder::new("shown");
+    let file = folder.0.join("shown.toml");
+    std::fs::write(&file, stdout(&simulate(&["--show-config"]))).unwrap();
+    let checked = Command::new(BINARY).arg("check").arg(&file).output().unwrap();
+    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
+}
+
+#[test]
+fn wrong_arguments_end_with_2_and_say_why() {
+    for (arguments, said) in [
+        (&["--hours", "0"][..], "--hours must be a whole number from 1 to 168, not \"0\"."),
+        (&["--hours"], "Missing argument for option '--hours'."),
+        (&["--season", "autumn"], "--season must be one of spring, summer, winter, not \"autumn\"."),
+        (&["--seconds", "3"], "--seconds needs --live."),
+        (&["--live", "--hours", "3"], "--hours does not go together with --live."),
+        (&["--config", "x", "--poll-ms", "500"], "--poll-ms is not needed with --config: the file says it."),
+        (&["--frobnicate"], "Invalid option '--frobnicate'."),
+    ] {
+        let output = simulate(arguments);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {stderr}");
+        assert!(stderr.starts_with(said) && stderr.contains("Usage: "), "{arguments:?}: {stderr}");
+    }
+}
+
+#[test]
+fn the_live_site_is_controlled_shown_and_left_clean() {
+    for firmware in ["old", "new"] {
+        let folder = Folder::new(firmware);
+        let output = live(&folder.0, &["--seconds", "8", "--firmware", firmware]).output().unwrap();
+        let text = stdout(&output);
+        assert!(text.contains("meter: total from"), "the controller's log is shown: {text}");
+        // Time, state or nothing; phase; house; sun; grid; | read; age; | name; power; setpoint.
+        let commanded = text.lines().filter(|l| l.contains("  L1 ") || l.contains("  L2 ")).filter(|l| has_setpoint(l)).count();
+        assert!(commanded >= 2, "{text}");
+        assert!(text.lines().all(|l| l.chars().count() <= 120 || l.starts_with("   log | ") || l.contains("/controller.toml")), "{text}");
+        assert!(text.contains("The batteries were released"), "{text}");
+        assert!(text.contains("ms after SIGTERM, exit status: 0."), "{text}");
+        assert!(text.contains("first setpoint after"), "{text}");
+        assert_eq!(std::fs::read_dir(&folder.0).unwrap().count(), 0, "no file is left");
+        assert!(!is_anyone_at(&folder.0), "no process is left");
+    }
+}
+
+#[test]
+fn a_signal_ends_the_live_site_as_the_end_of_its_time_does() {
+    let folder = Folder::new("signal");
+    let mut child = live(&folder.0, &["--keep"]).stdout(Stdio::piped()).spawn().unwrap();
+    let begun = Instant::now();
+    while !is_anyone_at(&folder.0) && begun.elapsed() < Duration::from_secs(20) {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert!(Command::new("kill").arg("-TERM").arg(child.id().to_string()).status().unwrap().success());
+    let status = child.wait().unwrap();
+    assert!(!is_anyone_at(&folder.0), "no process is left");
+    // The controller may not have got as far as to have its signal handlers.
+    assert!(matches!(status.code(), Some(0 | 1)), "{status}");
+    let kept: Vec<_> = std::fs::read_dir(&folder.0).unwrap().flatten().collect();
+    assert!(kept.len() == 1 && kept[0].path().join("controller.toml").exists(), "the configuration is kept");
+}
+
+fn live(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(BINARY);
+    command.args(["simulate", "--live"]).args(arguments).env("TMPDIR", folder).env_remove("RUST_LOG");
+    command
+}
+
+fn has_setpoint(line: &str) -> bool {
+    let battery = line.split('|').nth(2).unwrap_or("");
+    let words: Vec<_> = battery.split_whitespace().collect();
+    words.len() == 4 && words[2].parse::<i64>().is_ok()
+}
+
+/// Whether a controller runs with a configuration in this folder.
+fn is_anyone_at(folder: &Path) -> bool {
+    let folder = folder.to_str().unwrap().as_bytes();
+    std::fs::read_dir("/proc").unwrap().flatten().any(|entry| {
+        let arguments = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        arguments.windows(folder.len()).any(|part| part == folder)
+    })
+}
+
+/// A folder of one test, gone at its end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Folder {
+        let path = std::env::temp_dir().join(format!("sax-test-simulate-{name}-{}", std::process::id()));
+        std::fs::create_dir(&path).unwrap();
+        Folder(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
