@@ -146,6 +146,7 @@ impl Core {
     pub fn written(&mut self, k: usize, what: Written, at: Time) {
         let Some(b) = self.batteries.get_mut(k) else { return };
         match what {
+            Written::Sending(w) => b.written.push(at, w),
             Written::Setpoint(w) => {
                 b.written.push(at, w);
                 b.writes_failed = 0;
@@ -239,9 +240,8 @@ impl Core {
         for (f, phase) in phases.iter().enumerate() {
             let mut then = BatteriesThen { hull: Hull { lo: 0, hi: 0 }, middle_w: 0, absolute_w: 0 };
             let members = self.batteries.iter().zip(&self.site.batteries).filter(|(_, s)| s.phase == f);
-            for (b, site) in members {
-                let pending = (site.control == ControlKind::Setpoint).then(|| b.pending_w()).flatten();
-                let h = hull(&b.polled, &b.written, pending, from, to);
+            for (b, _) in members {
+                let h = hull(&b.polled, &b.written, from, to);
                 then.hull.lo += h.lo;
                 then.hull.hi += h.hi;
                 then.middle_w += b.polled.at((from + to).div_euclid(2)).unwrap_or(0);
@@ -479,13 +479,6 @@ fn held(out: i64, (charging, surplus): (i64, i64)) -> i64 {
 /// The part of what a phase may do that falls to a battery which could do `own_w` of `all_w`, W.
 fn portion(own_w: i64, phase_w: i64, all_w: i64) -> i64 {
     if phase_w >= all_w { own_w } else { own_w * phase_w / all_w.max(1) }
-}
-
-impl Battery {
-    /// A command that may be written at any moment.
-    fn pending_w(&self) -> Option<i64> {
-        self.written.newest().filter(|(_, w)| *w != self.out_w).map(|_| self.out_w)
-    }
 }
 
 fn add(sum: Capability, c: &Capability) -> Capability {

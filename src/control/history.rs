@@ -102,8 +102,8 @@ impl Hull {
 }
 
 /// The hull of a battery's power over `[from_ms, to_ms]`: the polls inside, the one just before and the one just after (between polls the
-/// power is taken as monotone); for the part newer than the newest poll also the commands that may be in flight, `pending_w` among them.
-pub fn hull(polled: &Series, commands: &Series, pending_w: Option<i64>, from_ms: i64, to_ms: i64) -> Hull {
+/// power is taken as monotone); for the part newer than the newest poll also the commands that may be in flight.
+pub fn hull(polled: &Series, commands: &Series, from_ms: i64, to_ms: i64) -> Hull {
     let mut found = None;
     let mut previous: Option<i64> = None;
     for i in 0..polled.len() {
@@ -123,9 +123,6 @@ pub fn hull(polled: &Series, commands: &Series, pending_w: Option<i64>, from_ms:
             if t <= to_ms && newest.is_none_or(|n| t >= n - IN_FLIGHT_MS) {
                 found = Hull::with(found, w);
             }
-        }
-        if let Some(w) = pending_w {
-            found = Hull::with(found, w);
         }
     }
     found.unwrap_or(Hull { lo: 0, hi: 0 })
@@ -165,18 +162,17 @@ mod tests {
     fn the_hull_takes_the_neighbours_of_the_stretch() {
         let polled = series(&[(1000, 10), (2000, 50), (3000, 90), (4000, 20)]);
         let none = Series::default();
-        assert_eq!(hull(&polled, &none, None, 2500, 2600), Hull { lo: 50, hi: 90 });
-        assert_eq!(hull(&polled, &none, None, 1500, 4000), Hull { lo: 10, hi: 90 });
-        assert_eq!(hull(&polled, &none, None, 4500, 5000), Hull { lo: 20, hi: 20 });
+        assert_eq!(hull(&polled, &none, 2500, 2600), Hull { lo: 50, hi: 90 });
+        assert_eq!(hull(&polled, &none, 1500, 4000), Hull { lo: 10, hi: 90 });
+        assert_eq!(hull(&polled, &none, 4500, 5000), Hull { lo: 20, hi: 20 });
     }
 
     #[test]
     fn commands_count_only_after_the_newest_poll_and_only_for_six_seconds() {
         let polled = series(&[(10_000, 0)]);
         let commands = series(&[(3000, 900), (9000, 500)]);
-        assert_eq!(hull(&polled, &commands, None, 9000, 11_000), Hull { lo: 0, hi: 500 });
-        assert_eq!(hull(&polled, &commands, None, 9000, 10_000), Hull { lo: 0, hi: 0 });
-        assert_eq!(hull(&polled, &commands, Some(-70), 9000, 11_000), Hull { lo: -70, hi: 500 });
+        assert_eq!(hull(&polled, &commands, 9000, 11_000), Hull { lo: 0, hi: 500 });
+        assert_eq!(hull(&polled, &commands, 9000, 10_000), Hull { lo: 0, hi: 0 });
     }
 
     #[test]

@@ -94,6 +94,8 @@ fn is_within(x: i64, most: i64) -> bool {
 /// What came of a write to a battery.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Written {
+    /// This setpoint, W, is being sent: from now on it may be in force.
+    Sending(i64),
     /// The device acknowledged this setpoint, W.
     Setpoint(i64),
     /// The setpoint may or may not have reached the device.

@@ -121,6 +121,9 @@ impl BatteryTask {
         }
         match used.next_write(now) {
             Some((at, job)) if at <= now => {
+                if let Job::Setpoint(watts) = job {
+                    report(Event::Sending(self.spec.index, watts, now));
+                }
                 let written = used.write(job, &self.endpoint, clock);
                 report(Event::Written(self.spec.index, written));
             }
@@ -313,7 +316,7 @@ fn instruct(writer: &mut Writer, instruction: Instruction) {
 
 fn said(job: Job) -> String {
     match job {
-        Job::Start(_) => "taking control".into(),
+        Job::Start(_) => "control settings".into(),
         Job::Setpoint(w) => format!("setpoint {w} W"),
         Job::Charge(w) => format!("charge limit {w} W"),
         Job::Discharge(w) => format!("discharge limit {w} W"),

@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::control::alarm::Alarm;
 use crate::control::core::Core;
 use crate::control::decision::{Decision, Order};
+use crate::control::input::Written;
 use crate::control::ladder::Mode;
 use crate::units::Time;
 
@@ -71,6 +72,10 @@ impl ControlTask {
             }
             Event::Battery(k, report) => {
                 self.take_battery(k, report);
+                false
+            }
+            Event::Sending(k, watts, at) => {
+                self.core.written(k, Written::Sending(watts), at);
                 false
             }
             Event::Written(k, report) => {

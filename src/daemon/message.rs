@@ -13,6 +13,8 @@ pub enum Event {
     Meter(MeterReport),
     /// A battery was asked.
     Battery(usize, BatteryReport),
+    /// A setpoint, W, is about to be sent to a battery: from now on it may be in force.
+    Sending(usize, i64, Time),
     /// A battery was written.
     Written(usize, WriteReport),
     /// A thread gives signs of life, or no longer.

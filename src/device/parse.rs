@@ -234,7 +234,7 @@ fn raw_write(mut s: Section<'_>) -> Option<RawWrite> {
     let address = s.required("address", |s, k| s.integer(k, 0..=u16::MAX));
     let function = write_function(&mut s);
     let value = s.required("value", |s, k| s.integer(k, 0..=u16::MAX));
-    let refresh = s.boolean("refresh").is_some_and(|b| b.value);
+    let refresh = span(&mut s, "refresh_ms", 1000..=300_000);
     let after_setpoint = s.boolean("after_setpoint").is_some_and(|b| b.value);
     s.finish();
     Some(RawWrite { address: address?.value, function: function?, value: value?.value, refresh, after_setpoint })

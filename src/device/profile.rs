@@ -198,8 +198,8 @@ pub struct RawWrite {
     pub function: u8,
     /// The raw value.
     pub value: u16,
-    /// Repeated whenever the command is refreshed.
-    pub refresh: bool,
+    /// A start write that is repeated after this time.
+    pub refresh: Option<Span>,
     /// A start write that comes after the first setpoint instead of before it.
     pub after_setpoint: bool,
 }

@@ -14,6 +14,9 @@ use super::encode::{self, Context};
 use super::profile::{Profile, RawWrite};
 use crate::units::{Span, Time};
 
+/// The repetition of a start write lets a changed setpoint pass for this long.
+const START_CAN_WAIT: Span = Span::from_s(15);
+
 /// What a battery is to do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Command {
@@ -244,8 +247,12 @@ impl Writer {
             match self.start[i] {
                 None if !write.after_setpoint => return Some((now, Job::Start(i))),
                 None if self.setpoint.is_some() => next = earlier(next, (now, Job::Start(i))),
-                Some((_, at)) if write.refresh => next = earlier(next, (at + refresh, Job::Start(i))),
-                _ => {}
+                // A changed setpoint goes before a repetition that can wait a little.
+                Some((_, at)) => {
+                    let again = write.refresh.map(|r| at + r).filter(|t| next.0 > now || now.since(*t) > START_CAN_WAIT);
+                    next = again.map_or(next, |t| earlier(next, (t, Job::Start(i))));
+                }
+                None => {}
             }
         }
         Some(next)
