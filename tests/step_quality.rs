@@ -107,17 +107,3 @@ fn down_as_well_as_up() {
     assert!(grid.abs() <= BAND_W, "{grid} W after the step down");
     assert!((LOW - HIGH - 50..=LOW - HIGH + 100).contains(&lowest), "{lowest} W at worst");
 }
-
-/// A command that waits for the write budget is not in force: the estimate follows the meter, and the newest value is written in the end.
-#[test]
-fn a_command_that_waits_for_the_budget_does_not_hold_back_the_estimate() {
-    // The burst is used up by small steps, then a kettle comes and goes while nothing can be written.
-    let mut trace = vec![(0, [0, 200, 0])];
-    trace.extend((0..8).map(|n| (60_000 + n * 1500, [0, if n % 2 == 0 { 600 } else { 200 }, 0])));
-    trace.extend([(73_000, [0, 2400, 0]), (76_500, [0, 500, 0])]);
-    let mut sim = house::simulation(1000, house::params(5, House::Trace(trace), 300));
-    sim.run_until(Time::from_ms(96_000));
-    let last = sim.site().events().filter(|e| e.battery == 1 && [41, 40049].contains(&e.address)).last().map(|e| e.at_ms);
-    let grid = sim.site().grid_w()[1];
-    assert!(grid.abs() <= BAND_W, "{grid} W, twenty seconds after the last change; last write at {last:?}");
-}

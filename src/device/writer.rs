@@ -15,7 +15,7 @@ use super::profile::{Profile, RawWrite};
 use crate::units::{Span, Time};
 
 /// The repetition of a start write lets a changed setpoint pass for this long.
-const START_CAN_WAIT: Span = Span::from_s(15);
+const START_CAN_WAIT: Span = Span::from_s(120);
 
 /// What a battery is to do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
