@@ -39,8 +39,12 @@ pub fn params(number: u64, house: House, latency_ms: u64) -> SiteParams {
     params
 }
 
+/// Three spellings of 127.0.0.1: the configuration wants another host for every SAX battery, and the simulated site has only this one.
+pub const ONE_HOST: [&str; 3] = ["127.0.0.1", "0x7f.0.0.1", "0x7f000001"];
+
 /// What differs between configurations.
 pub struct Settings<'a> {
+    pub hosts: [&'a str; 3],
     pub device: &'a str,
     pub poll_ms: u32,
     pub phase_poll_ms: u32,
@@ -49,9 +53,9 @@ pub struct Settings<'a> {
 }
 
 impl Settings<'_> {
-    /// A configuration for three batteries on these ports of 127.0.0.1, one per phase, the meter behind the first.
+    /// A configuration for three batteries on these ports, one per phase, the meter behind the first.
     pub fn text(&self, ports: &[u16], socket: &Path) -> String {
-        let Settings { device, poll_ms, phase_poll_ms, control, battery } = self;
+        let Settings { hosts, device, poll_ms, phase_poll_ms, control, battery } = self;
         let mut text = format!(
             "[site]\nstrategy = \"self-consumption\"\nfuse_a = 25\n[control]\n{control}\n[status]\nsocket = \"{}\"\n\
              [meter]\ndevice = \"sax\"\nbattery = \"A\"\npoll_ms = {poll_ms}\nphase_poll_ms = {phase_poll_ms}\n",
@@ -59,10 +63,10 @@ impl Settings<'_> {
         );
         for (k, (name, port)) in ["A", "B", "C"].iter().zip(ports).enumerate() {
             let role = if k == 0 { "master" } else { "slave" };
-            let phase = k + 1;
+            let (phase, host) = (k + 1, hosts[k]);
             text += &format!(
                 "[[battery]]\nname = \"{name}\"\ndevice = \"{device}\"\nrole = \"{role}\"\nphase = \"L{phase}\"\n\
-                 poll_ms = {poll_ms}\n{battery}\nlink.tcp = {{ host = \"127.0.0.1\", port = {port} }}\n"
+                 poll_ms = {poll_ms}\n{battery}\nlink.tcp = {{ host = \"{host}\", port = {port} }}\n"
             );
         }
         text

@@ -84,7 +84,7 @@ fn run(number: u64, case: &Case) -> (u64, Vec<Sample>, Vec<WriteEvent>, String) 
     if case.lost_permille > 0 {
         (0..3).for_each(|k| live.faults().set(k, Fault::LoseReply { permille: case.lost_permille }));
     }
-    let settings = Settings { device: "sax", poll_ms: POLL_MS, phase_poll_ms: 30_000, control: "", battery: "" };
+    let settings = Settings { hosts: common::ONE_HOST, device: "sax", poll_ms: POLL_MS, phase_poll_ms: 30_000, control: "", battery: "" };
     let mut controller = Controller::start(&format!("steps-{number}"), &settings, live.ports());
     let end_ms = first_ms + STEPS * DISTANCE_MS;
     let mut samples: Vec<Sample> = Vec::new();
