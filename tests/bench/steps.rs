@@ -144,10 +144,7 @@ fn report(case: &Case, steps: &[Step], verdict: &mut Verdict) {
     let most = |f: fn(&Step) -> i64| steps.iter().map(f).max().unwrap_or(i64::MAX);
     let (overshoot, writes, others) = (most(|s| s.overshoot_w), most(|s| s.writes as i64), most(|s| s.others_w));
     let name = case.name;
-    println!(
-        "{name:<15} {median:>8.2} {worst:>8.2} {bound:>8.2} {:>7.3} {overshoot:>12} {writes:>8} {others:>9}",
-        median / bound
-    );
+    println!("{name:<15} {median:>8.2} {worst:>8.2} {bound:>8.2} {:>7.3} {overshoot:>12} {writes:>8} {others:>9}", median / bound);
     verdict.demand(median <= 1.10 * bound, format!("latency {name}: median {median:.2} s, more than 1.10 x {bound:.2} s"));
     verdict.demand(overshoot <= BAND_W, format!("latency {name}: overshoot {overshoot} W"));
     verdict.demand(others <= BAND_W, format!("latency {name}: another battery moved {others} W"));
@@ -162,7 +159,12 @@ fn main() -> ExitCode {
     if !common::is_wanted() {
         return ExitCode::SUCCESS;
     }
-    println!("steps: {} at once, about {} s; load before: {}", CASES.len(), (FIRST_MS + STEPS * DISTANCE_MS) / 1000, common::machine_load());
+    println!(
+        "steps: {} at once, about {} s; load before: {}",
+        CASES.len(),
+        (FIRST_MS + STEPS * DISTANCE_MS) / 1000,
+        common::machine_load()
+    );
     let threads: Vec<_> = (0..).zip(&CASES).map(|(n, case)| thread::spawn(move || run(n, case))).collect();
     let runs: Vec<_> = threads.into_iter().map(|t| t.join().expect("a run")).collect();
     println!("load after: {}\n", common::machine_load());
@@ -177,7 +179,9 @@ fn main() -> ExitCode {
         for (n, step) in (0..).zip(&steps) {
             let at_ms = first_ms + n * DISTANCE_MS;
             let belongs = |w: &&WriteEvent| (at_ms..at_ms + DISTANCE_MS).contains(&w.at_ms);
-            let written = |w: &WriteEvent| format!("{} W at {:.2} s", (f64::from(w.value as i16) * W_PER_RAW).round(), (w.at_ms - at_ms) as f64 / 1000.0);
+            let written = |w: &WriteEvent| {
+                format!("{} W at {:.2} s", (f64::from(w.value as i16) * W_PER_RAW).round(), (w.at_ms - at_ms) as f64 / 1000.0)
+            };
             let written: Vec<_> = writes.iter().filter(belongs).map(written).collect();
             details += &format!("  step {n}: {step:?}; {}\n", written.join(", "));
         }
