@@ -114,12 +114,18 @@ impl Controller {
         line.and_then(|l| l.split_whitespace().next()?.parse().ok()).unwrap_or(u64::MAX)
     }
 
-    /// CPU time of user and kernel, in ticks of 10 ms.
-    pub fn cpu_ticks(&self) -> u64 {
+    /// Processor time of all threads, in ms: from `schedstat`, which counts ns where `stat` counts ticks of 10 ms.
+    pub fn cpu_ms(&self) -> f64 {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id())).into_iter().flatten().flatten();
+        let exact: Vec<f64> =
+            tasks.filter_map(|t| fs::read_to_string(t.path().join("schedstat")).ok()?.split_whitespace().next()?.parse().ok()).collect();
+        if exact.iter().sum::<f64>() > 0.0 {
+            return exact.iter().sum::<f64>() / 1e6;
+        }
         let text = self.proc("stat");
         let after_name = text.rsplit_once(')').map_or("", |t| t.1);
         // utime and stime are fields 14 and 15; the first after the name is field 3.
-        after_name.split_whitespace().skip(11).take(2).filter_map(|n| n.parse::<u64>().ok()).sum()
+        after_name.split_whitespace().skip(11).take(2).filter_map(|n| n.parse::<f64>().ok()).sum::<f64>() * 10.0
     }
 
     pub fn file_descriptors(&self) -> usize {
