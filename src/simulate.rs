@@ -32,6 +32,10 @@ impl Clock for VirtualClock {
     fn now(&self) -> Time {
         self.0.get()
     }
+
+    fn sleep(&self, span: Span) {
+        self.0.set(self.0.get() + span);
+    }
 }
 
 /// A simulated site under the real controller.
@@ -96,7 +100,7 @@ impl Simulation {
     /// Stops the controller as SIGTERM does: every battery is handed back.
     pub fn stop(&mut self) {
         for (task, _) in &mut self.batteries {
-            task.release(&self.clock, &|_| (), &mut |event| self.queue.push(event));
+            task.release(&self.clock, &mut |event| self.queue.push(event));
         }
         self.drain();
     }

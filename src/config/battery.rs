@@ -125,7 +125,8 @@ fn read_one(mut section: Section<'_>, devices: &dyn Devices) -> BatteryDraft {
     let phases = [("L1", Some(Phase::L1)), ("L2", Some(Phase::L2)), ("L3", Some(Phase::L3)), ("all", None)];
     let phase = s.required("phase", |s, key| later::choice(s, key, &phases));
     let (control, setpoint_encoding) = read_control(s, device.as_ref());
-    let link = link::read(s, device.as_ref().and_then(|device| device.facts.tcp_port));
+    let poll_ms = read_poll(s);
+    let link = link::read(s, device.as_ref().and_then(|device| device.facts.tcp_port), poll_ms);
     let host_at = link.as_ref().map(|link| link.at);
     let mut battery = Battery {
         name: String::new(),
@@ -136,7 +137,7 @@ fn read_one(mut section: Section<'_>, devices: &dyn Devices) -> BatteryDraft {
         setpoint_encoding,
         link: link.map_or(Tcp { host: String::new(), port: 0, timeout_ms: 0, retry_count: 0 }, Spanned::get),
         unit: s.integer("unit", 0..=255u8).map(Spanned::get),
-        poll_ms: read_poll(s),
+        poll_ms,
         write_spacing_ms: None,
         write_refill_ms: None,
         capacity_wh: 7_700,

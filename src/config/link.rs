@@ -1,5 +1,6 @@
 //! How a device is reached: `link.tcp`, and `link.rtu` and `link.serial` of later releases.
 
+use super::ladder::DEFAULT_POLL_MS;
 use super::later::refuse_key;
 use super::reader::{Section, Spanned};
 use super::words;
@@ -17,19 +18,20 @@ pub struct Tcp {
     pub host: String,
     /// 1 to 65535, default: the profile's, else 502.
     pub port: u16,
-    /// Until an answer is there, connecting included; 100 to 10000 ms, default 2000.
+    /// Until an answer is there, connecting included; 100 to 10000 ms; default the poll period, between 500 and 2000, so that one
+    /// lost answer costs one poll.
     pub timeout_ms: u32,
     /// How often a read is repeated after a fault; 0 to 10, default 3.
     pub retry_count: u8,
 }
 
 /// The `link` of a device; the place is that of the host.
-pub(super) fn read(device: &mut Section<'_>, default_port: Option<u16>) -> Option<Spanned<Tcp>> {
+pub(super) fn read(device: &mut Section<'_>, default_port: Option<u16>, poll_ms: u32) -> Option<Spanned<Tcp>> {
     let mut link = device.required("link", Section::section)?;
     let other = later(&mut link);
     let tcp = match (link.section("tcp"), link.has("tcp")) {
         (Some(mut tcp), _) => {
-            let read = read_tcp(&mut tcp, default_port);
+            let read = read_tcp(&mut tcp, default_port, poll_ms);
             tcp.finish();
             read
         }
@@ -52,7 +54,7 @@ pub(super) fn check_only(device: &mut Section<'_>) {
         }
     }
     if let Some(mut tcp) = link.section("tcp") {
-        read_tcp(&mut tcp, None);
+        read_tcp(&mut tcp, None, DEFAULT_POLL_MS);
         tcp.finish();
     }
     link.finish();
@@ -71,7 +73,7 @@ pub(super) fn serial_keys(port: &mut Section<'_>) {
     let _ = port.choice("parity", &[("none", ()), ("even", ()), ("odd", ())]);
     let _ = port.integer("data_bits", 7..=8u8);
     let _ = port.integer("stop_bits", 1..=2u8);
-    timing(port);
+    timing(port, DEFAULT_POLL_MS);
 }
 
 /// Refuses `rtu` and `serial`; says whether there was one.
@@ -87,17 +89,17 @@ fn later(link: &mut Section<'_>) -> bool {
     found
 }
 
-fn read_tcp(tcp: &mut Section<'_>, default_port: Option<u16>) -> Option<Spanned<Tcp>> {
+fn read_tcp(tcp: &mut Section<'_>, default_port: Option<u16>, poll_ms: u32) -> Option<Spanned<Tcp>> {
     let host = tcp.required("host", words::host);
     let port = tcp.integer("port", 1..=u16::MAX).map_or(default_port.unwrap_or(MODBUS_PORT), Spanned::get);
-    let (timeout_ms, retry_count) = timing(tcp);
+    let (timeout_ms, retry_count) = timing(tcp, poll_ms);
     host.map(|host| host.map(|host| Tcp { host, port, timeout_ms, retry_count }))
 }
 
-fn timing(link: &mut Section<'_>) -> (u32, u8) {
+fn timing(link: &mut Section<'_>, poll_ms: u32) -> (u32, u8) {
     let timeout = link.integer("timeout_ms", 100..=10_000u32);
     let retries = link.integer("retry_count", 0..=10u8);
-    let (timeout_ms, retry_count) = (timeout.map_or(2_000, Spanned::get), retries.map_or(3, Spanned::get));
+    let (timeout_ms, retry_count) = (timeout.map_or(poll_ms.clamp(500, 2_000), Spanned::get), retries.map_or(3, Spanned::get));
     let longest_ms = timeout_ms.saturating_mul(u32::from(retry_count) + 1);
     let (key, blamed) = if retries.is_some() { ("retry_count", retries.map(|r| r.at)) } else { ("timeout_ms", timeout.map(|t| t.at)) };
     if longest_ms > LONGEST_REQUEST_MS {

@@ -84,19 +84,19 @@ pub(super) fn read(root: &mut Section<'_>, devices: &dyn Devices) -> Option<Mete
     let via_battery = device.as_ref().is_some_and(|device| device.facts.via_battery);
     let battery = s.string("battery");
     let unit = s.integer("unit", 0..=255u8);
+    let poll = s.integer("poll_ms", 200..=60_000u32);
+    let poll_ms = poll.map_or(DEFAULT_POLL_MS, Spanned::get);
     let mut link = None;
     if device.is_none() {
         link::check_only(s);
     } else if via_battery {
         refuse_own_link(s, unit.map(|unit| unit.at));
     } else {
-        link = link::read(s, device.as_ref().and_then(|device| device.facts.tcp_port));
+        link = link::read(s, device.as_ref().and_then(|device| device.facts.tcp_port), poll_ms);
         if let Some(battery) = &battery {
             s.add(battery.at, "battery", "this meter is not read through a battery.");
         }
     }
-    let poll = s.integer("poll_ms", 200..=60_000u32);
-    let poll_ms = poll.map_or(DEFAULT_POLL_MS, Spanned::get);
     let phase_poll = s.integer("phase_poll_ms", 200..=60_000u32);
     if let Some(phase_poll) = phase_poll.filter(|phase_poll| phase_poll.value < poll_ms) {
         s.add(phase_poll.at, "phase_poll_ms", format!("{} is shorter than poll_ms, which is {poll_ms}.", phase_poll.value));

@@ -3,23 +3,23 @@
 //! Analysis first (who may do what, where the ladder stands, what the phases need), then one decision per battery. Whatever else is
 //! decided, no order leaves the hard limits of its battery as they are known at that moment.
 
+mod analyse;
+mod decide;
+
 use super::alarm::{Alarm, AlarmBoard};
-use super::allocate::{Binding, PhasePlan, Scratch, fuse_w, plan_phase, split};
+use super::allocate::{Binding, Scratch};
 use super::capability::{Capability, SocBlocks, capability};
-use super::decision::{BatteryDecision, Decision, Order, PhaseDecision, Reason};
+use super::decision::{BatteryDecision, Decision};
 use super::estimate::{BatteriesThen, PhaseEstimate};
 use super::follow::Follow;
 use super::frozen::{Freshness, Frozen};
 use super::history::{Hull, Series, hull, ms};
 use super::input::{BatterySample, MeterSample, PhaseSample, Written};
-use super::ladder::{Ladder, Mode, ramped};
+use super::ladder::{Ladder, Mode};
 use super::limits_mode::Limit;
-use super::math::clamp;
-use super::site::{ControlKind, FallbackKind, Site};
-use crate::units::{Phase, Span, Time};
+use super::site::{ControlKind, Site};
+use crate::units::{Span, Time};
 
-/// The alarm threshold lies this far below the fuse, mA (2.6: 24 A of 25 A).
-const ALARM_BELOW_FUSE_MA: i64 = 1000;
 /// Batteries that were never heard hold up the others for at most this long.
 const WAIT_FOR_BATTERIES: Span = Span::from_s(15);
 /// Failed writes in a row that exclude a battery (2.6).
@@ -289,205 +289,6 @@ impl Core {
             self.alarms.set(Alarm::NotFollowed(k), b.follow.refuses(), now);
             self.alarms.set(Alarm::WritesFail(k), !usable, now);
         }
-    }
-
-    fn analyse_phases(&mut self, now: Time, age: Option<Span>) {
-        self.shares.fill(0);
-        let lost = age.map_or(self.started.is_some_and(|t| now.since(t) > self.site.ladder.hold), |a| a > self.site.ladder.hold);
-        self.alarms.set(Alarm::MeterLost, lost, now);
-        for f in 0..3 {
-            let phase = self.phases.map_or_else(PhaseSample::default, |p| p[f]);
-            let overload = !lost && self.overloaded(&phase);
-            self.alarms.set(Alarm::FuseOverload(Phase::ALL[f]), overload, now);
-            let estimate = self.estimates[f];
-            let mut out = PhaseDecision { load_w: estimate.seeded.then_some(estimate.load_w), overload, ..Default::default() };
-            if estimate.seeded {
-                out.plan = self.plan(f, &phase, &estimate);
-                let soc = |k: usize| self.batteries[k].sample.map_or(0, |s| s.soc_pm);
-                split(&self.site, f, out.plan.power_w, &self.capabilities, soc, &mut self.scratch, &mut self.shares);
-            }
-            self.decision.phases[f] = out;
-        }
-    }
-
-    /// Where the fuse cannot wait: neither what the batteries of a phase were told until now nor what they would be told if they moved
-    /// no faster than `change_w` may violate it.
-    fn find_violations(&mut self, change_w: i64) {
-        let running = matches!(self.ladder.mode(), Mode::Run { .. });
-        for f in 0..3 {
-            let plan = self.decision.phases[f].plan;
-            let (mut told, mut slewed) = (0, 0);
-            for k in (0..self.batteries.len()).filter(|&k| self.site.batteries[k].phase == f) {
-                told += self.batteries[k].out_w;
-                slewed += self.within_hard(k, self.slewed(k, change_w));
-            }
-            let holds = |w: &i64| (plan.lo..=plan.hi).contains(w);
-            self.violated[f] = running && self.estimates[f].seeded && !(holds(&told) && holds(&slewed));
-        }
-    }
-
-    /// The share of battery `k`, no further than `change_w` from what it was told last.
-    fn slewed(&self, k: usize, change_w: i64) -> i64 {
-        let out = self.batteries[k].out_w;
-        clamp(self.shares[k], out.saturating_sub(change_w), out.saturating_add(change_w))
-    }
-
-    /// The last clamp before the wire.
-    fn within_hard(&self, k: usize, w: i64) -> i64 {
-        clamp(w, -self.capabilities[k].hard_charge_w, self.capabilities[k].hard_discharge_w)
-    }
-
-    fn plan(&self, f: usize, phase: &PhaseSample, estimate: &PhaseEstimate) -> PhasePlan {
-        let members = (0..self.batteries.len()).filter(|&k| self.site.batteries[k].phase == f);
-        let sum = members.fold(Capability::default(), |sum, k| add(sum, &self.capabilities[k]));
-        let fuse = fuse_w(&self.site, phase.voltage_mv.unwrap_or(self.site.voltage_mv), phase.reactive_var);
-        let wanted = estimate.load_w - self.site.target_w[f] + estimate.trim_w;
-        plan_phase(estimate.load_w, wanted, fuse, &sum)
-    }
-
-    fn overloaded(&self, phase: &PhaseSample) -> bool {
-        let voltage_mv = phase.voltage_mv.unwrap_or(self.site.voltage_mv).max(1);
-        let by_power = phase.power_w.abs().saturating_mul(1_000_000) / voltage_mv;
-        by_power.max(phase.current_ma.unwrap_or(0).saturating_abs()) > self.site.fuse_ma - ALARM_BELOW_FUSE_MA
-    }
-
-    /// How far a command may move in this step, W, and why.
-    fn change_limit_w(&self, now: Time) -> (i64, Reason) {
-        let elapsed = self.stepped.map_or(Span::ZERO, |t| now.since(t)).as_ms().min(2000) as i64;
-        let ramp = self.site.ramp_w_per_s;
-        let start = self.site.start_up;
-        let starting = matches!(self.ladder.mode(), Mode::Run { since } if now.since(since) < start.length);
-        let (rate, why) = match (starting, ramp > 0) {
-            (true, true) if ramp < start.w_per_s => (ramp, Reason::RampLimit),
-            (true, _) => (start.w_per_s, Reason::StartUp),
-            (false, true) => (ramp, Reason::RampLimit),
-            (false, false) => return (i64::MAX, Reason::FollowingLoad),
-        };
-        (rate * elapsed / 1000, why)
-    }
-
-    fn decide(&mut self, k: usize, age: Span, change_limit: (i64, Reason), kept: &[(i64, i64); 3], now: Time) -> BatteryDecision {
-        let cap = self.capabilities[k];
-        let (setpoint_w, mut reason) = self.setpoint(k, age, change_limit, kept);
-        self.batteries[k].out_w = setpoint_w;
-        // The fallback must not wait for the write budget either.
-        let urgent = self.violated[self.site.batteries[k].phase] || self.ladder.mode() == Mode::Fallback;
-        let limits = self.site.batteries[k].control == ControlKind::Limits;
-        let mut order = match self.ladder.mode() {
-            Mode::Fallback if self.site.fallback == FallbackKind::Release => Order::Release,
-            mode if limits => self.limits(k, mode, age, urgent, now),
-            _ => Order::Setpoint { watts: setpoint_w, urgent },
-        };
-        if self.batteries[k].sample.is_none() {
-            reason = Reason::WaitingForBattery;
-            order = Order::Silent;
-        }
-        if self.ladder.mode() == Mode::Init {
-            order = Order::Silent;
-        }
-        if self.site.observe {
-            reason = Reason::Observing;
-            order = Order::Silent;
-        }
-        BatteryDecision { order, setpoint_w, capability: cap, reason }
-    }
-
-    fn setpoint(&self, k: usize, age: Span, (change_w, change_why): (i64, Reason), kept: &[(i64, i64); 3]) -> (i64, Reason) {
-        let (b, cap) = (&self.batteries[k], &self.capabilities[k]);
-        let f = self.site.batteries[k].phase;
-        let (wanted, reason) = match self.ladder.mode() {
-            Mode::Init => (0, Reason::WaitingForMeter),
-            Mode::Hold { .. } => (held(b.out_w, kept[f]), Reason::Hold),
-            Mode::Ramp => {
-                let left = ramped(b.ramp_from_w, 0, age, &self.site.ladder);
-                (clamp(left, b.out_w.min(0), b.out_w.max(0)), Reason::Ramp)
-            }
-            Mode::Fallback => (0, Reason::Fallback),
-            Mode::Run { .. } if self.violated[f] => (self.shares[k], self.reason(k)),
-            Mode::Run { .. } => {
-                let slewed = self.slewed(k, change_w);
-                (slewed, if slewed == self.shares[k] { self.reason(k) } else { change_why })
-            }
-        };
-        let allowed = self.within_hard(k, wanted);
-        let reason = if cap.is_excluded() && matches!(reason, Reason::FollowingLoad | Reason::DischargeBound(_) | Reason::ChargeBound(_)) {
-            Reason::NoData
-        } else {
-            reason
-        };
-        (allowed, reason)
-    }
-
-    /// Per phase what is being charged, and the last known surplus, W: all batteries of a phase are judged by the same figures.
-    fn kept(&self) -> [(i64, i64); 3] {
-        std::array::from_fn(|f| {
-            let members = self.batteries.iter().zip(&self.site.batteries).filter(|(_, s)| s.phase == f);
-            let charging = members.map(|(b, _)| (-b.out_w).max(0)).sum();
-            (charging, (-(self.estimates[f].load_w + self.estimates[f].trim_w)).max(0))
-        })
-    }
-
-    fn reason(&self, k: usize) -> Reason {
-        let f = self.site.batteries[k].phase;
-        let (plan, cap) = (&self.decision.phases[f].plan, &self.capabilities[k]);
-        match plan.binding {
-            Binding::Load => Reason::FollowingLoad,
-            Binding::Fuse => Reason::Fuse(Phase::ALL[f]),
-            Binding::Batteries if plan.wanted_w > plan.power_w => Reason::DischargeBound(cap.discharge_cause),
-            Binding::Batteries => Reason::ChargeBound(cap.charge_cause),
-        }
-    }
-
-    /// The limits of a battery that balances by itself.
-    fn limits(&mut self, k: usize, mode: Mode, age: Span, urgent: bool, now: Time) -> Order {
-        let site = &self.site.batteries[k];
-        let (plan, cap) = (self.decision.phases[site.phase].plan, self.capabilities[k]);
-        let members = || (0..self.capabilities.len()).filter(|&i| self.site.batteries[i].phase == site.phase);
-        let all_charge: i64 = members().map(|i| self.capabilities[i].charge_w).sum();
-        let all_discharge: i64 = members().map(|i| self.capabilities[i].discharge_w).sum();
-        let (fallback_charge, fallback_discharge) = (site.fallback_charge_w, site.fallback_discharge_w);
-        let ages = &self.site.ladder;
-        let b = &mut self.batteries[k];
-        let (charge_w, discharge_w) = match mode {
-            Mode::Init | Mode::Hold { .. } => (b.charge_limit.current_w(), b.discharge_limit.current_w()),
-            Mode::Run { .. } => {
-                let charge = portion(cap.charge_w, (-plan.policy_lo).max(0), all_charge);
-                let discharge = portion(cap.discharge_w, plan.policy_hi.max(0), all_discharge);
-                (b.charge_limit.towards(charge, now), b.discharge_limit.towards(discharge, now))
-            }
-            Mode::Ramp => {
-                let (charge, discharge) = b.ramp_from_limits;
-                let charge = ramped(charge, charge.min(fallback_charge), age, ages);
-                let discharge = ramped(discharge, discharge.min(fallback_discharge), age, ages);
-                (b.charge_limit.force(charge), b.discharge_limit.force(discharge))
-            }
-            Mode::Fallback => (b.charge_limit.force(fallback_charge), b.discharge_limit.force(fallback_discharge)),
-        };
-        Order::Limits {
-            charge_w: clamp(charge_w, 0, cap.hard_charge_w.max(fallback_charge)),
-            discharge_w: clamp(discharge_w, 0, cap.hard_discharge_w.max(fallback_discharge)),
-            urgent,
-        }
-    }
-}
-
-/// In `Hold` outputs are kept, but nothing more is charged than the last known surplus: charging from the grid ends.
-fn held(out: i64, (charging, surplus): (i64, i64)) -> i64 {
-    if out < 0 && charging > surplus { out * surplus / charging } else { out }
-}
-
-/// The part of what a phase may do that falls to a battery which could do `own_w` of `all_w`, W.
-fn portion(own_w: i64, phase_w: i64, all_w: i64) -> i64 {
-    if phase_w >= all_w { own_w } else { own_w * phase_w / all_w.max(1) }
-}
-
-fn add(sum: Capability, c: &Capability) -> Capability {
-    Capability {
-        hard_charge_w: sum.hard_charge_w + c.hard_charge_w,
-        hard_discharge_w: sum.hard_discharge_w + c.hard_discharge_w,
-        charge_w: sum.charge_w + c.charge_w,
-        discharge_w: sum.discharge_w + c.discharge_w,
-        ..sum
     }
 }
 

@@ -72,7 +72,7 @@ impl Banks {
 pub fn probe(endpoint: &mut Endpoint, profile: &Profile, unit: u8, all: &[&Profile], clock: &dyn Clock) -> Option<Fault> {
     let block =
         Block { function: profile.blocks.first().map_or(3, |b| b.function), address: profile.probe.address, count: profile.probe.count };
-    let answer = endpoint.read(unit, &block, clock);
+    let answer = endpoint.read(unit, &block, profile.gap, clock);
     let silent = match endpoint.banks.state(&profile.name) {
         Bank::Unknown { silent } => silent,
         _ => 0,

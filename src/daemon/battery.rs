@@ -140,7 +140,7 @@ impl BatteryTask {
     }
 
     /// Hands the battery back to its own control, if it stands under a command. Each write is tried once more after a fault.
-    pub fn release(&mut self, clock: &dyn Clock, sleep: &dyn Fn(Span), report: &mut dyn FnMut(Event)) {
+    pub fn release(&mut self, clock: &dyn Clock, report: &mut dyn FnMut(Event)) {
         let Some(used) = &mut self.bank else { return };
         if !used.writer.holds_command(&used.profile) {
             return;
@@ -149,8 +149,6 @@ impl BatteryTask {
         self.endpoint.lock().set_timeout(RELEASE_TIMEOUT.to_duration());
         for job in used.writer.release_jobs(&used.profile) {
             for _ in 0..2 {
-                let ready = self.endpoint.lock().ready_at(used.unit, used.profile.gap);
-                sleep(ready.since(clock.now()));
                 let written = used.write(job, &self.endpoint, clock);
                 let failed = written.fault.clone();
                 report(Event::Written(self.spec.index, written));
@@ -237,7 +235,7 @@ impl Used {
         let mut registers = Registers::default();
         let mut fault = None;
         for request in &self.requests {
-            match endpoint.lock().read(self.unit, request, clock) {
+            match endpoint.lock().read(self.unit, request, self.profile.gap, clock) {
                 Ok(values) => registers.add(request, values),
                 Err(error) => {
                     fault = Some(Fault::of(&error));
@@ -254,7 +252,7 @@ impl Used {
             let fault = Some(Fault::Invalid("the device has not told its reference power yet".into()));
             return WriteReport { at: clock.now(), written: None, what: said(job), fault };
         };
-        let answer = endpoint.lock().write(self.unit, &raw, clock);
+        let answer = endpoint.lock().write(self.unit, &raw, self.profile.gap, clock);
         let fault = answer.as_ref().err().map(Fault::of);
         let outcome = match &fault {
             None => Outcome::Acknowledged,

@@ -8,6 +8,9 @@ use crate::units::{Span, Time};
 pub trait Clock {
     /// Now.
     fn now(&self) -> Time;
+
+    /// Lets this much time pass.
+    fn sleep(&self, span: Span);
 }
 
 /// The monotonic clock of this machine, counted from the moment it was made.
@@ -33,5 +36,9 @@ impl Monotonic {
 impl Clock for Monotonic {
     fn now(&self) -> Time {
         Time::from_ms(u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+
+    fn sleep(&self, span: Span) {
+        std::thread::sleep(span.to_duration());
     }
 }

@@ -62,8 +62,9 @@ impl Endpoint {
         self.asked.iter().find(|a| a.0 == unit).map_or(Time::ZERO, |a| a.1 + gap)
     }
 
-    /// Reads a block of registers of `unit`.
-    pub fn read(&mut self, unit: u8, block: &Block, clock: &dyn Clock) -> ::modbus::Result<Vec<u16>> {
+    /// Reads a block of registers of `unit`, not within `gap` of the last request to it.
+    pub fn read(&mut self, unit: u8, block: &Block, gap: Span, clock: &dyn Clock) -> ::modbus::Result<Vec<u16>> {
+        self.keep_gap(unit, gap, clock);
         self.link.set_uid(unit);
         let answer = match block.function {
             4 => self.link.read_input_registers(block.address, block.count),
@@ -73,8 +74,9 @@ impl Endpoint {
         answer
     }
 
-    /// Writes exactly one register of `unit`.
-    pub fn write(&mut self, unit: u8, write: &RawWrite, clock: &dyn Clock) -> ::modbus::Result<()> {
+    /// Writes exactly one register of `unit`, not within `gap` of the last request to it.
+    pub fn write(&mut self, unit: u8, write: &RawWrite, gap: Span, clock: &dyn Clock) -> ::modbus::Result<()> {
+        self.keep_gap(unit, gap, clock);
         self.link.set_uid(unit);
         let answer = match write.function {
             16 => self.link.write_multiple_registers(write.address, &[write.value]),
@@ -82,6 +84,14 @@ impl Endpoint {
         };
         self.note(unit, clock.now());
         answer
+    }
+
+    /// Tasks ask when the unit is ready before they come here; this waits where another one was faster.
+    fn keep_gap(&self, unit: u8, gap: Span, clock: &dyn Clock) {
+        let early = self.ready_at(unit, gap).since(clock.now());
+        if early > Span::ZERO {
+            clock.sleep(early);
+        }
     }
 
     fn note(&mut self, unit: u8, now: Time) {

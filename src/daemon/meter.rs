@@ -144,7 +144,7 @@ impl MeterTask {
     fn read_total(&mut self, now: Time, clock: &dyn Clock, report: &mut dyn FnMut(Event)) {
         self.schedule.started(now);
         let Some(used) = &self.used else { return };
-        let registers = ask(&self.endpoint, used.total_unit, &used.total_requests, clock);
+        let registers = ask(&self.endpoint, used.total_unit, &used.total_requests, used.total.gap, clock);
         let arrived = clock.now();
         if let Some(k) = used.battery {
             let fault = registers.as_ref().err().cloned();
@@ -185,8 +185,8 @@ impl MeterTask {
     }
 
     fn read_phases(&mut self, total: Registers, clock: &dyn Clock, report: &mut dyn FnMut(Event)) {
-        let Some((_, unit, requests)) = self.used.as_ref().and_then(|u| u.phases.clone()) else { return };
-        let answer = ask(&self.endpoint, unit, &requests, clock);
+        let Some((profile, unit, requests)) = self.used.as_ref().and_then(|u| u.phases.clone()) else { return };
+        let answer = ask(&self.endpoint, unit, &requests, profile.gap, clock);
         let arrived = clock.now();
         match answer {
             Ok(phases) => self.finish(&total, Some(&phases), None, arrived, report),
@@ -258,10 +258,10 @@ impl MeterTask {
     }
 }
 
-fn ask(endpoint: &SharedEndpoint, unit: u8, requests: &[Block], clock: &dyn Clock) -> Result<Registers, Fault> {
+fn ask(endpoint: &SharedEndpoint, unit: u8, requests: &[Block], gap: Span, clock: &dyn Clock) -> Result<Registers, Fault> {
     let mut registers = Registers::default();
     for request in requests {
-        let values = endpoint.lock().read(unit, request, clock).map_err(|e| Fault::of(&e))?;
+        let values = endpoint.lock().read(unit, request, gap, clock).map_err(|e| Fault::of(&e))?;
         registers.add(request, values);
     }
     Ok(registers)

@@ -157,7 +157,7 @@ fn battery_loop(mut task: BatteryTask, instructions: &Receiver<Instruction>, c: 
         });
         c.beat();
     }
-    task.release(&c.clock, &|span| thread::sleep(span.to_duration()), &mut |event| {
+    task.release(&c.clock, &mut |event| {
         let _ = c.events.try_send(event);
     });
 }

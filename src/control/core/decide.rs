@@ -1,0 +1,147 @@
+//! The second half of a step: the order for each battery, and why.
+
+use super::Core;
+use crate::control::allocate::Binding;
+use crate::control::decision::{BatteryDecision, Order, Reason};
+use crate::control::ladder::{Mode, ramped};
+use crate::control::math::clamp;
+use crate::control::site::{ControlKind, FallbackKind};
+use crate::units::{Phase, Span, Time};
+
+impl Core {
+    /// How far a command may move in this step, W, and why.
+    pub(super) fn change_limit_w(&self, now: Time) -> (i64, Reason) {
+        let elapsed = self.stepped.map_or(Span::ZERO, |t| now.since(t)).as_ms().min(2000) as i64;
+        let ramp = self.site.ramp_w_per_s;
+        let start = self.site.start_up;
+        let starting = matches!(self.ladder.mode(), Mode::Run { since } if now.since(since) < start.length);
+        let (rate, why) = match (starting, ramp > 0) {
+            (true, true) if ramp < start.w_per_s => (ramp, Reason::RampLimit),
+            (true, _) => (start.w_per_s, Reason::StartUp),
+            (false, true) => (ramp, Reason::RampLimit),
+            (false, false) => return (i64::MAX, Reason::FollowingLoad),
+        };
+        (rate * elapsed / 1000, why)
+    }
+
+    pub(super) fn decide(
+        &mut self,
+        k: usize,
+        age: Span,
+        change_limit: (i64, Reason),
+        kept: &[(i64, i64); 3],
+        now: Time,
+    ) -> BatteryDecision {
+        let cap = self.capabilities[k];
+        let (setpoint_w, mut reason) = self.setpoint(k, age, change_limit, kept);
+        self.batteries[k].out_w = setpoint_w;
+        // The fallback must not wait for the write budget either.
+        let urgent = self.violated[self.site.batteries[k].phase] || self.ladder.mode() == Mode::Fallback;
+        let limits = self.site.batteries[k].control == ControlKind::Limits;
+        let mut order = match self.ladder.mode() {
+            Mode::Fallback if self.site.fallback == FallbackKind::Release => Order::Release,
+            mode if limits => self.limits(k, mode, age, urgent, now),
+            _ => Order::Setpoint { watts: setpoint_w, urgent },
+        };
+        if self.batteries[k].sample.is_none() {
+            reason = Reason::WaitingForBattery;
+            order = Order::Silent;
+        }
+        if self.ladder.mode() == Mode::Init {
+            order = Order::Silent;
+        }
+        if self.site.observe {
+            reason = Reason::Observing;
+            order = Order::Silent;
+        }
+        BatteryDecision { order, setpoint_w, capability: cap, reason }
+    }
+
+    fn setpoint(&self, k: usize, age: Span, (change_w, change_why): (i64, Reason), kept: &[(i64, i64); 3]) -> (i64, Reason) {
+        let (b, cap) = (&self.batteries[k], &self.capabilities[k]);
+        let f = self.site.batteries[k].phase;
+        let (wanted, reason) = match self.ladder.mode() {
+            Mode::Init => (0, Reason::WaitingForMeter),
+            Mode::Hold { .. } => (held(b.out_w, kept[f]), Reason::Hold),
+            Mode::Ramp => {
+                let left = ramped(b.ramp_from_w, 0, age, &self.site.ladder);
+                (clamp(left, b.out_w.min(0), b.out_w.max(0)), Reason::Ramp)
+            }
+            Mode::Fallback => (0, Reason::Fallback),
+            Mode::Run { .. } if self.violated[f] => (self.shares[k], self.reason(k)),
+            Mode::Run { .. } => {
+                let slewed = self.slewed(k, change_w);
+                (slewed, if slewed == self.shares[k] { self.reason(k) } else { change_why })
+            }
+        };
+        let allowed = self.within_hard(k, wanted);
+        let reason = if cap.is_excluded() && matches!(reason, Reason::FollowingLoad | Reason::DischargeBound(_) | Reason::ChargeBound(_)) {
+            Reason::NoData
+        } else {
+            reason
+        };
+        (allowed, reason)
+    }
+
+    /// Per phase what is being charged, and the last known surplus, W: all batteries of a phase are judged by the same figures.
+    pub(super) fn kept(&self) -> [(i64, i64); 3] {
+        std::array::from_fn(|f| {
+            let members = self.batteries.iter().zip(&self.site.batteries).filter(|(_, s)| s.phase == f);
+            let charging = members.map(|(b, _)| (-b.out_w).max(0)).sum();
+            (charging, (-(self.estimates[f].load_w + self.estimates[f].trim_w)).max(0))
+        })
+    }
+
+    fn reason(&self, k: usize) -> Reason {
+        let f = self.site.batteries[k].phase;
+        let (plan, cap) = (&self.decision.phases[f].plan, &self.capabilities[k]);
+        match plan.binding {
+            Binding::Load => Reason::FollowingLoad,
+            Binding::Fuse => Reason::Fuse(Phase::ALL[f]),
+            Binding::Batteries if plan.wanted_w > plan.power_w => Reason::DischargeBound(cap.discharge_cause),
+            Binding::Batteries => Reason::ChargeBound(cap.charge_cause),
+        }
+    }
+
+    /// The limits of a battery that balances by itself.
+    fn limits(&mut self, k: usize, mode: Mode, age: Span, urgent: bool, now: Time) -> Order {
+        let site = &self.site.batteries[k];
+        let (plan, cap) = (self.decision.phases[site.phase].plan, self.capabilities[k]);
+        let members = || (0..self.capabilities.len()).filter(|&i| self.site.batteries[i].phase == site.phase);
+        let all_charge: i64 = members().map(|i| self.capabilities[i].charge_w).sum();
+        let all_discharge: i64 = members().map(|i| self.capabilities[i].discharge_w).sum();
+        let (fallback_charge, fallback_discharge) = (site.fallback_charge_w, site.fallback_discharge_w);
+        let ages = &self.site.ladder;
+        let b = &mut self.batteries[k];
+        let (charge_w, discharge_w) = match mode {
+            Mode::Init | Mode::Hold { .. } => (b.charge_limit.current_w(), b.discharge_limit.current_w()),
+            Mode::Run { .. } => {
+                let charge = portion(cap.charge_w, (-plan.policy_lo).max(0), all_charge);
+                let discharge = portion(cap.discharge_w, plan.policy_hi.max(0), all_discharge);
+                (b.charge_limit.towards(charge, now), b.discharge_limit.towards(discharge, now))
+            }
+            Mode::Ramp => {
+                let (charge, discharge) = b.ramp_from_limits;
+                let charge = ramped(charge, charge.min(fallback_charge), age, ages);
+                let discharge = ramped(discharge, discharge.min(fallback_discharge), age, ages);
+                (b.charge_limit.force(charge), b.discharge_limit.force(discharge))
+            }
+            Mode::Fallback => (b.charge_limit.force(fallback_charge), b.discharge_limit.force(fallback_discharge)),
+        };
+        Order::Limits {
+            charge_w: clamp(charge_w, 0, cap.hard_charge_w.max(fallback_charge)),
+            discharge_w: clamp(discharge_w, 0, cap.hard_discharge_w.max(fallback_discharge)),
+            urgent,
+        }
+    }
+}
+
+/// In `Hold` outputs are kept, but nothing more is charged than the last known surplus: charging from the grid ends.
+fn held(out: i64, (charging, surplus): (i64, i64)) -> i64 {
+    if out < 0 && charging > surplus { out * surplus / charging } else { out }
+}
+
+/// The part of what a phase may do that falls to a battery which could do `own_w` of `all_w`, W.
+fn portion(own_w: i64, phase_w: i64, all_w: i64) -> i64 {
+    if phase_w >= all_w { own_w } else { own_w * phase_w / all_w.max(1) }
+}
