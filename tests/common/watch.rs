@@ -74,6 +74,7 @@ const AGAIN_MS: u64 = 12_000;
 pub struct Watch {
     pub sim: Simulation,
     pub findings: Vec<String>,
+    pub trace: Vec<String>,
     poll_ms: u64,
     rng: Rng,
     /// When which fault of which battery ends, ms.
@@ -95,6 +96,7 @@ impl Watch {
         Watch {
             sim,
             findings: Vec::new(),
+            trace: Vec::new(),
             poll_ms: poll_ms.into(),
             rng,
             ends: Vec::new(),
@@ -136,11 +138,13 @@ impl Watch {
             20 => {
                 let down = self.rng.range(500, 60_000) as u64;
                 self.sim.site().reboot(k, down);
+                self.trace.push(format!("{}: {k} reboot {down}\n", self.now()));
                 self.ends.push((self.now() + down, k, Fault::Refuse));
             }
             n => {
                 let fault = ALL[(n as usize).min(19)];
                 faults(&self.sim).set(k, fault);
+                self.trace.push(format!("{}: {k} {fault:?} until {until}\n", self.now()));
                 self.ends.push((until, k, fault));
             }
         }
