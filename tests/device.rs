@@ -167,7 +167,7 @@ fn an_expired_command_becomes_the_fallback() {
 }
 
 #[test]
-fn sunspec_starts_with_mode_and_timeout_and_ends_with_its_own_control() {
+fn sunspec_starts_with_its_mode_and_ends_with_its_own_control() {
     let p = profile("sax-sunspec");
     let mut w = writer(&p);
     w.want(Command::Setpoint(2300), false, FOREVER);
@@ -180,7 +180,7 @@ fn sunspec_starts_with_mode_and_timeout_and_ends_with_its_own_control() {
         sent.push((raw.address, raw.value));
         w.done(&p, job, Outcome::Acknowledged, now);
     }
-    assert_eq!(sent, [(40051, 1), (40050, 60), (40049, 5000)]);
+    assert_eq!(sent, [(40051, 1), (40049, 5000), (40050, 60)]);
     w.want(Command::Release, false, FOREVER);
     let (at, job) = w.next(&p, now).expect("the release");
     assert_eq!(w.encode(&p, job).map(|r| (r.address, r.value)), Some((40051, 0)));

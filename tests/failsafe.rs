@@ -300,11 +300,3 @@ fn twenty_minutes_of_random_faults_forty_times() {
     }
     assert!(failed.is_empty(), "{} findings:\n{}", failed.len(), failed.join("\n"));
 }
-#[test]
-fn zz_debug() {
-    let mut w = Watch::new(6);
-    w.storm(252);
-    for e in w.sim.site().events().filter(|e| e.battery == 1 && e.at_ms > 150_000) { println!("{e:?}"); }
-    println!("{:?}", w.trace);
-    println!("{:?}", w.sim.site().battery(1).map(|b| b.control(252_000)));
-}

@@ -3,9 +3,14 @@
 mod check;
 mod files;
 mod live;
+mod live_child;
+mod live_summary;
+mod live_view;
 mod plan_text;
 mod run;
 mod simulate;
+mod simulate_day;
+mod simulate_site;
 mod status;
 
 use std::fmt;

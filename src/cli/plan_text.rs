@@ -49,11 +49,17 @@ fn schedule(plan: &Plan, out: &mut String) {
             let beside = m.battery.as_ref().filter(|(_, b)| b.choice.candidates.iter().any(|c| c.name == bank.name));
             let battery = beside.map(|_| battery_requests(bank)).unwrap_or_default();
             let all = merge(bank, &requests(bank, Quantity::is_total), &battery);
+            let phases = if m.bank.phases.contains(&bank.name) { requests(bank, Quantity::is_read_with_phases) } else { Vec::new() };
+            let all = merge(bank, &all, &phases);
             let along = if battery.is_empty() { "" } else { ", with the values of the battery it sits behind" };
-            line(out, &format!("  total as {}: {}{along}", bank.name, said(&m.bank.choice, bank, &all)));
+            let what = if phases.is_empty() { "total" } else { "total and phases" };
+            line(out, &format!("  {what} as {}: {}{along}", bank.name, said(&m.bank.choice, bank, &all)));
         }
-        for bank in banks(&m.bank.choice, &m.bank.phases) {
-            line(out, &format!("  phases as {}: {}", bank.name, said(&m.bank.choice, bank, &requests(bank, Quantity::is_phase))));
+        for bank in banks(&m.bank.choice, &m.bank.phases).filter(|b| !m.bank.total.contains(&b.name)) {
+            line(
+                out,
+                &format!("  phases as {}: {}", bank.name, said(&m.bank.choice, bank, &requests(bank, Quantity::is_read_with_phases))),
+            );
         }
     }
     for b in &plan.batteries {

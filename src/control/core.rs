@@ -18,12 +18,6 @@ use super::math::clamp;
 use super::site::{ControlKind, FallbackKind, Site};
 use crate::units::{Phase, Span, Time};
 
-/// No site that this controller serves has more on a phase, W (2.6).
-const PLAUSIBLE_W: i64 = 60_000;
-/// Plausible voltages, mV (2.6).
-const PLAUSIBLE_MV: std::ops::RangeInclusive<i64> = 180_000..=265_000;
-/// A phase without voltage and power is not connected, mV.
-const ABSENT_MV: i64 = 50_000;
 /// The alarm threshold lies this far below the fuse, mA (2.6: 24 A of 25 A).
 const ALARM_BELOW_FUSE_MA: i64 = 1000;
 /// Batteries that were never heard hold up the others for at most this long.
@@ -137,7 +131,7 @@ impl Core {
     /// Battery `k` has answered. Samples that are not newer than the last one, and such as cannot be, are ignored.
     pub fn battery(&mut self, k: usize, sample: BatterySample) {
         let Some(b) = self.batteries.get_mut(k) else { return };
-        if !is_plausible_battery(&sample) || b.sample.is_some_and(|s| s.taken >= sample.taken) {
+        if !sample.is_plausible() || b.sample.is_some_and(|s| s.taken >= sample.taken) {
             return;
         }
         b.polled.push(sample.taken, sample.power_w);
@@ -177,7 +171,7 @@ impl Core {
         }
         self.newest_sample = Some(sample.taken);
         let now = sample.taken;
-        let plausible = is_plausible(&sample);
+        let plausible = sample.is_plausible(self.site.used_phases());
         self.alarms.set(Alarm::MeterImplausible, !plausible, now);
         if !plausible {
             self.ladder.bad_sample();
@@ -492,27 +486,6 @@ impl Battery {
     fn pending_w(&self) -> Option<i64> {
         self.written.newest().filter(|(_, w)| *w != self.out_w).map(|_| self.out_w)
     }
-}
-
-fn is_plausible(sample: &MeterSample) -> bool {
-    let total = sample.total_w.is_none_or(|w| is_within(w, 3 * PLAUSIBLE_W));
-    let phases = sample.phases.is_none_or(|phases| phases.iter().all(is_plausible_phase));
-    total && phases && (sample.total_w.is_some() || sample.phases.is_some())
-}
-
-fn is_plausible_phase(phase: &PhaseSample) -> bool {
-    let absent = is_within(phase.power_w, 10) && phase.voltage_mv.is_some_and(|v| (0..ABSENT_MV).contains(&v));
-    let voltage = phase.voltage_mv.is_none_or(|v| PLAUSIBLE_MV.contains(&v));
-    is_within(phase.power_w, PLAUSIBLE_W) && is_within(phase.reactive_var, PLAUSIBLE_W) && (voltage || absent)
-}
-
-fn is_plausible_battery(sample: &BatterySample) -> bool {
-    is_within(sample.power_w, PLAUSIBLE_W) && (0..=1000).contains(&sample.soc_pm)
-}
-
-/// Whether the magnitude of `x` is at most `most`, for any `x` at all.
-fn is_within(x: i64, most: i64) -> bool {
-    (-most..=most).contains(&x)
 }
 
 fn add(sum: Capability, c: &Capability) -> Capability {

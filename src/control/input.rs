@@ -2,6 +2,13 @@
 
 use crate::units::Time;
 
+/// No phase and no battery that this controller serves has more power, W (`spec/control.md` 2.6).
+pub const PLAUSIBLE_W: i64 = 60_000;
+/// Plausible voltages, mV (2.6).
+const PLAUSIBLE_MV: std::ops::RangeInclusive<i64> = 180_000..=265_000;
+/// A phase with less and without power is not connected, mV.
+const ABSENT_MV: i64 = 50_000;
+
 /// One answer of the meter.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct MeterSample {
@@ -19,6 +26,31 @@ pub struct MeterSample {
     pub phase_print: Option<u64>,
     /// The phase registers hold voltages or the frequency, which are never constant for long in a living meter.
     pub phase_print_is_lively: bool,
+}
+
+impl MeterSample {
+    /// Whether it can be true. A phase without voltage and power is not connected, unless a battery is connected to it.
+    pub fn is_plausible(&self, used_phases: [bool; 3]) -> bool {
+        let total = self.total_w.is_none_or(|w| w.saturating_abs() <= 3 * PLAUSIBLE_W);
+        let phases = self.phases.is_none_or(|phases| phases.iter().zip(used_phases).all(|(phase, used)| phase.is_plausible(used)));
+        total && phases && (self.total_w.is_some() || self.phases.is_some())
+    }
+}
+
+impl PhaseSample {
+    fn is_plausible(&self, used: bool) -> bool {
+        let absent = !used && self.power_w.saturating_abs() <= 10 && self.voltage_mv.is_some_and(|v| (0..ABSENT_MV).contains(&v));
+        let voltage = self.voltage_mv.is_none_or(|v| PLAUSIBLE_MV.contains(&v));
+        let powers = [self.power_w, self.reactive_var].iter().all(|p| p.saturating_abs() <= PLAUSIBLE_W);
+        powers && (voltage || absent)
+    }
+}
+
+impl BatterySample {
+    /// Whether it can be true.
+    pub fn is_plausible(&self) -> bool {
+        self.power_w.saturating_abs() <= PLAUSIBLE_W && (0..=1000).contains(&self.soc_pm)
+    }
 }
 
 /// One phase of the grid connection.

@@ -35,6 +35,13 @@ pub struct Site {
     pub tuning: Tuning,
 }
 
+impl Site {
+    /// The phases that have a battery.
+    pub fn used_phases(&self) -> [bool; 3] {
+        std::array::from_fn(|f| self.batteries.iter().any(|b| b.phase == f))
+    }
+}
+
 /// One battery as the configuration describes it.
 #[derive(Clone, PartialEq, Debug)]
 pub struct BatterySite {

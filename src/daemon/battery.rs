@@ -275,6 +275,7 @@ impl Used {
             (Outcome::Unknown, Job::Setpoint(w)) => Some(Written::Unknown(w)),
             (Outcome::Acknowledged, Job::Charge(_) | Job::Discharge(_)) => Some(Written::Limits),
             (Outcome::Unknown, Job::Charge(_) | Job::Discharge(_)) => Some(Written::LimitsUnknown),
+            (Outcome::Refused, job) if self.writer.is_optional(&self.profile, job) => None,
             (Outcome::Refused, _) => Some(Written::Refused),
             (Outcome::Acknowledged, _) => released,
             (Outcome::Unknown, _) => None,

@@ -103,6 +103,11 @@ impl ControlTask {
         self.core.decision()
     }
 
+    /// What a person should know of, and since when; without a meter nobody misses its data.
+    pub fn active_alarms(&self) -> impl Iterator<Item = (Alarm, Time)> + '_ {
+        self.core.alarms().active().filter(|a| self.config.meter.is_some() || a.0 != Alarm::MeterLost)
+    }
+
     /// The core.
     pub fn core(&self) -> &Core {
         &self.core
@@ -149,7 +154,12 @@ impl ControlTask {
             }
             self.said_notices[k].clone_from(&report.notices);
         }
-        view.report = Some(report);
+        // What it is and how it was stays known while it does not answer.
+        let before = view.report.take();
+        let known = |new: Option<String>, old: fn(&BatteryReport) -> Option<String>| new.or_else(|| before.as_ref().and_then(old));
+        let state = known(report.state, |r| r.state.clone());
+        let device = known(Some(report.device).filter(|d| !d.is_empty()), |r| Some(r.device.clone())).unwrap_or_default();
+        view.report = Some(BatteryReport { state, device, ..report });
     }
 
     fn take_written(&mut self, k: usize, report: WriteReport) {
@@ -191,7 +201,7 @@ impl ControlTask {
             }
             self.said_mode = mode;
         }
-        let active: Vec<Alarm> = self.core.alarms().active().map(|a| a.0).collect();
+        let active: Vec<Alarm> = self.active_alarms().map(|a| a.0).collect();
         if active != self.said_alarms {
             for alarm in active.iter().filter(|a| !self.said_alarms.contains(a)) {
                 log::warn!("alarm: {}", self.name_of(*alarm));

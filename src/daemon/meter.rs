@@ -39,6 +39,8 @@ pub struct MeterSpec {
     pub phase_poll: Span,
     /// Tries after a failed poll.
     pub retries: u32,
+    /// The phases that have a battery.
+    pub used_phases: [bool; 3],
     /// The battery it sits behind and how that is read, where its registers may come along.
     pub battery: Option<(usize, BatteryBank)>,
 }
@@ -123,7 +125,7 @@ impl MeterTask {
             return false;
         }
         let total_requests = if beside.is_some() { merge(&total, &own, &battery_requests(&total)) } else { own };
-        let phases = phases.map(|p| (unit(&p), requests(&p, Quantity::is_phase), p)).map(|(u, r, p)| (p, u, r));
+        let phases = phases.map(|p| (unit(&p), requests(&p, Quantity::is_read_with_phases), p)).map(|(u, r, p)| (p, u, r));
         let same_bank = phases.as_ref().is_some_and(|(p, u, _)| p.name == total.name && *u == unit(&total));
         // Registers that share a block with the total cost nothing more, so they come along every time.
         let total_requests = match &phases {
@@ -213,25 +215,25 @@ impl MeterTask {
         let unusable = phases.is_some() && values.is_none();
         let missing = unusable || fault.is_some() || used.phases.is_none();
         let lively = |q: Quantity| matches!(q, Quantity::GridVoltageOf(_) | Quantity::Frequency);
-        let print_phases = |q: Quantity| q.is_phase() || q == Quantity::Frequency;
         let sample = total_w.map(|_| MeterSample {
             taken: arrived,
             total_w,
             phases: values,
             phases_missing: missing,
             total_print: total.print(&used.total, Quantity::is_total),
-            phase_print: phases.and_then(|r| Some(r.print(phase_profile?, print_phases))),
+            phase_print: phases.and_then(|r| Some(r.print(phase_profile?, Quantity::is_read_with_phases))),
             phase_print_is_lively: phase_profile.is_some_and(|p| p.points.iter().any(|p| lively(p.quantity))),
         });
         let fault = fault
             .or_else(|| unusable.then(|| Fault::Invalid("the power of a phase is no usable value".into())))
             .or_else(|| used.phases.is_none().then(|| Fault::Invalid("the meter gives no power per phase".into())))
             .or_else(|| sample.is_none().then(|| Fault::Invalid("the total power is no usable value".into())));
-        if values.is_some() {
+        // Phases that cannot be true are asked for again at the next poll.
+        if values.is_some() && sample.is_some_and(|s| s.is_plausible(self.spec.used_phases)) {
             self.phases_due = arrived + self.spec.phase_poll;
             self.total_then_w = total_w;
             self.drifted = 0;
-        } else if missing {
+        } else if missing || phases.is_some() {
             self.phases_due = arrived;
         }
         self.report(sample, frequency, fault, arrived, report);

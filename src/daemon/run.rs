@@ -76,7 +76,7 @@ pub fn run(config: &Config, library: &Library, reload: &dyn Fn() -> Result<Confi
             say_what_a_restart_would_change(config, reload());
             continue;
         }
-        log::info!("stopping: the batteries are handed back");
+        log::info!("stopping: every battery under command is handed back");
         break;
     }
     tell_systemd(&[sd_notify::NotifyState::Stopping]);

@@ -10,7 +10,7 @@ use crate::units::{self, Time};
 impl ControlTask {
     /// The status at `now`.
     pub fn document(&self, now: Time) -> Document {
-        let alarms = self.core.alarms().active().map(|(a, since)| Alarm { name: self.name_of(a), since_s: now.since(since).as_s() });
+        let alarms = self.active_alarms().map(|(a, since)| Alarm { name: self.name_of(a), since_s: now.since(since).as_s() });
         let dead = self.dead_threads.iter().map(|t| Alarm { name: format!("thread {t}: no sign of life"), since_s: 0 });
         let notices = self.batteries.iter().zip(&self.config.batteries).flat_map(|(view, b)| {
             let notices = view.report.iter().flat_map(|r| &r.notices);
@@ -72,7 +72,8 @@ impl ControlTask {
     }
 
     fn meter_status(&self, now: Time) -> Meter {
-        let sample = self.meter.as_ref().and_then(|m| m.sample);
+        let report = self.meter.as_ref();
+        let sample = report.filter(|m| now.since(m.at) <= self.core.site().ladder.hold).and_then(|m| m.sample);
         Meter {
             device: self.meter.as_ref().map_or_else(String::new, |m| m.device.clone()),
             age_ms: self.core.last_good().map(|t| now.since(t).as_ms()),
@@ -84,7 +85,8 @@ impl ControlTask {
 
     fn phase(&self, phase: units::Phase, now: Time) -> Phase {
         let f = phase.index();
-        let sample = self.core.phases().map(|p| p[f]);
+        let known = self.core.last_good().is_some_and(|t| now.since(t) <= self.core.site().ladder.ramp_start);
+        let sample = self.core.phases().map(|p| p[f]).filter(|_| known);
         let decision = &self.decision().phases[f];
         let current =
             sample.map(|s| s.current_ma.map_or_else(|| current_ma(s.power_w, s.voltage_mv, self.config.site.voltage_mv), i64::abs));
@@ -102,15 +104,17 @@ impl ControlTask {
     fn battery(&self, k: usize, now: Time) -> Battery {
         let (b, view) = (&self.config.batteries[k], &self.batteries[k]);
         let decision = &self.decision().batteries[k];
-        let sample = self.core.battery_sample(k);
+        // Too old is unknown, never the last value; its age is still told.
+        let newest = self.core.battery_sample(k);
+        let age = newest.map(|s| now.since(s.taken));
+        let sample = newest.filter(|_| age.is_some_and(|a| a <= self.core.site().batteries[k].exclude_age));
         let (charge, discharge) = limits(decision);
-        let age = sample.map(|s| now.since(s.taken));
         let answers =
             view.report.as_ref().is_some_and(|r| r.fault.is_none()) || age.is_some_and(|a| a <= self.core.site().batteries[k].cap_age);
         let state = view.report.as_ref().and_then(|r| r.state.clone());
         Battery {
             name: b.name.clone(),
-            device: view.report.as_ref().map_or_else(|| b.device.clone(), |r| r.device.clone()),
+            device: view.report.as_ref().map(|r| r.device.clone()).filter(|d| !d.is_empty()).unwrap_or_else(|| b.device.clone()),
             role: if b.role == Role::Master { "master" } else { "slave" },
             phase: b.phase.to_string(),
             state: if answers { state.unwrap_or_else(|| "on".into()) } else { "no answer".into() },

@@ -188,7 +188,9 @@ fn control_loop(mut task: ControlTask, events: &Receiver<Event>, slots: &[Slot<I
             recv(events) -> event => if let Ok(event) = event { step |= task.take(event) },
             default(tick.since(c.clock.now()).to_duration()) => {}
         }
-        step |= events.try_iter().fold(false, |step, event| task.take(event) || step);
+        for event in events.try_iter() {
+            step |= task.take(event);
+        }
         let now = c.clock.now();
         if now >= tick {
             step = true;

@@ -86,6 +86,7 @@ fn meter(meter: &config::Meter, config: &Config, library: &Library, endpoints: &
         first_poll: Time::ZERO,
         phase_poll: Span::from_ms(meter.phase_poll_ms.into()),
         retries: link.retry_count.into(),
+        used_phases: site(config).used_phases(),
         battery,
     };
     Placed { endpoint: endpoint(link, endpoints), spec }

@@ -57,5 +57,5 @@ pub fn limit(register: &Register, watts: i64) -> RawWrite {
 fn write(register: &Register, raw: i64, offset: i64) -> RawWrite {
     let raw = raw.clamp(register.min, register.max).saturating_add(offset);
     let value = if raw < 0 { raw.max(i64::from(i16::MIN)) as i16 as u16 } else { raw.min(i64::from(u16::MAX)) as u16 };
-    RawWrite { address: register.address, function: register.function, value, refresh: false }
+    RawWrite { address: register.address, function: register.function, value, refresh: false, after_setpoint: false }
 }

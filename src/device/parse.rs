@@ -129,13 +129,13 @@ fn block(mut s: Section<'_>) -> Option<Block> {
     let function = s.integer("function", 3..=4u8).map_or(3, |f| f.value);
     let address = s.required("address", |s, k| s.integer(k, 0..=u16::MAX));
     let count = s.required("count", |s, k| s.integer(k, 1..=MOST_REGISTERS));
-    s.finish();
-    let (address, count) = (address?, count?);
-    if address.value.checked_add(count.value - 1).is_none() {
-        // Reported by the caller's finding on the count: the block ends beyond register 65535.
-        return None;
+    if let (Some(address), Some(count)) = (&address, &count) {
+        if address.value.checked_add(count.value - 1).is_none() {
+            s.add(count.at, "count", "the block ends beyond register 65535.");
+        }
     }
-    Some(Block { function, address: address.value, count: count.value })
+    s.finish();
+    Some(Block { function, address: address?.value, count: count?.value })
 }
 
 fn point(mut s: Section<'_>, blocks: &[Block]) -> Option<Point> {
@@ -235,8 +235,9 @@ fn raw_write(mut s: Section<'_>) -> Option<RawWrite> {
     let function = write_function(&mut s);
     let value = s.required("value", |s, k| s.integer(k, 0..=u16::MAX));
     let refresh = s.boolean("refresh").is_some_and(|b| b.value);
+    let after_setpoint = s.boolean("after_setpoint").is_some_and(|b| b.value);
     s.finish();
-    Some(RawWrite { address: address?.value, function: function?, value: value?.value, refresh })
+    Some(RawWrite { address: address?.value, function: function?, value: value?.value, refresh, after_setpoint })
 }
 
 fn budget(mut s: Section<'_>) -> Option<Budget> {

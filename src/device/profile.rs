@@ -200,6 +200,8 @@ pub struct RawWrite {
     pub value: u16,
     /// Repeated whenever the command is refreshed.
     pub refresh: bool,
+    /// A start write that comes after the first setpoint instead of before it.
+    pub after_setpoint: bool,
 }
 
 /// How often the device may be written: a bucket of writes, refilled one by one.

@@ -101,6 +101,11 @@ impl Quantity {
         matches!(self, GridPowerOf(_) | GridCurrentOf(_) | GridVoltageOf(_) | GridReactiveOf(_))
     }
 
+    /// It is read with the phases: they themselves, and the frequency that mostly lies beside them.
+    pub fn is_read_with_phases(self) -> bool {
+        self.is_phase() || self == Quantity::Frequency
+    }
+
     fn row(self) -> &'static (&'static str, Quantity, u32, i64, i64) {
         TABLE.iter().find(|row| row.1 == self).unwrap_or(&TABLE[2])
     }

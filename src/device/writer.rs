@@ -181,6 +181,8 @@ impl Writer {
         let asserted = |w: i64| (outcome == Outcome::Acknowledged).then_some((w, now));
         let releasing = self.wanted.is_some_and(|w| w.command == Command::Release);
         match job {
+            // A device that refuses what is only of use beside its setpoint is left alone with it until it reconnects.
+            Job::Start(i) if outcome == Outcome::Refused && self.is_optional(profile, job) => self.start[i] = Some((0, now)),
             Job::Start(i) => self.start[i] = asserted(0),
             Job::Setpoint(w) => self.setpoint = asserted(w),
             Job::Charge(w) => self.charge = asserted(w),
@@ -209,6 +211,11 @@ impl Writer {
         }
     }
 
+    /// The command stands without this write.
+    pub fn is_optional(&self, profile: &Profile, job: Job) -> bool {
+        matches!(job, Job::Start(i) if profile.start.get(i).is_some_and(|w| w.after_setpoint))
+    }
+
     /// What hands the device back, in order: the profile's own writes, or what means the same.
     pub fn release_jobs(&self, profile: &Profile) -> Vec<Job> {
         if self.settings.limits {
@@ -235,9 +242,10 @@ impl Writer {
         let mut next = (self.due(self.setpoint, w, refresh, now), Job::Setpoint(w));
         for (i, write) in profile.start.iter().enumerate() {
             match self.start[i] {
-                None => return Some((now, Job::Start(i))),
+                None if !write.after_setpoint => return Some((now, Job::Start(i))),
+                None if self.setpoint.is_some() => next = earlier(next, (now, Job::Start(i))),
                 Some((_, at)) if write.refresh => next = earlier(next, (at + refresh, Job::Start(i))),
-                Some(_) => {}
+                _ => {}
             }
         }
         Some(next)

@@ -1,8 +1,8 @@
 //! The reference day: loads per phase, sun and the moment the car comes home, second by second, from a number.
 //!
 //! An exact port of `spec/control/scenario.py` (control.md 5.1): integers only, every random stream and every rounding as there, so
-//! that results are comparable bit by bit. The appliances are in [`appliances`](super::appliances), the sun is in
-//! [`sun`](super::sun). Never feeds anything back: what the batteries and the car do is not in here.
+//! that results are comparable bit by bit. The appliances are in [`appliances`], the sun is in
+//! [`sun`]. Never feeds anything back: what the batteries and the car do is not in here.
 
 use super::appliances;
 use super::rng::{Rng, fnv1a64};

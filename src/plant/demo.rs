@@ -2,8 +2,9 @@
 //!
 //! Part of [`house`](super::house). Follows from the number and the time alone.
 
-use super::house::HousePower;
+use super::house::{HousePower, Running};
 use super::rng::{gauss_of, mix};
+use crate::units::Phase;
 
 /// The powers change at multiples of this, in ms.
 pub(super) const TICK_MS: u64 = 200;
@@ -14,20 +15,20 @@ const NOISE_W: i64 = 6;
 /// Panels per phase in full sun, in W: more than the house takes.
 const PEAK_W: [i64; 3] = [2200, 2000, 2000];
 
-/// Switched on at, for how long (s), every (s, 0 once per loop), on which phase, W.
-const SCRIPT: [(u64, u64, u64, usize, i64); 12] = [
-    (8, 26, 0, 1, 2050),   // kettle
-    (20, 5, 11, 0, 320),   // pump
-    (38, 34, 0, 2, 2400),  // oven, heating up
-    (78, 9, 20, 2, 2400),  // oven, keeping the heat
-    (52, 4, 7, 0, 1850),   // hob
-    (64, 12, 0, 1, 1600),  // hair dryer
-    (96, 22, 0, 0, 900),   // toaster
-    (112, 7, 10, 1, 1300), // microwave
-    (131, 40, 0, 0, 1900), // dishwasher
-    (150, 14, 0, 2, 3400), // kettle and oven together
-    (176, 28, 0, 1, 2100), // washing machine
-    (205, 12, 0, 0, 4200), // more than a battery can give
+/// Switched on at, for how long (s), every (s, 0 once per loop), on which phase, W, what it is.
+const SCRIPT: [(u64, u64, u64, usize, i64, &str); 12] = [
+    (8, 26, 0, 1, 2050, "kettle"),
+    (20, 5, 11, 0, 320, "pump"),
+    (38, 34, 0, 2, 2400, "oven"),
+    (78, 9, 20, 2, 2400, "oven"),
+    (52, 4, 7, 0, 1850, "hob"),
+    (64, 12, 0, 1, 1600, "hair dryer"),
+    (96, 22, 0, 0, 900, "toaster"),
+    (112, 7, 10, 1, 1300, "microwave"),
+    (131, 40, 0, 0, 1900, "dishwasher"),
+    (150, 14, 0, 2, 3400, "kettle and oven"),
+    (176, 28, 0, 1, 2100, "washing machine"),
+    (205, 12, 0, 0, 4200, "sauna"), // more than a battery can give together with the rest
 ];
 
 /// From this second on the pulsed devices above stop pulsing.
@@ -54,16 +55,20 @@ const SKY: [(u64, i64); 15] = [
 
 pub(super) fn at(number: u64, now_ms: u64) -> HousePower {
     let tick = now_ms / TICK_MS;
-    let second = now_ms / 1000 % LOOP_S;
     let mut load_w: [i64; 3] =
         std::array::from_fn(|k| BASE_W[k] + gauss_of(mix(number).wrapping_add(tick * 3 + k as u64).wrapping_mul(0x9E37_79B9), NOISE_W));
-    for (start, length, every, phase, power_w) in SCRIPT {
-        if runs(second, start, length, every) {
-            load_w[phase] += power_w;
-        }
+    for device in running(now_ms) {
+        load_w[device.phase.index()] += device.power_w;
     }
     let through_pm = sky_pm(now_ms % (LOOP_S * 1000));
     HousePower { load_w, pv_w: PEAK_W.map(|w| w * through_pm / 1000) }
+}
+
+/// What is switched on at this time.
+pub(super) fn running(now_ms: u64) -> impl Iterator<Item = Running> {
+    let second = now_ms / 1000 % LOOP_S;
+    let on = move |(start, length, every, ..): &(u64, u64, u64, usize, i64, &str)| runs(second, *start, *length, *every);
+    SCRIPT.into_iter().filter(on).map(|(_, _, _, phase, power_w, name)| Running { name, phase: Phase::ALL[phase], power_w })
 }
 
 fn runs(second: u64, start: u64, length: u64, every: u64) -> bool {

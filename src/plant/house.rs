@@ -43,7 +43,26 @@ pub struct HousePower {
     pub pv_w: [i64; 3],
 }
 
+/// A device of the house that is switched on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Running {
+    /// What it is.
+    pub name: &'static str,
+    /// Where.
+    pub phase: Phase,
+    /// What it takes, in W.
+    pub power_w: i64,
+}
+
 impl House {
+    /// What is switched on at this time, in houses that have names for it.
+    pub fn running(&self, now_ms: u64) -> Vec<Running> {
+        match self {
+            House::Demo(_) => demo::running(now_ms).collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// 460 W and 4140 W on this phase, changing every half period: 2 A and 18 A.
     pub fn steps(phase: Phase, period_ms: u64) -> House {
         House::Steps { phase, low_w: 460, high_w: 4140, period_ms, phase_shift: 0 }

@@ -57,41 +57,71 @@ impl Kpi {
     }
 }
 
+/// A figure in words, and its value with its unit.
+pub type Row = (String, String);
+
+impl Kpi {
+    /// What the grid connection, the house and the fuse saw; also without batteries.
+    pub fn grid_rows(&self) -> Vec<Row> {
+        let phases = |mws: [i64; 3]| mws.map(kwh).join(" / ");
+        let rated = self.params.fuse_a;
+        let most = self.fuse_ma2s.iter().max().copied().unwrap_or(0) / 1_000_000;
+        rows([
+            ("import, netted", format!("{} kWh", kwh(self.import_net_mws))),
+            ("export, netted", format!("{} kWh", kwh(self.export_net_mws))),
+            ("import, L1 / L2 / L3", format!("{} kWh", phases(self.import_mws))),
+            ("export, L1 / L2 / L3", format!("{} kWh", phases(self.export_mws))),
+            ("self-consumption", percent(self.self_consumption_pm())),
+            ("autarky", percent(self.autarky_pm())),
+            ("peak import, 1 s", watts(self.peak_second_mw)),
+            ("peak import, 15 min", watts(self.peak_quarter_mw)),
+            ("grid power, RMS", watts([0, 1, 2].map(|k| self.rms_w(k) * 1000))),
+            (&format!("above {rated} A / above 1.13 x {rated} A"), format!("{} / {} s", self.fuse_s, self.fuse_113_s)),
+            ("longest overload", format!("{} s", self.fuse_longest_s)),
+            ("overload integral, worst phase", format!("{most} A²s")),
+        ])
+    }
+
+    /// What the batteries did, and what was done to them.
+    pub fn battery_rows(&self) -> Vec<Row> {
+        let (start, end) = self.stored_mwh.unwrap_or_default();
+        let mut rows = rows([
+            ("batteries: stored, start / end", format!("{} / {} Wh", start / 1000, end / 1000)),
+            ("batteries: throughput / loss", format!("{} / {} Wh", self.throughput_wh(), self.loss_wh())),
+            ("batteries: cycles", format!("{}.{:03}", self.millicycles() / 1000, self.millicycles() % 1000)),
+            ("batteries: travel", format!("{} kW", self.travel_mw / 1_000_000)),
+            ("writes per hour and battery", tenths(self.writes_per_h_tenths())),
+            ("reversals per hour and battery", tenths(self.reversals_per_h_tenths())),
+        ]);
+        let seconds = |mode: Mode| (format!("time in {}", format!("{mode:?}").to_uppercase()), format!("{} s", self.mode_s[mode as usize]));
+        rows.extend(Mode::ALL.map(seconds));
+        rows
+    }
+}
+
 impl fmt::Display for Kpi {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let row = |f: &mut fmt::Formatter<'_>, what: &str, value: String| writeln!(f, "{what:<34}{value:>24}");
-        row(f, "time", format!("{} h {:02} min", self.seconds / 3600, self.seconds / 60 % 60))?;
-        row(f, "house / sun", format!("{} / {} kWh", kwh(self.load_mws), kwh(self.pv_mws)))?;
-        row(f, "import / export, netted", format!("{} / {} kWh", kwh(self.import_net_mws), kwh(self.export_net_mws)))?;
-        let phases = |mws: [i64; 3]| kwh(mws.iter().sum());
-        row(f, "import / export, phase by phase", format!("{} / {} kWh", phases(self.import_mws), phases(self.export_mws)))?;
-        row(f, "self-consumption", percent(self.self_consumption_pm()))?;
-        row(f, "autarky", percent(self.autarky_pm()))?;
-        row(f, "batteries: throughput / loss", format!("{} / {} Wh", self.throughput_wh(), self.loss_wh()))?;
-        row(f, "batteries: cycles", format!("{}.{:03}", self.millicycles() / 1000, self.millicycles() % 1000))?;
-        row(f, "batteries: travel", format!("{} kW", self.travel_mw / 1_000_000))?;
-        row(f, "peak import, 1 s", watts(self.peak_second_mw))?;
-        row(f, "peak import, 15 min", watts(self.peak_quarter_mw))?;
-        row(f, "grid power, RMS", watts([0, 1, 2].map(|k| self.rms_w(k) * 1000)))?;
-        let rated = self.params.fuse_a;
-        row(f, &format!("above {rated} A / above 1.13 x {rated} A"), format!("{} / {} s", self.fuse_s, self.fuse_113_s))?;
-        row(f, "longest overload", format!("{} s", self.fuse_longest_s))?;
-        let most = self.fuse_ma2s.iter().max().copied().unwrap_or(0) / 1_000_000;
-        row(f, "overload integral, worst phase", format!("{most} A²s"))?;
-        row(f, "writes per hour and battery", tenths(self.writes_per_h_tenths()))?;
-        row(f, "reversals per hour and battery", tenths(self.reversals_per_h_tenths()))?;
-        for (mode, seconds) in Mode::ALL.iter().zip(self.mode_s).filter(|(_, seconds)| *seconds > 0) {
-            row(f, &format!("{mode:?}").to_lowercase(), format!("{seconds} s"))?;
+        let first = rows([
+            ("time", format!("{} h {:02} min", self.seconds / 3600, self.seconds / 60 % 60)),
+            ("house / sun", format!("{} / {} kWh", kwh(self.load_mws), kwh(self.pv_mws))),
+        ]);
+        for (what, value) in first.into_iter().chain(self.grid_rows()).chain(self.battery_rows()) {
+            writeln!(f, "{what:<34}{value:>26}")?;
         }
         Ok(())
     }
+}
+
+fn rows<const N: usize>(rows: [(&str, String); N]) -> Vec<Row> {
+    rows.map(|(what, value)| (what.to_owned(), value)).into()
 }
 
 fn permille(part: i64, whole: i64) -> i64 {
     (i128::from(part) * 1000 / i128::from(whole.max(1))) as i64
 }
 
-fn kwh(mws: i64) -> String {
+/// Energy in kWh with two decimals.
+pub fn kwh(mws: i64) -> String {
     let wh = mws / MWS_PER_WH;
     format!("{}.{:02}", wh / 1000, wh % 1000 / 10)
 }

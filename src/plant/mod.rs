@@ -13,7 +13,7 @@ mod demo;
 pub mod faults;
 pub mod house;
 pub mod kpi;
-mod kpi_report;
+pub mod kpi_report;
 pub mod meter;
 mod port;
 pub mod rng;

@@ -86,7 +86,7 @@ fn one_connection_at_a_time() {
     drop(first);
     assert_eq!(ask(&mut connect(&live), &READ_SOC, 11), SOC, "and free again");
     let mut nonsense = connect(&live);
-    assert_eq!(ask_for(&mut nonsense, b"GET / HTTP/1.1\r\n\r\n", 1, Duration::from_secs(5)).unwrap_or_default(), []);
+    assert_eq!(ask_for(&mut nonsense, b"GET / HTTP/1.1\r\n\r\n", 1, Duration::from_secs(5)).unwrap_or_default(), [0u8; 0]);
     assert_eq!(ask(&mut connect(&live), &READ_SOC, 11), SOC);
 }
 
@@ -171,7 +171,7 @@ fn no_connection_survives_a_restart() {
     let mut stream = connect(&live);
     assert_eq!(ask(&mut stream, &READ_SOC, 11), SOC);
     live.with(|site| site.reboot(0, 0));
-    assert_eq!(ask_for(&mut stream, &READ_SOC, 1, Duration::from_secs(5)).unwrap_or_default(), []);
+    assert_eq!(ask_for(&mut stream, &READ_SOC, 1, Duration::from_secs(5)).unwrap_or_default(), [0u8; 0]);
     assert_eq!(ask(&mut connect(&live), &READ_SOC, 11), SOC);
 }
 

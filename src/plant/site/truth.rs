@@ -2,7 +2,7 @@
 
 use super::{MAX_EVENTS, Site, watts};
 use crate::plant::battery::Battery;
-use crate::plant::house::HousePower;
+use crate::plant::house::{HousePower, Running};
 use crate::plant::meter::MeterReading;
 
 /// A register that was written.
@@ -74,6 +74,11 @@ impl Site {
     /// What the house takes and gives; without [`Site::set_extra_load_w`].
     pub fn house_power(&self) -> HousePower {
         self.house_power
+    }
+
+    /// What is switched on in the house, where it has names for it.
+    pub fn running(&self) -> Vec<Running> {
+        self.house.running(self.step_ms)
     }
 
     /// True power of a battery in W, discharge positive; 0 for a battery that does not exist.

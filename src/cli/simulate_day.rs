@@ -1,0 +1,186 @@
+//! A simulated day in virtual time, and its figures beside those of the same day with batteries that do nothing.
+
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::simulate::{Options, SEASONS, SKIES};
+use super::simulate_site::{METER_PERIOD_MS, START_SOC_PM, built_in, simulated, site_params};
+use super::{Failure, print};
+use crate::config::{self, Config};
+use crate::control::ladder;
+use crate::device::library::Library;
+use crate::plant::battery::Control;
+use crate::plant::day::{Day, DayParams};
+use crate::plant::faults::Fault;
+use crate::plant::house::House;
+use crate::plant::kpi::{Kpi, KpiParams, Mode, Second};
+use crate::plant::kpi_report::kwh;
+use crate::plant::site::{Integrals, Site};
+use crate::simulate::Simulation;
+use crate::units::Time;
+
+pub(super) fn run(options: &Options) -> Result<(), Failure> {
+    let (config, library, changed) = configuration(options)?;
+    print(&head(options, &config, &changed))?;
+    let cpu = CpuTime::start();
+    let (with, without) = figures(options, &config, &library);
+    let mut out = table(&with, &without);
+    let _ = writeln!(out, "\nCPU time {:.2} s", cpu.spent().as_secs_f64());
+    print(&out)
+}
+
+fn configuration(options: &Options) -> Result<(Config, Library, Vec<String>), Failure> {
+    let (config, library) = match &options.files {
+        Some(files) => {
+            let library = files.library()?;
+            (files.config(&library)?, library)
+        }
+        None => {
+            let library = Library::built_in().map_err(Failure::failed)?;
+            let text = built_in(options.poll_ms, None, None);
+            let config = config::parse(&text, &library).map_err(|findings| Failure::failed(findings.render("(built in)")))?;
+            (config, library)
+        }
+    };
+    if config.batteries.is_empty() || config.meter.is_none() {
+        return Err(Failure::failed("There is nothing to simulate: the configuration has no [[battery]] or no [meter]."));
+    }
+    let (config, changed) = simulated(config, &library);
+    Ok((config, library, changed))
+}
+
+fn head(options: &Options, config: &Config, changed: &[String]) -> String {
+    let name_of = |names: &[(&'static str, bool)]| names.iter().find(|(_, is)| *is).map_or("", |(name, _)| *name);
+    let season = name_of(&SEASONS.map(|(name, s)| (name, s == options.season)));
+    let sky = name_of(&SKIES.map(|(name, s)| (name, s == options.sky)));
+    let polls = config.meter.as_ref().map_or(0, |m| m.poll_ms);
+    let mut out = format!(
+        "{} h of a {season} day with a {sky} sky, number {}: house with heat pump, 9 kWp of panels, no car.\n\
+         Meter: new value every {METER_PERIOD_MS} ms, visible after {} ms, polled every {polls} ms; {} of 1000 replies get lost.\n\
+         Fuse {} A. Batteries (SAX, {}, {} % at the start):\n",
+        options.hours,
+        options.number,
+        options.latency_ms,
+        options.loss_permille,
+        f64::from(config.site.fuse_ma) / 1000.0,
+        options.firmware.words(),
+        START_SOC_PM / 10,
+    );
+    for b in &config.batteries {
+        let (charge, discharge) = (b.max_charge_w, b.max_discharge_w);
+        let _ = writeln!(out, "  {} on {}: {} Wh, charges with {charge} W, discharges with {discharge} W", b.name, b.phase, b.capacity_wh);
+    }
+    for line in changed {
+        let _ = writeln!(out, "Note: {line}.");
+    }
+    out
+}
+
+/// The figures with the controller, and of the same time with batteries at rest.
+fn figures(options: &Options, config: &Config, library: &Library) -> (Kpi, Kpi) {
+    let day = Day::new(&DayParams { number: options.number, season: options.season, sky: options.sky, ev: false, ..DayParams::default() });
+    let params = site_params(config, options.number, House::Day(Arc::new(day)), options.latency_ms, options.firmware);
+    let mut simulation = Simulation::new(config, library, params);
+    let faults = simulation.site().faults();
+    for k in 0..config.batteries.len() {
+        faults.set(k, Fault::LoseReply { permille: options.loss_permille });
+    }
+    let usable_wh = config.batteries.iter().map(|b| i64::from(b.capacity_wh)).sum();
+    let kpi = Kpi::new(KpiParams { fuse_a: i64::from(config.site.fuse_ma) / 1000, usable_wh });
+    let (mut with, mut without) = (kpi.clone(), kpi);
+    let mut before = Sums::of(&simulation.site());
+    for second in 1..=options.hours * 3600 {
+        simulation.run_until(Time::from_ms(second * 1000));
+        let mode = mode(simulation.control().decision().mode);
+        let site = simulation.site();
+        let now = Sums::of(&site);
+        with.second(&a_second(&before, &now, &site, mode));
+        drop(site);
+        without.second(&at_rest(&before.integrals, &now.integrals));
+        before = now;
+    }
+    (with, without)
+}
+
+/// The sums of a site, and how often each battery was written to.
+struct Sums {
+    integrals: Integrals,
+    writes: Vec<u64>,
+}
+
+impl Sums {
+    fn of(site: &Site) -> Sums {
+        Sums { integrals: site.integrals().clone(), writes: (0..site.batteries()).map(|k| site.writes(k)).collect() }
+    }
+}
+
+fn a_second(before: &Sums, now: &Sums, site: &Site, mode: Mode) -> Second {
+    let batteries = || (0..site.batteries()).filter_map(|k| site.battery(k));
+    let setpoint = |control: Control| match control {
+        Control::Commanded { power_w, .. } => Some(power_w),
+        Control::OwnMeter => None,
+    };
+    Second {
+        setpoint_w: batteries().map(|b| setpoint(b.control(site.now_ms()))).collect(),
+        writes: before.writes.iter().zip(&now.writes).map(|(a, b)| u32::try_from(b - a).unwrap_or(u32::MAX)).collect(),
+        stored_mwh: batteries().map(|b| b.energy_mwh()).sum(),
+        mode,
+        ..Second::between(&before.integrals, &now.integrals)
+    }
+}
+
+/// The same second with batteries at rest: the grid gives what the house takes and the sun does not give.
+pub(super) fn at_rest(before: &Integrals, now: &Integrals) -> Second {
+    let net = |i: &Integrals| [0, 1, 2].map(|f| i.load[f] - i.pv[f]);
+    let only_house = |i: &Integrals| Integrals { grid: net(i), battery: Vec::new(), ..i.clone() };
+    Second::between(&only_house(before), &only_house(now))
+}
+
+fn mode(mode: ladder::Mode) -> Mode {
+    match mode {
+        ladder::Mode::Init => Mode::Init,
+        ladder::Mode::Run { .. } => Mode::Run,
+        ladder::Mode::Hold { .. } => Mode::Hold,
+        ladder::Mode::Ramp => Mode::Ramp,
+        ladder::Mode::Fallback => Mode::Fallback,
+    }
+}
+
+fn table(with: &Kpi, without: &Kpi) -> String {
+    let mut out = format!("The house took {} kWh, the sun gave {} kWh.\n\n", kwh(with.load_mws), kwh(with.pv_mws));
+    let mut row = |what: &str, a: &str, b: &str| {
+        let line = format!("{what:<34}{a:>28}{b:>28}");
+        let _ = writeln!(out, "{}", line.trim_end());
+    };
+    row("", "with the controller", "batteries at rest");
+    for ((what, a), (_, b)) in with.grid_rows().iter().zip(&without.grid_rows()) {
+        row(what, a, b);
+    }
+    for (what, a) in with.battery_rows() {
+        row(&what, &a, "");
+    }
+    out
+}
+
+/// The CPU time of this thread, which does all the work; the time that passed where Linux does not tell.
+struct CpuTime(Option<Duration>, Instant);
+
+impl CpuTime {
+    fn start() -> CpuTime {
+        CpuTime(CpuTime::now(), Instant::now())
+    }
+
+    fn spent(&self) -> Duration {
+        match (self.0, CpuTime::now()) {
+            (Some(then), Some(now)) => now.saturating_sub(then),
+            _ => self.1.elapsed(),
+        }
+    }
+
+    fn now() -> Option<Duration> {
+        // The first figure is time on the CPU in ns (Documentation/scheduler/sched-stats.rst).
+        let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+        text.split_whitespace().next()?.parse().ok().map(Duration::from_nanos)
+    }
+}
