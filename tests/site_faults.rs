@@ -112,7 +112,7 @@ fn sigterm_hands_back_also_while_battery_b_is_silent() {
 fn a_second_controller_is_refused() {
     let (folder, live) = (Folder::new("second"), live(LOADS));
     let program = started(&folder, &live);
-    let second = Command::new(PROGRAM).args(["run", "--config"]).arg(folder.file("controller.toml")).output();
+    let second = Command::new(PROGRAM).args(["run", "--config"]).arg(folder.file("controller.toml")).arg("--devices").arg(folder.file("devices")).output();
     let second = second.unwrap_or_else(|e| panic!("{e}"));
     let said = String::from_utf8_lossy(&second.stderr).into_owned();
     assert!(!second.status.success());
@@ -132,7 +132,7 @@ fn sighup_says_what_a_restart_would_change() {
     program.until_said("fuse_a = 20");
     std::fs::write(&path, text.replace("fuse_a = 25", "fuse_a = \"many\"")).unwrap_or_else(|e| panic!("{e}"));
     program.signal("HUP");
-    program.until_said("controller.toml:4:10: fuse_a");
+    program.until_said("controller.toml:4:10: site fuse_a");
     std::fs::remove_file(&path).unwrap_or_else(|e| panic!("{e}"));
     program.signal("HUP");
     program.until_said("cannot be read");
