@@ -20,13 +20,19 @@ fn is_run(status: &Value) -> bool {
 }
 
 fn in_balance(live: &LiveSite, f: usize) -> bool {
-    live.truth().grid_w[f].abs() <= 60
+    live.truth().grid_w[f].abs() <= 100
 }
 
 fn started(folder: &Folder, live: &LiveSite) -> Running {
     let mut program = Running::start(folder, &config(folder, live, 300));
     program.until("run", is_run);
-    program.until("in balance", |_| (0..3).all(|f| in_balance(live, f)));
+    let near = |value: &Value, w: i64| value.as_i64().is_some_and(|v| (v - w).abs() <= 40);
+    program.until("in balance", |s| {
+        let b = |k: usize| &s["batteries"][k];
+        // The first command is what a battery did one poll ago, when its own control was still at work.
+        let begun = s["site"]["uptime_s"].as_u64().is_some_and(|s| s >= 6);
+        begun && (0..3).all(|k| near(&b(k)["setpoint_w"], LOADS[k]) && near(&b(k)["power_w"], LOADS[k]) && in_balance(live, k))
+    });
     program
 }
 
