@@ -74,6 +74,7 @@ const AGAIN_MS: u64 = 12_000;
 pub struct Watch {
     pub sim: Simulation,
     pub findings: Vec<String>,
+    pub trace: Vec<String>,
     poll_ms: u64,
     rng: Rng,
     /// When which fault of which battery ends, ms.
@@ -92,7 +93,16 @@ impl Watch {
         let text = house::config_text(poll_ms, "", battery);
         let text = if battery.is_empty() { text } else { text.replace("device = \"sax\"\nrole", "role") };
         let sim = Simulation::new(&house::parse(&text), &house::library(), params);
-        Watch { sim, findings: Vec::new(), poll_ms: poll_ms.into(), rng, ends: Vec::new(), unusable_since: None, hit_at: [0; 3] }
+        Watch {
+            sim,
+            findings: Vec::new(),
+            trace: Vec::new(),
+            poll_ms: poll_ms.into(),
+            rng,
+            ends: Vec::new(),
+            unusable_since: None,
+            hit_at: [0; 3],
+        }
     }
 
     fn now(&self) -> u64 {
@@ -128,11 +138,13 @@ impl Watch {
             20 => {
                 let down = self.rng.range(500, 60_000) as u64;
                 self.sim.site().reboot(k, down);
+                self.trace.push(format!("{}: {k} reboot {down}\n", self.now()));
                 self.ends.push((self.now() + down, k, Fault::Refuse));
             }
             n => {
                 let fault = ALL[(n as usize).min(19)];
                 faults(&self.sim).set(k, fault);
+                self.trace.push(format!("{}: {k} {fault:?} until {until}\n", self.now()));
                 self.ends.push((until, k, fault));
             }
         }
