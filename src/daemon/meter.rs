@@ -25,6 +25,9 @@ const MOVED_W: i64 = 100;
 /// … or by more than this in three readings in a row, so that a slow drift is not left alone until the period is over.
 const DRIFTED_W: i64 = 30;
 const DRIFTED_READINGS: u32 = 3;
+/// After such a movement the phases come with every reading for this long: the first samples are taken while the batteries still move, and
+/// only when those are older than the latency can be the estimate is exact (`spec/control.md` 2.2: 6 s).
+const WATCHED: Span = Span::from_s(8);
 
 /// What the configuration says about the meter.
 #[derive(Clone, PartialEq, Debug)]
@@ -55,6 +58,8 @@ pub struct MeterTask {
     /// Total when the phases were last read, W.
     total_then_w: Option<i64>,
     drifted: u32,
+    /// The phases come with every reading until then.
+    watched_until: Time,
     /// The total of this poll, while the phases still have to be asked for.
     pending: Option<Registers>,
 }
@@ -75,7 +80,17 @@ impl MeterTask {
     /// A task that has not asked anything yet.
     pub fn new(spec: MeterSpec, endpoint: SharedEndpoint) -> MeterTask {
         let schedule = Schedule::new(spec.poll, spec.first_poll, spec.retries);
-        MeterTask { spec, endpoint, schedule, used: None, phases_due: Time::ZERO, total_then_w: None, drifted: 0, pending: None }
+        MeterTask {
+            spec,
+            endpoint,
+            schedule,
+            used: None,
+            phases_due: Time::ZERO,
+            total_then_w: None,
+            drifted: 0,
+            watched_until: Time::ZERO,
+            pending: None,
+        }
     }
 
     /// When there is something to do.
@@ -180,8 +195,11 @@ impl MeterTask {
             _ => i64::MAX,
         };
         self.drifted = if moved > DRIFTED_W { self.drifted + 1 } else { 0 };
+        if moved > MOVED_W || self.drifted >= DRIFTED_READINGS {
+            self.watched_until = now + WATCHED;
+        }
         // Half a period early: a period that is a multiple of the total's must not slip to the next one.
-        now + Span::from_ms(self.spec.poll.as_ms() / 2) >= self.phases_due || moved > MOVED_W || self.drifted >= DRIFTED_READINGS
+        now < self.watched_until || now + Span::from_ms(self.spec.poll.as_ms() / 2) >= self.phases_due
     }
 
     fn read_phases(&mut self, total: Registers, clock: &dyn Clock, report: &mut dyn FnMut(Event)) {
