@@ -79,7 +79,13 @@ fn every_fault_of_the_wire_at_battery_b() {
             site.set_extra_load_w([0, extra, 0]);
             site.writes(1)
         });
-        program.until(&format!("{fault:?}: B back"), |status| is_run(status) && in_balance(&live, 1) && live.with(|s| s.writes(1)) > writes);
+        program.until(&format!("{fault:?}: B back"), |status| {
+            let told = status["batteries"][1]["setpoint_w"].as_i64().unwrap_or(0);
+            let does = live.truth().battery_w[1];
+            // So soon after another movement the estimate may stop at the near edge for up to 10 s (control.md 2.3, P3).
+            let told_enough = (told - LOADS[1] - extra).abs() <= 400;
+            is_run(status) && told_enough && (does - told).abs() <= 60 && live.with(|s| s.writes(1)) > writes
+        });
         println!("{fault:?}: back after {} ms", start.elapsed().as_millis() - 1500);
     }
     assert_eq!(program.status().map(|s| s["alarms"].as_array().map_or(9, Vec::len)), Ok(0));
@@ -118,7 +124,12 @@ fn sigterm_hands_back_also_while_battery_b_is_silent() {
 fn a_second_controller_is_refused() {
     let (folder, live) = (Folder::new("second"), live(LOADS));
     let program = started(&folder, &live);
-    let second = Command::new(PROGRAM).args(["run", "--config"]).arg(folder.file("controller.toml")).arg("--devices").arg(folder.file("devices")).output();
+    let second = Command::new(PROGRAM)
+        .args(["run", "--config"])
+        .arg(folder.file("controller.toml"))
+        .arg("--devices")
+        .arg(folder.file("devices"))
+        .output();
     let second = second.unwrap_or_else(|e| panic!("{e}"));
     let said = String::from_utf8_lossy(&second.stderr).into_owned();
     assert!(!second.status.success());
@@ -192,7 +203,8 @@ fn the_status_keeps_its_contract() {
     let mut program = started(&folder, &live);
     live.faults().set(1, Fault::Exception(4));
     program.until("an alarm", |s| s["alarms"].as_array().is_some_and(|a| !a.is_empty()));
-    let output = Command::new(PROGRAM).args(["status", "--json", "--socket"]).arg(&program.socket).output().unwrap_or_else(|e| panic!("{e}"));
+    let output =
+        Command::new(PROGRAM).args(["status", "--json", "--socket"]).arg(&program.socket).output().unwrap_or_else(|e| panic!("{e}"));
     assert!(output.status.success());
     let status: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}"));
     let contract: Value = serde_json::from_str(CONTRACT).unwrap_or_else(|e| panic!("{e}"));

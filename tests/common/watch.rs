@@ -152,7 +152,9 @@ impl Watch {
 
     fn look(&mut self) {
         let now = self.now();
-        for (_, k, fault) in self.ends.extract_if(.., |e| e.0 <= now).collect::<Vec<_>>() {
+        let (over, ends) = std::mem::take(&mut self.ends).into_iter().partition::<Vec<_>, _>(|e| e.0 <= now);
+        self.ends = ends;
+        for (_, k, fault) in over {
             // The same kind may have been set again, for longer.
             if !self.ends.iter().any(|e| e.1 == k && std::mem::discriminant(&e.2) == std::mem::discriminant(&fault)) {
                 faults(&self.sim).clear(k, fault);
@@ -243,7 +245,12 @@ impl Watch {
             if grid[k].abs() > 60 && (150..=950).contains(&soc[k]) {
                 let why = self.sim.control().decision().batteries[k];
                 let alarms: Vec<_> = self.sim.control().core().alarms().active().collect();
-                self.find(format!("phase {k} still at {} W ({:?}, progress {:?}, alarms {alarms:?})", grid[k], why.order, self.sim.control().decision().progress));
+                self.find(format!(
+                    "phase {k} still at {} W ({:?}, progress {:?}, alarms {alarms:?})",
+                    grid[k],
+                    why.order,
+                    self.sim.control().decision().progress
+                ));
             }
         }
     }
