@@ -85,12 +85,12 @@ fn the_fuse_is_held_or_everything_is_given() {
             return;
         }
         let Some(phases) = storm.core.phases().copied() else { return };
-        for f in 0..3 {
+        for (f, phase) in phases.iter().enumerate() {
             let estimate = storm.core.estimates()[f];
             if !estimate.seeded || storm.site.batteries.iter().any(|b| b.phase == f && b.control == ControlKind::Limits) {
                 continue;
             }
-            let fuse = fuse_w(&storm.site, phases[f].voltage_mv.unwrap_or(storm.site.voltage_mv), phases[f].reactive_var);
+            let fuse = fuse_w(&storm.site, phase.voltage_mv.unwrap_or(storm.site.voltage_mv), phase.reactive_var);
             let members: Vec<_> = (0..decision.batteries.len()).filter(|&k| storm.site.batteries[k].phase == f).collect();
             let out: i64 = members.iter().map(|&k| decision.batteries[k].setpoint_w).sum();
             let grid = estimate.load_w - out;
@@ -165,6 +165,27 @@ fn without_good_samples_everything_ends_in_the_fallback_in_time() {
         storm.in_a_row_most = storm.in_a_row;
     });
     assert!(fallbacks > 500, "{fallbacks}");
+}
+
+/// Every other sample is absurd: that is too little to run on, and single good ones must not hold an old command for ever.
+#[test]
+fn a_ramp_ends_although_single_good_samples_come() {
+    let mut core = Core::new(common::site(vec![common::battery(0)]));
+    let (mut rng, mut power) = (Rng::new(1, "flicker"), 0);
+    for s in 1..120u64 {
+        let now = Time::from_ms(s * 1000);
+        core.battery(0, battery_sample(now, power, 500));
+        let mut sample = meter_sample(&mut rng, now, [if s < 40 { 3000 } else { 0 } - power, 0, 0]);
+        if s > 44 && s % 2 == 1 {
+            sample.total_w = Some(1 << 31);
+        }
+        if !(30..=44).contains(&s) {
+            core.meter(sample);
+        }
+        let decision = core.step(now);
+        power = decision.batteries[0].setpoint_w;
+        assert!(s < 60 || power == 0, "{power} W at {s} s, {:?}", decision.mode);
+    }
 }
 
 /// Invariant 20: nonsense in any field of a sample moves no output and breaks nothing.

@@ -166,8 +166,8 @@ fn a_meter_frozen_over_constant_loads_ends_in_the_fallback_too() {
     house::run_s(&mut sim, 120);
     faults(&sim).set(0, Fault::FrozenMeter);
     let took = until(&mut sim, 120, at_rest);
-    println!("constant loads: {took:?} ms");
-    assert!(took.is_some(), "{:?} {:?}", battery_w(&sim), sim.control().decision().mode);
+    // Bit-identical for 58 s, seen at most a poll later, and the battery's own dead time.
+    assert!(took.is_some_and(|ms| ms <= 60_000 + DEVICE_MS), "{took:?}: {:?} {:?}", battery_w(&sim), sim.control().decision().mode);
 }
 
 #[test]
@@ -290,7 +290,7 @@ fn a_wrong_setpoint_encoding_is_noticed() {
 /// Any faults on any batteries for 20 minutes: the bounds hold all the time, and afterwards everything works again.
 #[test]
 fn twenty_minutes_of_random_faults_forty_times() {
-    let numbers = std::env::var("SOAK").ok().and_then(|s| s.parse::<u64>().ok()).map_or(0..40, |n| n..n + 1);
+    let numbers = std::env::var("SOAK").ok().and_then(|s| s.parse::<u64>().ok()).map_or(0..40, |n| 0..n);
     let mut failed = Vec::new();
     for number in numbers {
         let mut watch = Watch::new(number);

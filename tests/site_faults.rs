@@ -79,8 +79,13 @@ fn every_fault_of_the_wire_at_battery_b() {
             site.set_extra_load_w([0, extra, 0]);
             site.writes(1)
         });
-        program
-            .until(&format!("{fault:?}: B back"), |status| is_run(status) && in_balance(&live, 1) && live.with(|s| s.writes(1)) > writes);
+        program.until(&format!("{fault:?}: B back"), |status| {
+            let told = status["batteries"][1]["setpoint_w"].as_i64().unwrap_or(0);
+            let does = live.truth().battery_w[1];
+            // So soon after another movement the estimate may stop at the near edge for up to 10 s (control.md 2.3, P3).
+            let told_enough = (told - LOADS[1] - extra).abs() <= 400;
+            is_run(status) && told_enough && (does - told).abs() <= 60 && live.with(|s| s.writes(1)) > writes
+        });
         println!("{fault:?}: back after {} ms", start.elapsed().as_millis() - 1500);
     }
     assert_eq!(program.status().map(|s| s["alarms"].as_array().map_or(9, Vec::len)), Ok(0));

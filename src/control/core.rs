@@ -215,8 +215,9 @@ impl Core {
         let limit_w = self.change_limit_w(now);
         self.find_violations(limit_w.0);
         let kept = self.kept();
+        let outputs_age = self.ladder.age_of_outputs(now);
         for k in 0..self.batteries.len() {
-            self.decision.batteries[k] = self.decide(k, age.unwrap_or(Span::ZERO), limit_w, &kept, now);
+            self.decision.batteries[k] = self.decide(k, outputs_age, limit_w, &kept, now);
         }
         self.stepped = Some(now);
         self.decision.at = now;

@@ -50,11 +50,13 @@ pub struct Ladder {
     good: u32,
     needed: u32,
     last_good: Option<Time>,
+    /// The last good sample before the present `Ramp`: it counts from there, so that single good samples cannot keep it from ending.
+    ramp_from: Time,
 }
 
 impl Default for Ladder {
     fn default() -> Self {
-        Ladder { mode: Mode::Init, good: 0, needed: RECOVER_FIRST, last_good: None }
+        Ladder { mode: Mode::Init, good: 0, needed: RECOVER_FIRST, last_good: None, ramp_from: Time::ZERO }
     }
 }
 
@@ -72,6 +74,12 @@ impl Ladder {
     /// When the last good sample was taken.
     pub fn last_good(&self) -> Option<Time> {
         self.last_good
+    }
+
+    /// How old the data is that the outputs stand on.
+    pub fn age_of_outputs(&self, now: Time) -> Span {
+        let from = if self.mode == Mode::Ramp { Some(self.ramp_from) } else { self.last_good };
+        from.map_or(Span::ZERO, |t| now.since(t))
     }
 
     /// A good sample was taken at `taken`. `ready`: every other required input has been seen.
@@ -109,12 +117,13 @@ impl Ladder {
         if let Mode::Run { since } | Mode::Hold { since } = self.mode {
             if age > ages.ramp_start {
                 fell = true;
+                self.ramp_from = last;
                 self.fall(since, now);
             } else if age > ages.hold {
                 self.mode = Mode::Hold { since };
             }
         }
-        if self.mode == Mode::Ramp && age >= ages.fallback {
+        if self.mode == Mode::Ramp && self.age_of_outputs(now) >= ages.fallback {
             self.mode = Mode::Fallback;
         }
         fell
@@ -176,6 +185,34 @@ mod tests {
         assert_eq!(init.mode(), Mode::Init, "not ready");
         init.good_sample(at(21), true, &AGES);
         assert_eq!(init.mode(), Mode::Run { since: at(21) });
+    }
+
+    #[test]
+    fn single_good_samples_do_not_keep_the_ramp_from_ending() {
+        let mut l = running();
+        for s in 6..60 {
+            if s > 16 {
+                l.bad_sample();
+                l.good_sample(at(s), true, &AGES);
+            }
+            l.age(at(s), &AGES);
+            let mode = if s <= 8 {
+                None
+            } else if s <= 15 {
+                Some("hold")
+            } else if s < 35 {
+                Some("ramp")
+            } else {
+                Some("fallback")
+            };
+            let is = match l.mode() {
+                Mode::Hold { .. } => Some("hold"),
+                Mode::Ramp => Some("ramp"),
+                Mode::Fallback => Some("fallback"),
+                _ => None,
+            };
+            assert_eq!(is, mode, "at {s} s");
+        }
     }
 
     #[test]

@@ -69,7 +69,7 @@ const RATED: (i64, i64) = (-3500, 4600);
 const LOOK_MS: u64 = 100;
 const BURST: usize = 3;
 /// From the end of a fault until the battery was told and did it: a poll, the write budget, dead time and lag.
-const AGAIN_MS: u64 = 12_000;
+const AGAIN_MS: u64 = 15_000;
 
 pub struct Watch {
     pub sim: Simulation,
@@ -152,7 +152,9 @@ impl Watch {
 
     fn look(&mut self) {
         let now = self.now();
-        for (_, k, fault) in self.ends.extract_if(.., |e| e.0 <= now).collect::<Vec<_>>() {
+        let (over, ends) = std::mem::take(&mut self.ends).into_iter().partition::<Vec<_>, _>(|e| e.0 <= now);
+        self.ends = ends;
+        for (_, k, fault) in over {
             // The same kind may have been set again, for longer.
             if !self.ends.iter().any(|e| e.1 == k && std::mem::discriminant(&e.2) == std::mem::discriminant(&fault)) {
                 faults(&self.sim).clear(k, fault);
@@ -231,8 +233,7 @@ impl Watch {
     pub fn calm(&mut self, seconds: u64) {
         self.sim.site().set_house(House::Fixed([800, 1200, 600]));
         // After flapping up to 60 good samples are asked for (control.md 2.6), which takes 5 minutes at 5 s.
-        let (_, needed) = self.sim.control().decision().progress;
-        let seconds = seconds.max(u64::from(needed) * self.poll_ms / 1000 + 60);
+        let seconds = seconds.max(60 * self.poll_ms / 1000 + 60);
         let end = self.now() + seconds * 1000;
         while self.now() < end {
             self.look();
