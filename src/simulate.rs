@@ -107,7 +107,7 @@ impl Simulation {
 
     fn next_wake(&self) -> Time {
         let now = self.clock.now();
-        let meter = self.meter.iter().map(|(task, not_before)| task.wake_at().max(*not_before));
+        let meter = self.meter.iter().map(|(task, not_before)| task.wake_at(now).max(*not_before));
         let batteries = self.batteries.iter().map(|(task, not_before)| task.wake_at(now).max(*not_before));
         meter.chain(batteries).fold(self.tick, Time::min).max(now)
     }
@@ -119,10 +119,10 @@ impl Simulation {
 
     fn work(&mut self) {
         let now = self.clock.now();
-        if let Some((task, not_before)) = self.meter.as_mut().filter(|(task, not_before)| task.wake_at().max(*not_before) <= now) {
+        if let Some((task, not_before)) = self.meter.as_mut().filter(|(task, not_before)| task.wake_at(now).max(*not_before) <= now) {
             let before = self.queue.len();
             task.work(&self.clock, &mut |event| self.queue.push(event));
-            *not_before = if self.queue.len() > before || task.wake_at() > now { Time::ZERO } else { now + IDLE };
+            *not_before = if self.queue.len() > before || task.wake_at(now) > now { Time::ZERO } else { now + IDLE };
         }
         if self.drain() || now >= self.tick {
             self.step(now);

@@ -8,7 +8,7 @@ mod watch;
 
 use sax_controller::control::alarm::Alarm;
 use sax_controller::control::ladder::Mode;
-use sax_controller::plant::battery_params::Encoding41;
+use sax_controller::plant::battery_params::{Banks, Encoding41};
 use sax_controller::plant::faults::Fault;
 use sax_controller::plant::house::House;
 use sax_controller::plant::site::SiteParams;
@@ -160,24 +160,41 @@ fn a_frozen_meter_is_found_and_a_calm_one_is_not() {
     }
 }
 
+/// Unit 64 for the total with unit 40 for the phases, or unit 100 for both.
+fn firmware(old: bool, params: SiteParams) -> SiteParams {
+    house::with_sax(params, |_, sax| sax.banks = Banks { basic: true, extended: old, sunspec: !old })
+}
+
+/// Never later than 60 s, whatever the poll periods are, wherever the phases are read, and although nothing moves.
 #[test]
 fn a_meter_frozen_over_constant_loads_ends_in_the_fallback_too() {
-    let mut sim = sim(1000, "", "", params(4));
-    house::run_s(&mut sim, 120);
-    faults(&sim).set(0, Fault::FrozenMeter);
-    let took = until(&mut sim, 120, at_rest);
-    // Bit-identical for 58 s, seen at most a poll later, and the battery's own dead time.
-    assert!(took.is_some_and(|ms| ms <= 60_000 + DEVICE_MS), "{took:?}: {:?} {:?}", battery_w(&sim), sim.control().decision().mode);
+    for old in [true, false] {
+        for (poll_ms, phase_poll_ms) in [(200, 30_000), (1000, 1000), (1000, 30_000), (1000, 60_000), (5000, 30_000), (5000, 60_000)] {
+            for into_the_period_ms in [0, 13_000, 29_500] {
+                let text =
+                    house::config_text(poll_ms, "", "").replace("phase_poll_ms = 30000", &format!("phase_poll_ms = {phase_poll_ms}"));
+                let mut sim = Simulation::new(&house::parse(&text), &house::library(), firmware(old, params(4)));
+                sim.run_until(Time::from_ms(180_000 + into_the_period_ms));
+                faults(&sim).set(0, Fault::FrozenMeter);
+                let took = until(&mut sim, 120, at_rest);
+                let case = format!("old {old}, polls {poll_ms} and {phase_poll_ms} ms, {into_the_period_ms} ms in");
+                assert!(took.is_some_and(|ms| ms <= 60_000), "{case}: {took:?} {:?} {:?}", battery_w(&sim), sim.control().decision().mode);
+            }
+        }
+    }
 }
 
 #[test]
 fn a_calm_night_trips_nothing() {
-    let mut sim = sim(1000, "", "", house::params(4, House::Fixed([120, 90, 60]), 600));
-    house::run_s(&mut sim, 60);
-    for _ in 0..600 {
-        house::run_s(&mut sim, 6);
-        assert!(matches!(sim.control().decision().mode, Mode::Run { .. }), "{:?} at {:?}", sim.control().decision().mode, sim.now());
-        assert_eq!(sim.control().core().alarms().active().count(), 0);
+    for old in [true, false] {
+        let night = house::params(4, House::Fixed([120, 90, 60]), 600);
+        let mut sim = sim(1000, "", "", firmware(old, night));
+        house::run_s(&mut sim, 60);
+        for _ in 0..600 {
+            house::run_s(&mut sim, 6);
+            assert!(matches!(sim.control().decision().mode, Mode::Run { .. }), "{:?} at {:?}", sim.control().decision().mode, sim.now());
+            assert_eq!(sim.control().core().alarms().active().count(), 0);
+        }
     }
 }
 

@@ -11,6 +11,9 @@ const MOVED_W: i64 = 200;
 /// Fewer identical answers than this prove nothing.
 const LEAST_ANSWERS: u32 = 4;
 
+/// The same for a block with voltages, whose last digits never rest.
+const LEAST_LIVELY_ANSWERS: u32 = 3;
+
 /// Watches one block of the meter.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Frozen {
@@ -63,7 +66,7 @@ impl Frozen {
         }
         self.answers = self.answers.saturating_add(1);
         let unchanged = taken.since(self.since);
-        let stale_voltages = lively_for.is_some_and(|limit| unchanged >= limit);
+        let stale_voltages = self.answers >= LEAST_LIVELY_ANSWERS && lively_for.is_some_and(|limit| unchanged >= limit);
         let missed_movement = self.answers >= LEAST_ANSWERS && unchanged > settle && self.moved(ms(taken.before(settle)), polled);
         if stale_voltages || missed_movement { Freshness::Frozen { since: self.since } } else { Freshness::Repeated }
     }

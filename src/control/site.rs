@@ -21,7 +21,8 @@ pub struct Site {
     pub ladder: Ladder,
     /// How often the meter's total is read.
     pub meter_period: Span,
-    /// A block with voltages that stays bit-identical for this long is frozen (2.6: 60 s, less what the fallback needs).
+    /// A block with voltages that stays bit-identical for this long is frozen. 2.6 says 60 s; it is two thirds of the heartbeat, so that
+    /// the fallback is reached inside it.
     pub frozen_after: Span,
     /// Largest change of a command, W/s; 0 is unlimited.
     pub ramp_w_per_s: i64,

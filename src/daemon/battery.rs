@@ -94,12 +94,20 @@ impl BatteryTask {
         }
     }
 
-    /// When there is something to do.
+    /// When there is something to do. What has to wait for the gap of its unit is announced, so that it goes before
+    /// the meter's reads.
     pub fn wake_at(&self, now: Time) -> Time {
         let Some(used) = &self.bank else { return self.spec.bank.choice.probe_at(&self.endpoint) };
-        let ready = self.endpoint.lock().ready_at(used.unit, used.profile.gap);
+        let mut endpoint = self.endpoint.lock();
+        let ready = endpoint.ready_at(used.unit, used.profile.gap);
         let poll = used.polls().then(|| self.schedule.due().max(ready));
-        let write = used.next_write(now).map(|(at, _)| at.max(ready));
+        let write = used.next_write(now).map(|(at, _)| at);
+        // A poll of a battery that is asked by the meter's task as a rule brings what its writes cannot do without.
+        let urgent_poll = used.served.then_some(poll).flatten();
+        if now < ready && write.or(urgent_poll).is_some_and(|at| at <= now.max(ready)) {
+            endpoint.reserve(used.unit, used.profile.gap, now);
+        }
+        let write = write.map(|at| at.max(ready));
         let expiry = used.writer.valid_until();
         [poll, write, expiry].into_iter().flatten().min().unwrap_or(now + Span::from_s(1))
     }

@@ -12,10 +12,17 @@ use crate::device::profile::{Block, RawWrite};
 use crate::link::{Counters, Link};
 use crate::units::{Span, Time};
 
+/// A read lets a waiting request pass for this long.
+const YIELD: Span = Span::from_ms(50);
+/// A request that is not made in this time after its gap is not waited for any longer.
+const RESERVED: Span = Span::from_s(1);
+
 /// A link and what is known about the device behind it.
 pub struct Endpoint {
     link: Box<dyn Link>,
     asked: Vec<(u8, Time)>,
+    /// A request to this unit waits for its gap and goes before reads that can wait, until then.
+    reserved: Option<(u8, Time)>,
     /// Which banks answer.
     pub banks: Banks,
 }
@@ -27,7 +34,7 @@ pub struct SharedEndpoint(Arc<Mutex<Endpoint>>);
 impl SharedEndpoint {
     /// An endpoint that has not been asked anything yet.
     pub fn new(link: Box<dyn Link>) -> SharedEndpoint {
-        SharedEndpoint(Arc::new(Mutex::new(Endpoint { link, asked: Vec::new(), banks: Banks::default() })))
+        SharedEndpoint(Arc::new(Mutex::new(Endpoint { link, asked: Vec::new(), reserved: None, banks: Banks::default() })))
     }
 
     /// Exclusive use, for one request.
@@ -62,9 +69,24 @@ impl Endpoint {
         self.asked.iter().find(|a| a.0 == unit).map_or(Time::ZERO, |a| a.1 + gap)
     }
 
+    /// When `unit` may be asked for something that can wait: a request that has reserved the same gap goes first.
+    pub fn ready_to_read_at(&self, unit: u8, gap: Span, now: Time) -> Time {
+        let ready = self.ready_at(unit, gap);
+        match self.reserved {
+            Some((reserved, until)) if reserved == unit && now < until => ready + YIELD,
+            _ => ready,
+        }
+    }
+
+    /// A request to `unit` waits until its gap is over.
+    pub fn reserve(&mut self, unit: u8, gap: Span, now: Time) {
+        self.reserved = Some((unit, self.ready_at(unit, gap).max(now) + RESERVED));
+    }
+
     /// Reads a block of registers of `unit`, not within `gap` of the last request to it.
     pub fn read(&mut self, unit: u8, block: &Block, gap: Span, clock: &dyn Clock) -> ::modbus::Result<Vec<u16>> {
         self.keep_gap(unit, gap, clock);
+        self.reserved = None;
         self.link.set_uid(unit);
         let answer = match block.function {
             4 => self.link.read_input_registers(block.address, block.count),
@@ -77,6 +99,7 @@ impl Endpoint {
     /// Writes exactly one register of `unit`, not within `gap` of the last request to it.
     pub fn write(&mut self, unit: u8, write: &RawWrite, gap: Span, clock: &dyn Clock) -> ::modbus::Result<()> {
         self.keep_gap(unit, gap, clock);
+        self.reserved = None;
         self.link.set_uid(unit);
         let answer = match write.function {
             16 => self.link.write_multiple_registers(write.address, &[write.value]),

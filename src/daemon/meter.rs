@@ -28,6 +28,9 @@ const DRIFTED_READINGS: u32 = 3;
 /// After such a movement the phases come with every reading for this long: the first samples are taken while the batteries still move, and
 /// only when those are older than the latency can be the estimate is exact (`spec/control.md` 2.2: 6 s).
 const WATCHED: Span = Span::from_s(8);
+/// While an answer is the same as the one before, bit by bit, the phases are read this often: their voltages tell a calm house from a
+/// frozen meter.
+const DOUBTED: Span = Span::from_s(10);
 
 /// What the configuration says about the meter.
 #[derive(Clone, PartialEq, Debug)]
@@ -60,6 +63,12 @@ pub struct MeterTask {
     drifted: u32,
     /// The phases come with every reading until then.
     watched_until: Time,
+    /// When the phases were read last.
+    phases_read: Time,
+    /// Digests of the newest answers: the total, and the phases.
+    prints: (u64, u64),
+    /// One of them was the same twice in a row.
+    doubted: bool,
     /// The total of this poll, while the phases still have to be asked for.
     pending: Option<Registers>,
 }
@@ -89,17 +98,20 @@ impl MeterTask {
             total_then_w: None,
             drifted: 0,
             watched_until: Time::ZERO,
+            phases_read: Time::ZERO,
+            prints: (0, 0),
+            doubted: false,
             pending: None,
         }
     }
 
     /// When there is something to do.
-    pub fn wake_at(&self) -> Time {
+    pub fn wake_at(&self, now: Time) -> Time {
         let Some(used) = &self.used else { return self.spec.bank.choice.probe_at(&self.endpoint) };
         let endpoint = self.endpoint.lock();
         match (&self.pending, &used.phases) {
-            (Some(_), Some((profile, unit, _))) => endpoint.ready_at(*unit, profile.gap),
-            _ => self.schedule.due().max(endpoint.ready_at(used.total_unit, used.total.gap)),
+            (Some(_), Some((profile, unit, _))) => endpoint.ready_to_read_at(*unit, profile.gap, now),
+            _ => self.schedule.due().max(endpoint.ready_to_read_at(used.total_unit, used.total.gap, now)),
         }
     }
 
@@ -109,7 +121,7 @@ impl MeterTask {
             return;
         }
         let now = clock.now();
-        if now < self.wake_at() {
+        if now < self.wake_at(now) {
             return;
         }
         match self.pending.take() {
@@ -199,7 +211,11 @@ impl MeterTask {
             self.watched_until = now + WATCHED;
         }
         // Half a period early: a period that is a multiple of the total's must not slip to the next one.
-        now < self.watched_until || now + Span::from_ms(self.spec.poll.as_ms() / 2) >= self.phases_due
+        let print = self.used.as_ref().map_or(0, |u| registers.print(&u.total, Quantity::is_total));
+        self.doubted |= print == self.prints.0;
+        self.prints.0 = print;
+        let doubtful = self.doubted && now.since(self.phases_read) >= DOUBTED;
+        now < self.watched_until || doubtful || now + Span::from_ms(self.spec.poll.as_ms() / 2) >= self.phases_due
     }
 
     fn read_phases(&mut self, total: Registers, clock: &dyn Clock, report: &mut dyn FnMut(Event)) {
@@ -230,6 +246,10 @@ impl MeterTask {
         let total_w = value(&used.total, total, Quantity::GridPower).or(sum);
         let frequency =
             phases.and_then(|r| value(phase_profile?, r, Quantity::Frequency)).or_else(|| value(&used.total, total, Quantity::Frequency));
+        if let (Some(registers), Some(profile)) = (phases, phase_profile) {
+            let print = registers.print(profile, Quantity::is_read_with_phases);
+            (self.doubted, self.prints.1, self.phases_read) = (print == self.prints.1, print, arrived);
+        }
         let unusable = phases.is_some() && values.is_none();
         let missing = unusable || fault.is_some() || used.phases.is_none();
         let lively = |q: Quantity| matches!(q, Quantity::GridVoltageOf(_) | Quantity::Frequency);

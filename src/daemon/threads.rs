@@ -165,7 +165,7 @@ fn battery_loop(mut task: BatteryTask, instructions: &Receiver<Instruction>, c: 
 fn meter_loop(mut task: MeterTask, c: &Context) {
     let mut worked = true;
     loop {
-        let wait = c.wait(task.wake_at(), worked);
+        let wait = c.wait(task.wake_at(c.clock.now()), worked);
         select_biased! {
             recv(c.stop) -> _ => return,
             default(wait) => {}

@@ -21,8 +21,6 @@ const AFTER_METER: Span = Span::from_ms(100);
 const FUSE_MARGIN_MA: i64 = 1500;
 /// Below this not even the fuse may discharge, 0.1 % (`spec/control/law.py`).
 const HARD_MIN_SOC_PM: u16 = 50;
-/// The fallback of a frozen meter must be reached inside the heartbeat.
-const FROZEN_RESERVE: Span = Span::from_s(2);
 
 /// Everything that runs.
 #[derive(Clone, PartialEq, Debug)]
@@ -184,7 +182,7 @@ fn site(config: &Config) -> Site {
         window: Window::PRIOR,
         ladder: Ladder { hold: ladder.hold, ramp_start: ladder.ramp_start, fallback: ladder.fallback },
         meter_period,
-        frozen_after: ladder.heartbeat.min(Span::from_s(60)).less(FROZEN_RESERVE),
+        frozen_after: Span::from_ms(ladder.heartbeat.min(Span::from_s(60)).as_ms() * 2 / 3),
         ramp_w_per_s: config.control.ramp_w_per_s.into(),
         start_up: StartUp::default(),
         observe: config.site.strategy == Strategy::Observe,
