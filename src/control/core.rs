@@ -282,6 +282,7 @@ impl Core {
             let silent = b.sample.is_none_or(|s| now.since(s.taken) > self.site.batteries[k].exclude_age);
             if silent {
                 b.polled.clear();
+                b.written.clear();
                 b.follow.rest();
             }
             self.capabilities[k] = cap;

@@ -81,14 +81,15 @@ pub struct BatteryBank {
     pub choice: BankChoice,
     /// Best first.
     pub prefer: Vec<String>,
-    /// Rated discharge power, to tell a bank that speaks for several units, W.
-    pub rated_w: i64,
 }
 
 impl BatteryBank {
     /// The bank to use, once that is known.
     pub fn pick(&self, banks: &Banks) -> Option<Arc<Profile>> {
-        let fits = |p: &Profile, reference_w: Option<i64>| !p.single_unit_only || reference_w.is_none_or(|w| w * 2 <= self.rated_w * 3);
+        let fits = |p: &Profile, reference_w: Option<i64>| match (p.single_unit_reference_w, reference_w) {
+            (Some(single_w), Some(w)) => w <= single_w,
+            _ => true,
+        };
         if self.choice.is_settled(banks) { self.choice.pick(&self.prefer, banks, fits) } else { None }
     }
 }

@@ -36,7 +36,10 @@ pub enum Bank {
         reference_w: Option<i64>,
     },
     /// It does not exist here.
-    Dead,
+    Dead {
+        /// Concluded from silence only, not from an answer.
+        silent: bool,
+    },
 }
 
 impl Banks {
@@ -60,6 +63,20 @@ impl Banks {
         (0..SILENT_MOST).find_map(|n| profiles.iter().find(|p| self.state(&p.name) == Bank::Unknown { silent: n }).copied())
     }
 
+    /// Nothing here fits: everything is forgotten and may be probed again from `not_before` on.
+    pub fn forget(&mut self, not_before: Time) {
+        *self = Banks { known: Vec::new(), not_before };
+    }
+
+    /// The first answer shows that the device is there now: what was silent before may only have been too early.
+    fn give_the_silent_another_chance(&mut self) {
+        for (_, bank) in &mut self.known {
+            if matches!(bank, Bank::Unknown { .. } | Bank::Dead { silent: true }) {
+                *bank = Bank::Unknown { silent: 0 };
+            }
+        }
+    }
+
     fn set(&mut self, name: &str, bank: Bank) {
         match self.known.iter_mut().find(|b| b.0 == name) {
             Some(known) => known.1 = bank,
@@ -77,18 +94,18 @@ pub fn probe(endpoint: &mut Endpoint, profile: &Profile, unit: u8, all: &[&Profi
         Bank::Unknown { silent } => silent,
         _ => 0,
     };
-    let unanswered = if silent + 1 >= SILENT_MOST { Bank::Dead } else { Bank::Unknown { silent: silent + 1 } };
+    let unanswered = if silent + 1 >= SILENT_MOST { Bank::Dead { silent: true } } else { Bank::Unknown { silent: silent + 1 } };
     let (bank, fault) = match answer {
         Ok(values) if values.starts_with(&profile.probe.expect) => {
             let mut registers = Registers::default();
             registers.add(&block, values);
             (Bank::Alive { reference_w: value(profile, &registers, Quantity::ReferencePower) }, None)
         }
-        Ok(_) => (Bank::Dead, None),
+        Ok(_) => (Bank::Dead { silent: false }, None),
         Err(error) => match Fault::of(&error) {
             // Acknowledge and busy say "not now", everything else "not here" (facts/sax.md 1.2: 0x0B from new firmware).
             fault @ Fault::Exception(5 | 6) => (unanswered, Some(fault)),
-            fault @ Fault::Exception(_) => (Bank::Dead, Some(fault)),
+            fault @ Fault::Exception(_) => (Bank::Dead { silent: false }, Some(fault)),
             // No connection says nothing about a bank.
             fault @ Fault::Io(_) => {
                 endpoint.banks.not_before = clock.now() + AGAIN;
@@ -97,9 +114,12 @@ pub fn probe(endpoint: &mut Endpoint, profile: &Profile, unit: u8, all: &[&Profi
             fault => (unanswered, Some(fault)),
         },
     };
+    if matches!(bank, Bank::Alive { .. }) && !all.iter().any(|p| endpoint.banks.is_alive(&p.name)) {
+        endpoint.banks.give_the_silent_another_chance();
+    }
     endpoint.banks.set(&profile.name, bank);
-    if all.iter().all(|p| endpoint.banks.state(&p.name) == Bank::Dead) {
-        endpoint.banks = Banks { known: Vec::new(), not_before: clock.now() + AGAIN };
+    if all.iter().all(|p| matches!(endpoint.banks.state(&p.name), Bank::Dead { .. })) {
+        endpoint.banks.forget(clock.now() + AGAIN);
     }
     fault
 }

@@ -21,6 +21,8 @@ use crate::device::writer::{Command, Job, Outcome, Settings, Writer};
 use crate::link::fault::Fault;
 use crate::units::{Span, Time};
 
+/// A device without a usable bank is probed again after this time.
+pub const UNFIT_AGAIN: Span = Span::from_s(30);
 /// Writes that hand the battery back at the end get this long each.
 const RELEASE_TIMEOUT: Span = Span::from_ms(700);
 
@@ -89,7 +91,9 @@ impl BatteryTask {
     /// Takes the newest instruction.
     pub fn instruct(&mut self, instruction: Instruction) {
         match &mut self.bank {
+            Some(used) if instruction.only_if_commanded && !used.writer.holds_command(&used.profile) => {}
             Some(used) => instruct(&mut used.writer, instruction),
+            None if instruction.only_if_commanded => {}
             None => self.waiting = Some(instruction),
         }
     }
@@ -172,11 +176,14 @@ impl BatteryTask {
     fn find_bank(&mut self, clock: &dyn Clock, report: &mut dyn FnMut(Event)) -> bool {
         let settled = self.spec.bank.choice.is_settled(&self.endpoint.lock().banks);
         let fault = if settled { None } else { self.spec.bank.choice.probe(&self.endpoint, clock) };
-        let endpoint = self.endpoint.lock();
+        let mut endpoint = self.endpoint.lock();
         let link = LinkReport { name: endpoint.name(), counters: endpoint.counters() };
         let Some(profile) = self.spec.bank.pick(&endpoint.banks) else {
             let unfit = self.spec.bank.choice.is_settled(&endpoint.banks);
-            let why = "none of its register banks serves as a battery of this size";
+            if unfit {
+                endpoint.banks.forget(clock.now() + UNFIT_AGAIN);
+            }
+            let why = "none of its register banks can be used for one battery with this control mode";
             let fault = fault.or_else(|| unfit.then(|| Fault::Invalid(why.into())));
             if let Some(fault) = fault {
                 let nothing = BatteryReport {

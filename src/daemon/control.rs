@@ -97,7 +97,7 @@ impl ControlTask {
         let decision = self.core.step(now);
         for (k, battery) in decision.batteries.iter().enumerate() {
             if battery.order != Order::Silent {
-                instruct(k, Instruction { order: battery.order, valid_until: now + COMMAND_VALID });
+                instruct(k, Instruction { order: battery.order, valid_until: now + COMMAND_VALID, only_if_commanded: false });
             }
         }
         self.say_what_changed();

@@ -86,4 +86,6 @@ pub struct Instruction {
     pub order: Order,
     /// Until when it counts. Afterwards the battery's thread applies the fallback by itself.
     pub valid_until: Time,
+    /// Only for a battery that stands under a command: from the watchdog, which must not be the first to command.
+    pub only_if_commanded: bool,
 }

@@ -133,10 +133,14 @@ impl MeterTask {
     fn find_banks(&mut self, clock: &dyn Clock, report: &mut dyn FnMut(Event)) -> bool {
         let settled = self.spec.bank.choice.is_settled(&self.endpoint.lock().banks);
         let fault = if settled { None } else { self.spec.bank.choice.probe(&self.endpoint, clock) };
-        let endpoint = self.endpoint.lock();
+        let mut endpoint = self.endpoint.lock();
         let Some((total, phases)) = self.spec.bank.pick(&endpoint.banks) else {
+            let unfit = self.spec.bank.choice.is_settled(&endpoint.banks);
+            if unfit {
+                endpoint.banks.forget(clock.now() + battery::UNFIT_AGAIN);
+            }
             drop(endpoint);
-            if let Some(fault) = fault {
+            if let Some(fault) = fault.or_else(|| unfit.then(|| Fault::Invalid("no register bank with meter values answers".into()))) {
                 self.report(None, None, Some(fault), clock.now(), report);
             }
             return false;

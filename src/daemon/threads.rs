@@ -68,6 +68,7 @@ impl Threads {
         };
         let link = |e: &super::wiring::EndpointPlan| SharedEndpoint::new(Box::new(TcpLink::new(&e.host, e.port, e.timeout.to_duration())));
         let endpoints: Vec<_> = plan.endpoints.iter().map(link).collect();
+        let observe = plan.site.observe;
         let mut watched = vec![Watched { name: "control".into(), patience: Span::from_s(5) }];
         let control = ControlTask::new(config.clone(), &plan);
         let mut slots = Vec::new();
@@ -92,7 +93,7 @@ impl Threads {
             beats,
             stop: stop.clone(),
             events: events_sender.clone(),
-            batteries: slots.clone(),
+            batteries: if observe { Vec::new() } else { slots.clone() },
             control: 0,
         };
         spawn("watchdog", move || watchdog.run(&clock))?;
@@ -188,7 +189,7 @@ fn control_loop(mut task: ControlTask, events: &Receiver<Event>, slots: &[Slot<I
             recv(events) -> event => if let Ok(event) = event { step |= task.take(event) },
             default(tick.since(c.clock.now()).to_duration()) => {}
         }
-        for event in events.try_iter() {
+        for event in events.try_iter().take(EVENTS_MOST) {
             step |= task.take(event);
         }
         let now = c.clock.now();

@@ -133,7 +133,7 @@ fn battery_bank(b: &config::Battery, library: &Library) -> BatteryBank {
     let (choice, names) = banks(library, &b.device, b.unit, &b.link);
     let fits = |p: &Profile| if b.control == ControlMode::Limits { p.limits.is_some() } else { p.setpoint.is_some() };
     let prefer = names.battery.into_iter().filter(|n| library.profile(n).is_some_and(fits)).collect();
-    BatteryBank { choice, prefer, rated_w: b.max_discharge_w.into() }
+    BatteryBank { choice, prefer }
 }
 
 /// Names of banks by what they are used for, best first.

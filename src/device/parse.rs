@@ -78,7 +78,7 @@ fn profile(root: &mut Section<'_>) -> Option<Profile> {
     let release = root.sections("release").unwrap_or_default().into_iter().filter_map(raw_write).collect();
     let budget = root.section("write_budget").map_or(Some(Budget { spacing: Span::from_s(1), burst: 3, refill: Span::from_s(5) }), budget);
     let meter_behind_battery = root.boolean("meter_behind_battery").is_some_and(|b| b.value);
-    let single_unit_only = root.boolean("single_unit_only").is_some_and(|b| b.value);
+    let single_unit_reference_w = root.integer("single_unit_reference_w", 1..=1_000_000i64).map(|w| w.value);
     if blocks.is_empty() {
         root.add(root.at(), "block", "a profile needs at least one [[block]] of registers that may be read together.");
     }
@@ -101,7 +101,7 @@ fn profile(root: &mut Section<'_>) -> Option<Profile> {
         release,
         budget: budget?,
         meter_behind_battery,
-        single_unit_only,
+        single_unit_reference_w,
     })
 }
 

@@ -34,8 +34,8 @@ pub struct Profile {
     pub budget: Budget,
     /// Its meter values are read through a battery, over that battery's connection.
     pub meter_behind_battery: bool,
-    /// Quirk: where this bank speaks for several units at once it cannot be used for one of them.
-    pub single_unit_only: bool,
+    /// Quirk: a bank whose reference power is above this, W, speaks for several units at once and cannot be used for one of them.
+    pub single_unit_reference_w: Option<i64>,
 }
 
 /// A device that has several banks, of which those that answer are used.
