@@ -31,9 +31,9 @@ pub struct Battery {
     pub unit: Option<u8>,
     /// Poll period; 200 to 15000 ms, default 5000.
     pub poll_ms: u32,
-    /// Least time between two writes, up to 60000 ms; the profile's where none is given.
+    /// Least time between two writes, up to 10000 ms; the profile's where none is given.
     pub write_spacing_ms: Option<u32>,
-    /// Long-run average time between writes, up to 60000 ms; the profile's where none is given.
+    /// Long-run average time between writes, up to 10000 ms: a refresh and the fallback must find a write in time; the profile's where none is given.
     pub write_refill_ms: Option<u32>,
     /// 100 to 1000000 Wh; default 7700 for SAX batteries.
     pub capacity_wh: i32,
@@ -190,8 +190,8 @@ fn read_poll(s: &mut Section<'_>) -> u32 {
 }
 
 fn read_writes(s: &mut Section<'_>, battery: &mut Battery) {
-    let spacing = s.integer("write_spacing_ms", 100..=60_000u32);
-    let refill = s.integer("write_refill_ms", 100..=60_000u32);
+    let spacing = s.integer("write_spacing_ms", 100..=10_000u32);
+    let refill = s.integer("write_refill_ms", 100..=10_000u32);
     if let (Some(spacing), Some(refill)) = (spacing, refill) {
         if refill.value < spacing.value {
             let message = format!("the average time between writes cannot be shorter than the least, which is {}.", spacing.value);

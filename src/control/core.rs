@@ -57,6 +57,8 @@ pub struct Core {
     capabilities: Vec<Capability>,
     shares: Vec<i64>,
     scratch: Scratch,
+    /// What of the configured ramp did not make a whole watt yet, mW.
+    ramp_rest_mw: i64,
     /// What the batteries of a phase were told until now violates its fuse.
     violated: [bool; 3],
     decision: Decision,
@@ -80,6 +82,7 @@ impl Core {
             capabilities: vec![Capability::default(); n],
             shares: vec![0; n],
             scratch: Scratch::default(),
+            ramp_rest_mw: 0,
             violated: [false; 3],
             decision: Decision {
                 at: Time::ZERO,
@@ -155,7 +158,7 @@ impl Core {
                 b.written.push(at, w);
                 b.writes_failed = b.writes_failed.saturating_add(1);
             }
-            Written::Refused | Written::LimitsUnknown => b.writes_failed = b.writes_failed.saturating_add(1),
+            Written::Refused | Written::NotAcknowledged => b.writes_failed = b.writes_failed.saturating_add(1),
             Written::Limits => b.writes_failed = 0,
             Written::Released => {
                 b.written.clear();
@@ -196,11 +199,16 @@ impl Core {
             }
         }
         let before = self.ladder.mode();
-        let ready = self.is_ready(now);
+        let ready = self.is_ready(now) && self.estimates.iter().all(|e| e.seeded);
         self.ladder.good_sample(now, ready, &self.site.ladder);
         if matches!(before, Mode::Init | Mode::Fallback) && matches!(self.ladder.mode(), Mode::Run { .. }) {
             self.start_bumpless();
         }
+    }
+
+    /// The meter has answered, but nothing that could be used.
+    pub fn meter_unusable(&mut self) {
+        self.ladder.bad_sample();
     }
 
     /// Decides, from everything seen so far, what holds at `now`.
@@ -241,7 +249,8 @@ impl Core {
         for (f, phase) in phases.iter().enumerate() {
             let mut then = BatteriesThen { hull: Hull { lo: 0, hi: 0 }, middle_w: 0, absolute_w: 0 };
             let members = self.batteries.iter().zip(&self.site.batteries).filter(|(_, s)| s.phase == f);
-            for (b, _) in members {
+            // A battery that is not heard counts as part of the load, and so do the commands it may or may not have got.
+            for (b, _) in members.filter(|(b, _)| !b.polled.is_empty()) {
                 let h = hull(&b.polled, &b.written, from, to);
                 then.hull.lo += h.lo;
                 then.hull.hi += h.hi;

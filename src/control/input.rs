@@ -104,8 +104,8 @@ pub enum Written {
     Refused,
     /// Limits were written.
     Limits,
-    /// Limits may or may not have reached the device.
-    LimitsUnknown,
+    /// A write that is needed, but is no setpoint, may or may not have reached the device.
+    NotAcknowledged,
     /// Handed back to its own control.
     Released,
 }

@@ -2,22 +2,18 @@
 //!
 //! It applies the fallback by itself when its command has expired, whatever the other threads do. It never decides how much power is right.
 
-use std::sync::Arc;
-
 use super::bank_choice::{BatteryBank, MeterBank};
+use super::bank_in_use::BankInUse;
 use super::clock::Clock;
 use super::endpoint::SharedEndpoint;
-use super::message::{BatteryReport, Event, Instruction, LinkReport, WriteReport};
-use super::reading;
+use super::message::{BatteryReport, Event, Instruction, LinkReport};
 use super::schedule::Schedule;
 use crate::control::decision::Order;
-use crate::control::input::Written;
 use crate::device::budget::Bucket;
-use crate::device::decode::Registers;
 use crate::device::encode::Context;
 use crate::device::plan::battery_requests;
-use crate::device::profile::{Block, Budget, Profile};
-use crate::device::writer::{Command, Job, Outcome, Settings, Writer};
+use crate::device::profile::{Budget, Profile};
+use crate::device::writer::{Command, Job, Settings, Writer};
 use crate::link::fault::Fault;
 use crate::units::{Span, Time};
 
@@ -60,20 +56,9 @@ pub struct BatteryTask {
     spec: BatterySpec,
     endpoint: SharedEndpoint,
     schedule: Schedule,
-    bank: Option<Used>,
+    bank: Option<BankInUse>,
     /// The newest instruction while the bank is not known yet.
     waiting: Option<Instruction>,
-}
-
-/// A bank in use.
-struct Used {
-    profile: Arc<Profile>,
-    unit: u8,
-    requests: Vec<Block>,
-    /// The meter poller reads these registers anyway.
-    served: bool,
-    writer: Writer,
-    generation: u64,
 }
 
 impl BatteryTask {
@@ -121,14 +106,18 @@ impl BatteryTask {
         if self.bank.is_none() && !self.find_bank(clock, report) {
             return;
         }
-        let now = clock.now();
         let fallback = self.spec.fallback;
         let Some(used) = &mut self.bank else { return };
-        used.notice_reconnect(&self.endpoint);
+        // Another task may be using the link. What is sent is what holds when it is our turn.
+        let mut endpoint = self.endpoint.lock();
+        let now = clock.now();
+        if used.notice_reconnect(&endpoint) && !used.writer.context.is_complete(&used.profile) {
+            self.schedule.restart(now);
+        }
         if used.writer.expire(now, fallback) {
             log::warn!("battery {}: no fresh command, applying the fallback", self.spec.name);
         }
-        if now < self.endpoint.lock().ready_at(used.unit, used.profile.gap) {
+        if now < endpoint.ready_at(used.unit, used.profile.gap) {
             return;
         }
         match used.next_write(now) {
@@ -136,14 +125,15 @@ impl BatteryTask {
                 if let Job::Setpoint(watts) = job {
                     report(Event::Sending(self.spec.index, watts, now));
                 }
-                let written = used.write(job, &self.endpoint, clock);
-                report(Event::Written(self.spec.index, written));
+                report(Event::Written(self.spec.index, used.write(job, &mut endpoint, clock)));
             }
             _ if used.polls() && now >= self.schedule.due() => {
                 self.schedule.started(now);
-                let polled = used.poll(&self.endpoint, clock);
+                let polled = used.poll(&mut endpoint, clock);
                 if polled.fault.is_some() {
                     self.schedule.failed(clock.now());
+                } else if let Some(failure) = used.cannot_encode(clock.now()) {
+                    report(Event::Written(self.spec.index, failure));
                 }
                 report(Event::Battery(self.spec.index, polled));
             }
@@ -161,7 +151,7 @@ impl BatteryTask {
         self.endpoint.lock().set_timeout(RELEASE_TIMEOUT.to_duration());
         for job in used.writer.release_jobs(&used.profile) {
             for _ in 0..2 {
-                let written = used.write(job, &self.endpoint, clock);
+                let written = used.write(job, &mut self.endpoint.lock(), clock);
                 let failed = written.fault.clone();
                 report(Event::Written(self.spec.index, written));
                 match failed {
@@ -210,7 +200,7 @@ impl BatteryTask {
         }
         let unit = self.spec.bank.choice.unit_of(&profile);
         let generation = endpoint.generation();
-        self.bank = Some(Used { requests: battery_requests(&profile), unit, served, writer, profile, generation });
+        self.bank = Some(BankInUse { requests: battery_requests(&profile), unit, served, writer, profile, generation });
         true
     }
 
@@ -226,96 +216,6 @@ impl BatteryTask {
     }
 }
 
-impl Used {
-    /// The battery is asked by this task: its registers do not come along with the meter's, or a command cannot be encoded without them.
-    fn polls(&self) -> bool {
-        !self.served || !self.writer.context.is_complete(&self.profile)
-    }
-
-    /// The next write that can be encoded, and when it may go out.
-    fn next_write(&self, now: Time) -> Option<(Time, Job)> {
-        self.writer.next(&self.profile, now).filter(|(_, job)| self.writer.encode(&self.profile, *job).is_some())
-    }
-
-    fn notice_reconnect(&mut self, endpoint: &SharedEndpoint) {
-        let generation = endpoint.lock().generation();
-        if generation != self.generation {
-            self.generation = generation;
-            self.writer.forget();
-            self.writer.context.forget();
-        }
-    }
-
-    fn poll(&mut self, endpoint: &SharedEndpoint, clock: &dyn Clock) -> BatteryReport {
-        let mut registers = Registers::default();
-        let mut fault = None;
-        for request in &self.requests {
-            match endpoint.lock().read(self.unit, request, self.profile.gap, clock) {
-                Ok(values) => registers.add(request, values),
-                Err(error) => {
-                    fault = Some(Fault::of(&error));
-                    break;
-                }
-            }
-        }
-        self.writer.context.learn(&self.profile, &registers);
-        report(&self.profile, &registers, fault, endpoint, clock.now())
-    }
-
-    fn write(&mut self, job: Job, endpoint: &SharedEndpoint, clock: &dyn Clock) -> WriteReport {
-        let Some(raw) = self.writer.encode(&self.profile, job) else {
-            let fault = Some(Fault::Invalid("the device has not told its reference power yet".into()));
-            return WriteReport { at: clock.now(), written: None, what: said(job), fault };
-        };
-        let answer = endpoint.lock().write(self.unit, &raw, self.profile.gap, clock);
-        let fault = answer.as_ref().err().map(Fault::of);
-        let outcome = match &fault {
-            None => Outcome::Acknowledged,
-            Some(Fault::Exception(_)) => Outcome::Refused,
-            Some(_) => Outcome::Unknown,
-        };
-        let now = clock.now();
-        self.writer.done(&self.profile, job, outcome, now);
-        // A reconnect that this very write caused does not make it forgotten.
-        let generation = endpoint.lock().generation();
-        if generation != self.generation {
-            self.generation = generation;
-            self.writer.forget();
-            if outcome == Outcome::Acknowledged {
-                self.writer.note(job, now);
-            }
-        }
-        let released = matches!(job, Job::Release(_)).then_some(Written::Released);
-        let written = match (outcome, job) {
-            (Outcome::Acknowledged, Job::Setpoint(w)) => Some(Written::Setpoint(w)),
-            (Outcome::Unknown, Job::Setpoint(w)) => Some(Written::Unknown(w)),
-            (Outcome::Acknowledged, Job::Charge(_) | Job::Discharge(_)) => Some(Written::Limits),
-            (Outcome::Unknown, Job::Charge(_) | Job::Discharge(_)) => Some(Written::LimitsUnknown),
-            (Outcome::Refused, job) if self.writer.is_optional(&self.profile, job) => None,
-            (Outcome::Refused, _) => Some(Written::Refused),
-            (Outcome::Acknowledged, _) => released,
-            (Outcome::Unknown, _) => None,
-        };
-        WriteReport { at: now, written, what: said(job), fault }
-    }
-}
-
-/// What a poll brought.
-pub fn report(profile: &Profile, registers: &Registers, fault: Option<Fault>, endpoint: &SharedEndpoint, now: Time) -> BatteryReport {
-    let values = reading::battery(profile, registers, now);
-    let endpoint = endpoint.lock();
-    let fault = fault.or_else(|| values.sample.is_none().then(|| Fault::Invalid("power or state of charge is no usable value".into())));
-    BatteryReport {
-        at: now,
-        sample: values.sample.filter(|_| fault.is_none()),
-        state: values.state,
-        notices: values.notices,
-        device: profile.name.clone(),
-        fault,
-        link: LinkReport { name: endpoint.name(), counters: endpoint.counters() },
-    }
-}
-
 fn instruct(writer: &mut Writer, instruction: Instruction) {
     match instruction.order {
         Order::Silent => {}
@@ -324,15 +224,5 @@ fn instruct(writer: &mut Writer, instruction: Instruction) {
             writer.want(Command::Limits { charge_w, discharge_w }, urgent, instruction.valid_until);
         }
         Order::Release => writer.want(Command::Release, true, instruction.valid_until),
-    }
-}
-
-fn said(job: Job) -> String {
-    match job {
-        Job::Start(_) => "control settings".into(),
-        Job::Setpoint(w) => format!("setpoint {w} W"),
-        Job::Charge(w) => format!("charge limit {w} W"),
-        Job::Discharge(w) => format!("discharge limit {w} W"),
-        Job::Release(_) => "handing back".into(),
     }
 }

@@ -11,6 +11,7 @@ use crate::control::core::Core;
 use crate::control::decision::{Decision, Order};
 use crate::control::input::Written;
 use crate::control::ladder::Mode;
+use crate::link::fault::Fault;
 use crate::units::Time;
 
 /// What the status needs beside the core.
@@ -31,6 +32,8 @@ pub struct ControlTask {
     pub(super) meter: Option<MeterReport>,
     pub(super) batteries: Vec<BatteryView>,
     pub(super) phases_at: Option<Time>,
+    /// Newest frequency, mHz, and when it was read.
+    pub(super) frequency: Option<(i64, Time)>,
     pub(super) links: Vec<LinkReport>,
     /// Conditions that the shells found: threads without a sign of life.
     pub(super) dead_threads: Vec<String>,
@@ -51,6 +54,7 @@ impl ControlTask {
             meter: None,
             batteries: vec![BatteryView::default(); names.len()],
             phases_at: None,
+            frequency: None,
             links: Vec::new(),
             dead_threads: Vec::new(),
             meter_health: Health::new("meter".into()),
@@ -135,6 +139,10 @@ impl ControlTask {
     fn take_meter(&mut self, report: MeterReport) {
         self.note_link(&report.link);
         self.meter_health.note(report.fault.as_ref());
+        self.frequency = report.frequency_mhz.map(|f| (f, report.at)).or(self.frequency);
+        if report.sample.is_none() && matches!(report.fault, Some(Fault::Invalid(_))) {
+            self.core.meter_unusable();
+        }
         if let Some(sample) = report.sample {
             if sample.phases.is_some() {
                 self.phases_at = Some(sample.taken);

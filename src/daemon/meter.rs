@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::bank_choice::{BatteryBank, MeterBank};
+use super::bank_in_use::{self, link_report};
 use super::battery;
 use super::clock::Clock;
 use super::endpoint::SharedEndpoint;
@@ -180,7 +181,8 @@ impl MeterTask {
         if let Some(k) = used.battery {
             let fault = registers.as_ref().err().cloned();
             let values = registers.as_ref().map_or_else(|_| Registers::default(), Clone::clone);
-            report(Event::Battery(k, battery::report(&used.total, &values, fault, &self.endpoint, arrived)));
+            let link = link_report(&self.endpoint.lock());
+            report(Event::Battery(k, bank_in_use::report(&used.total, &values, fault, link, arrived)));
         }
         let registers = match registers {
             Ok(registers) => registers,

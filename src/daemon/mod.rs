@@ -11,6 +11,7 @@
 //! Threads share bounded channels, one endpoint per host, and the published document; nothing else. Only [`run`] ends the process.
 
 pub mod bank_choice;
+mod bank_in_use;
 pub mod banks;
 pub mod battery;
 pub mod clock;

@@ -5,7 +5,10 @@ use crate::config::{Role, Strategy};
 use crate::control::decision::{BatteryDecision, Order};
 use crate::control::ladder::Mode;
 use crate::serve::document::{Alarm, Battery, Document, Errors, Meter, Phase, Site, thousandths};
-use crate::units::{self, Time};
+use crate::units::{self, Span, Time};
+
+/// The frequency is read with the phases, which come every minute at least.
+const FREQUENCY_AGE: Span = Span::from_s(90);
 
 impl ControlTask {
     /// The status at `now`.
@@ -82,7 +85,7 @@ impl ControlTask {
             device: self.meter.as_ref().map_or_else(String::new, |m| m.device.clone()),
             age_ms: self.core.last_good().map(|t| now.since(t).as_ms()),
             power_w: sample.and_then(|s| s.total_w),
-            frequency_hz: self.meter.as_ref().and_then(|m| m.frequency_mhz).map(thousandths),
+            frequency_hz: self.frequency.filter(|f| now.since(f.1) <= FREQUENCY_AGE).map(|f| thousandths(f.0)),
             phases: units::Phase::ALL.iter().map(|p| self.phase(*p, now)).collect(),
         }
     }

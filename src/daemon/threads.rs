@@ -18,6 +18,7 @@ use super::wiring::Plan;
 use crate::config::Config;
 use crate::control::decision::Order;
 use crate::device::writer::Command;
+use crate::link::deadline::Hurry;
 use crate::link::tcp::TcpLink;
 use crate::serve::socket::Published;
 use crate::units::{Span, Time};
@@ -37,6 +38,8 @@ pub struct Threads {
     stop: Sender<()>,
     /// Closed when all threads that command something have ended.
     done: Receiver<()>,
+    /// Ends the waiting for answers at the stop.
+    hurry: Hurry,
 }
 
 /// What a thread needs beside its task.
@@ -47,8 +50,8 @@ struct Context {
     events: Sender<Event>,
     beats: Sender<Beat>,
     stop: Receiver<()>,
-    /// Held until the thread ends.
-    _done: Sender<()>,
+    /// Held until the thread ends, by those that have something to hand back.
+    _done: Option<Sender<()>>,
 }
 
 impl Threads {
@@ -58,17 +61,22 @@ impl Threads {
         let (done_sender, done) = bounded::<()>(0);
         let (events_sender, events) = bounded(EVENTS_MOST);
         let (beats_sender, beats) = bounded(EVENTS_MOST);
-        let context = |number| Context {
+        let hurry = Hurry::default();
+        let context = |number, hands_back: bool| Context {
             number,
             clock,
             events: events_sender.clone(),
             beats: beats_sender.clone(),
             stop: stop.clone(),
-            _done: done_sender.clone(),
+            _done: hands_back.then(|| done_sender.clone()),
         };
-        let link = |e: &super::wiring::EndpointPlan| SharedEndpoint::new(Box::new(TcpLink::new(&e.host, e.port, e.timeout.to_duration())));
+        let link = |e: &super::wiring::EndpointPlan| {
+            SharedEndpoint::new(Box::new(TcpLink::with_hurry(&e.host, e.port, e.timeout.to_duration(), hurry.clone())))
+        };
         let endpoints: Vec<_> = plan.endpoints.iter().map(link).collect();
         let observe = plan.site.observe;
+        let users = |endpoint: usize| plan.batteries.iter().filter(|b| b.endpoint == endpoint).count() + 1;
+        let patience: Vec<_> = plan.endpoints.iter().enumerate().map(|(i, e)| patience(users(i), e.timeout)).collect();
         let mut watched = vec![Watched { name: "control".into(), patience: Span::from_s(5) }];
         let control = ControlTask::new(config.clone(), &plan);
         let mut slots = Vec::new();
@@ -76,15 +84,15 @@ impl Threads {
             let fallback = order(placed.spec.fallback);
             let name = format!("battery {}", placed.spec.name);
             let (slot, instructions) = slot();
-            let c = context(watched.len());
-            watched.push(Watched { name: name.clone(), patience: patience(&plan.endpoints[placed.endpoint].timeout) });
+            let c = context(watched.len(), true);
+            watched.push(Watched { name: name.clone(), patience: patience[placed.endpoint] });
             let task = BatteryTask::new(placed.spec, endpoints[placed.endpoint].clone());
             spawn(&name, move || battery_loop(task, &instructions, &c))?;
             slots.push((slot, fallback));
         }
         if let Some(placed) = plan.meter {
-            let c = context(watched.len());
-            watched.push(Watched { name: "meter".into(), patience: patience(&plan.endpoints[placed.endpoint].timeout) });
+            let c = context(watched.len(), false);
+            watched.push(Watched { name: "meter".into(), patience: patience[placed.endpoint] });
             let task = MeterTask::new(placed.spec, endpoints[placed.endpoint].clone());
             spawn("meter", move || meter_loop(task, &c))?;
         }
@@ -97,14 +105,15 @@ impl Threads {
             control: 0,
         };
         spawn("watchdog", move || watchdog.run(&clock))?;
-        let c = context(0);
+        let c = context(0, false);
         let slots: Vec<_> = slots.into_iter().map(|s| s.0).collect();
         spawn("control", move || control_loop(control, &events, &slots, &published, &c))?;
-        Ok(Threads { stop: stop_sender, done })
+        Ok(Threads { stop: stop_sender, done, hurry })
     }
 
     /// Stops everything: batteries are released. False when that did not end within `patience`.
     pub fn stop(self, patience: Duration) -> bool {
+        self.hurry.call();
         drop(self.stop);
         // Nothing is ever sent: the channel closes when the last thread drops its end.
         self.done.recv_timeout(patience) == Err(crossbeam_channel::RecvTimeoutError::Disconnected)
@@ -115,9 +124,9 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
     thread::Builder::new().name(name.chars().filter(|c| *c != '\0').take(15).collect()).spawn(work).map(drop)
 }
 
-/// A device thread may be busy with its own request and wait for one of another task on the same link.
-fn patience(timeout: &Span) -> Span {
-    timeout.times(4) + Span::from_s(10)
+/// A device thread may be busy with its own request and wait for those of all others on the same link, more than once.
+fn patience(users: usize, timeout: Span) -> Span {
+    timeout.times(2 + 2 * u64::try_from(users).unwrap_or(u64::MAX)) + Span::from_s(10)
 }
 
 /// The order that stands for a command.

@@ -14,6 +14,9 @@ use super::encode::{self, Context};
 use super::profile::{Profile, RawWrite};
 use crate::units::{Span, Time};
 
+/// Stands for an optional start write that was not acknowledged, which is tried again after a while.
+const NOT_TAKEN: i64 = -1;
+const OPTIONAL_AGAIN: Span = Span::from_s(60);
 /// The repetition of a start write lets a changed setpoint pass for this long.
 const START_CAN_WAIT: Span = Span::from_s(120);
 
@@ -184,8 +187,8 @@ impl Writer {
         let asserted = |w: i64| (outcome == Outcome::Acknowledged).then_some((w, now));
         let releasing = self.wanted.is_some_and(|w| w.command == Command::Release);
         match job {
-            // A device that refuses what is only of use beside its setpoint is left alone with it until it reconnects.
-            Job::Start(i) if outcome == Outcome::Refused && self.is_optional(profile, job) => self.start[i] = Some((0, now)),
+            // A device that does not take what is only of use beside its setpoint is asked again later.
+            Job::Start(i) if outcome != Outcome::Acknowledged && self.is_optional(profile, job) => self.start[i] = Some((NOT_TAKEN, now)),
             Job::Start(i) => self.start[i] = asserted(0),
             Job::Setpoint(w) => self.setpoint = asserted(w),
             Job::Charge(w) => self.charge = asserted(w),
@@ -212,6 +215,11 @@ impl Writer {
             Job::Discharge(w) => self.discharge = Some((w, now)),
             Job::Release(i) => self.released = Some(i + 1),
         }
+    }
+
+    /// Both limits are acknowledged.
+    pub fn limits_stand(&self) -> bool {
+        self.charge.is_some() && self.discharge.is_some()
     }
 
     /// The command stands without this write.
@@ -247,6 +255,7 @@ impl Writer {
             match self.start[i] {
                 None if !write.after_setpoint => return Some((now, Job::Start(i))),
                 None if self.setpoint.is_some() => next = earlier(next, (now, Job::Start(i))),
+                Some((NOT_TAKEN, at)) if next.0 > now => next = earlier(next, (at + OPTIONAL_AGAIN, Job::Start(i))),
                 // A changed setpoint goes before a repetition that can wait a little.
                 Some((_, at)) => {
                     let again = write.refresh.map(|r| at + r).filter(|t| next.0 > now || now.since(*t) > START_CAN_WAIT);
@@ -270,7 +279,8 @@ impl Writer {
         match asserted {
             None => now,
             Some((w, at)) => {
-                let changed = (wanted - w).abs() >= self.settings.deadband_w.max(1) || (wanted == 0) != (w == 0);
+                let deadband_w = if self.wanted.is_some_and(|w| w.urgent) { 1 } else { self.settings.deadband_w.max(1) };
+                let changed = (wanted - w).abs() >= deadband_w || (wanted == 0) != (w == 0);
                 if changed { now } else { at + refresh }
             }
         }

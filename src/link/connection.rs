@@ -4,20 +4,25 @@
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
+use std::time::Duration;
 
 use ::modbus::Error;
 
-use super::deadline::Deadline;
+use super::deadline::{Deadline, Hurry};
 use crate::modbus::mbap::{self, Frame};
 
 /// Frames of earlier requests that are skipped on the way to a reply, or before a request.
 const STALE_MAX: usize = 8;
+
+/// How often someone who waits for an answer looks whether there is a hurry.
+const SLICE: Duration = Duration::from_millis(200);
 
 /// An open connection and what came on it but was not used yet.
 #[derive(Debug)]
 pub(super) struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
+    hurry: Hurry,
 }
 
 /// Why there is no reply.
@@ -36,8 +41,8 @@ impl NoReply {
 }
 
 impl Connection {
-    pub(super) fn new(stream: TcpStream) -> Connection {
-        Connection { stream, buffer: Vec::new() }
+    pub(super) fn new(stream: TcpStream, hurry: Hurry) -> Connection {
+        Connection { stream, buffer: Vec::new(), hurry }
     }
 
     /// Before a request: discards what came since the last one. Says why the connection cannot be used when the peer closed it, or when
@@ -77,8 +82,9 @@ impl Connection {
     /// Sends `frame` and waits for the frame with the same transaction id. Frames with others are late replies, which are skipped.
     pub(super) fn exchange(&mut self, frame: &Frame, deadline: Deadline) -> Result<Frame, NoReply> {
         self.send(&mbap::encode(frame), deadline).map_err(NoReply::broken)?;
+        let hurried = self.hurry.is_called();
         for _ in 0..=STALE_MAX {
-            let reply = self.receive(deadline)?;
+            let reply = self.receive(deadline, hurried)?;
             if reply.transaction == frame.transaction {
                 return Ok(reply);
             }
@@ -100,8 +106,8 @@ impl Connection {
         Ok(())
     }
 
-    /// The next frame.
-    fn receive(&mut self, deadline: Deadline) -> Result<Frame, NoReply> {
+    /// The next frame. `hurried`: someone was in a hurry already when the request was sent, so it may take its time.
+    fn receive(&mut self, deadline: Deadline, hurried: bool) -> Result<Frame, NoReply> {
         let mut chunk = [0; 512];
         loop {
             match mbap::split_reply(&self.buffer) {
@@ -115,10 +121,11 @@ impl Connection {
                     return Err(NoReply::broken(Error::InvalidResponse));
                 }
             }
-            let Some(left) = deadline.left() else {
+            let left = deadline.left().filter(|_| hurried || !self.hurry.is_called());
+            let Some(left) = left else {
                 return Err(NoReply { error: deadline.passed().into(), usable: self.buffer.is_empty() });
             };
-            self.stream.set_read_timeout(Some(left)).map_err(NoReply::broken)?;
+            self.stream.set_read_timeout(Some(left.min(SLICE))).map_err(NoReply::broken)?;
             match self.stream.read(&mut chunk) {
                 Ok(0) => {
                     let closed = io::Error::new(io::ErrorKind::UnexpectedEof, "the peer closed the connection");

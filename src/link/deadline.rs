@@ -1,10 +1,28 @@
 //! The point in time at which a request has failed. Shared by everything a request does, so that no part of it can start anew.
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// The longest time a request may take, whatever was asked for.
 const LONGEST: Duration = Duration::from_secs(3600);
+
+/// Calls off the waiting of requests that are under way, once: the process stops, and there is something more important to send.
+#[derive(Clone, Debug, Default)]
+pub struct Hurry(Arc<AtomicBool>);
+
+impl Hurry {
+    /// Requests under way fail within a fifth of a second; later ones have their whole time.
+    pub fn call(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it was called.
+    pub fn is_called(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
 
 /// When a request has failed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -14,7 +14,7 @@ use ::modbus::{Error, Result};
 
 use super::connect::{Backoff, connect_any};
 use super::connection::Connection;
-use super::deadline::Deadline;
+use super::deadline::{Deadline, Hurry};
 use super::exchange::{Exchange, check_reply, check_request, client_by_exchange};
 use super::fault::Fault;
 use super::resolve::Resolver;
@@ -40,13 +40,20 @@ pub struct TcpLink {
     transaction: u8,
     generation: u64,
     counters: Counters,
+    hurry: Hurry,
 }
 
 impl TcpLink {
     /// A link that is not connected yet. `host` is a name or an address; `timeout` is for a whole request, connecting included, and is
     /// kept within 1 ms and one hour. Requests go to unit 1 until `set_uid`.
     pub fn new(host: &str, port: u16, timeout: Duration) -> TcpLink {
+        TcpLink::with_hurry(host, port, timeout, Hurry::default())
+    }
+
+    /// The same, with a switch that calls off the waiting for an answer.
+    pub fn with_hurry(host: &str, port: u16, timeout: Duration, hurry: Hurry) -> TcpLink {
         TcpLink {
+            hurry,
             name: if host.contains(':') && !host.starts_with('[') { format!("[{host}]:{port}") } else { format!("{host}:{port}") },
             unit: 1,
             timeout,
@@ -104,12 +111,14 @@ impl TcpLink {
             Ok(stream) => {
                 self.backoff.succeeded();
                 self.generation = self.generation.saturating_add(1);
-                Ok(Connection::new(stream))
+                Ok(Connection::new(stream, self.hurry.clone()))
             }
             Err(error) => {
                 self.backoff.failed(Instant::now());
                 self.refused = error.to_string();
-                Err(error.into())
+                // Nothing was sent: this is no device that does not answer, but none that is there.
+                let no_connection = || io::Error::new(io::ErrorKind::NotConnected, format!("no connection ({error})"));
+                Err(if error.kind() == io::ErrorKind::TimedOut { no_connection() } else { error }.into())
             }
         }
     }

@@ -5,7 +5,7 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::document::Document;
 
@@ -13,18 +13,35 @@ use super::document::Document;
 const WRITE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The newest document, shared with those who serve it.
-#[derive(Clone, Default)]
-pub struct Published(Arc<Mutex<Arc<Document>>>);
+#[derive(Clone)]
+pub struct Published(Arc<Mutex<(Arc<Document>, Instant)>>);
+
+/// A document that is older than this says so.
+const STALE: Duration = Duration::from_secs(5);
+
+impl Default for Published {
+    fn default() -> Self {
+        Published(Arc::new(Mutex::new((Arc::default(), Instant::now()))))
+    }
+}
 
 impl Published {
     /// Replaces the document.
     pub fn publish(&self, document: Document) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(document);
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = (Arc::new(document), Instant::now());
     }
 
-    /// The newest document.
+    /// The newest document; where it is stale, its state and reason say so, since what it tells is of then.
     pub fn newest(&self) -> Arc<Document> {
-        Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        let (document, published) = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let age = published.elapsed();
+        if age < STALE {
+            return document;
+        }
+        let mut stale = Document::clone(&document);
+        stale.site.state = "stalled";
+        stale.site.reason = format!("the control thread has given no sign of life for {} s; all values are of then", age.as_secs());
+        Arc::new(stale)
     }
 }
 

@@ -293,7 +293,7 @@ impl Storm {
                     self.power_w[k] = watts;
                     Written::Setpoint(watts)
                 }
-                (Order::Limits { .. }, 1) => Written::LimitsUnknown,
+                (Order::Limits { .. }, 1) => Written::NotAcknowledged,
                 (Order::Limits { .. }, _) => Written::Limits,
                 (Order::Release, _) => Written::Released,
             };

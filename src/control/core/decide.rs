@@ -10,7 +10,7 @@ use crate::units::{Phase, Span, Time};
 
 impl Core {
     /// How far a command may move in this step, W, and why.
-    pub(super) fn change_limit_w(&self, now: Time) -> (i64, Reason) {
+    pub(super) fn change_limit_w(&mut self, now: Time) -> (i64, Reason) {
         let elapsed = self.stepped.map_or(Span::ZERO, |t| now.since(t)).as_ms().min(2000) as i64;
         let ramp = self.site.ramp_w_per_s;
         let start = self.site.start_up;
@@ -21,7 +21,9 @@ impl Core {
             (false, true) => (ramp, Reason::RampLimit),
             (false, false) => return (i64::MAX, Reason::FollowingLoad),
         };
-        (rate * elapsed / 1000, why)
+        let change_mw = rate * elapsed + self.ramp_rest_mw;
+        self.ramp_rest_mw = change_mw % 1000;
+        (change_mw / 1000, why)
     }
 
     pub(super) fn decide(
