@@ -174,3 +174,21 @@ fn a_frozen_meter_is_found_and_its_age_counts_from_when_it_froze() {
     let fallback = modes.iter().position(|m| *m == Mode::Fallback).expect("ends in the fallback");
     assert!((29..=31).contains(&fallback), "fallback {fallback} s after it froze");
 }
+
+#[test]
+fn a_ramp_of_a_few_watts_moves_however_often_the_core_is_stepped() {
+    let mut house = House::new();
+    let mut site = house.core.site().clone();
+    site.ramp_w_per_s = 3;
+    house.core = Core::new(site);
+    house.seconds(5, 1000);
+    let start = house.core.decision().batteries[0].setpoint_w;
+    for _ in 0..20 {
+        for ms in [100, 200, 300, 400, 500, 600, 700, 800, 900] {
+            house.core.step(Time::from_ms(house.now_ms + ms));
+        }
+        house.second(1000);
+    }
+    let moved = house.core.decision().batteries[0].setpoint_w - start;
+    assert!((58..=60).contains(&moved), "{moved} W in 20 s");
+}

@@ -317,3 +317,56 @@ fn twenty_minutes_of_random_faults_forty_times() {
     }
     assert!(failed.is_empty(), "{} findings:\n{}", failed.len(), failed.join("\n"));
 }
+
+/// Silence at the start says nothing about a bank: once something answers, the silent ones are asked again.
+#[test]
+fn a_device_that_is_silent_at_the_start_is_used_later() {
+    for silent_ms in (0..200).step_by(10) {
+        let mut sim = sim(1000, "", "", firmware(true, params(8)));
+        (0..3).for_each(|k| faults(&sim).set(k, Fault::Silent));
+        sim.run_until(Time::from_ms(silent_ms));
+        clear(&sim);
+        house::run_s(&mut sim, 60);
+        settled(&sim, &format!("{silent_ms} ms of silence"));
+    }
+}
+
+/// A battery that cannot be used is asked again now and then, not all the time.
+#[test]
+fn a_battery_without_a_usable_bank_is_left_alone_for_a_while() {
+    let only_sunspec = house::with_sax(params(9), |k, sax| {
+        sax.banks = if k == 1 { Banks { basic: false, extended: false, sunspec: true } } else { sax.banks };
+    });
+    let text = house::config_text(1000, "", "control = \"limits\"");
+    let mut sim = Simulation::new(&house::parse(&text), &house::library(), only_sunspec);
+    house::run_s(&mut sim, 300);
+    let asked: u64 = [64, 40, 100].map(|unit| sim.site().requests(1, unit)).iter().sum();
+    assert!((3..=80).contains(&asked), "{asked} requests in five minutes");
+    assert!(sim.control().core().alarms().holds(Alarm::BatteryLost(1)));
+}
+
+/// A single unit stays one, whatever the installer allows it to discharge.
+#[test]
+fn a_low_rating_does_not_make_a_cluster() {
+    let mut sim = sim(1000, "", "max_discharge_w = 1500", firmware(false, house::params(9, House::Fixed([800, 700, 600]), 600)));
+    house::run_s(&mut sim, 60);
+    settled(&sim, "max_discharge_w = 1500");
+    assert!(sim.site().events().any(|e| e.address == 40049), "the SunSpec bank is not used");
+}
+
+/// Two batteries on a phase: when one is lost, the other goes on, whatever the lost one had been told before.
+#[test]
+fn a_lost_battery_does_not_blind_its_neighbour() {
+    let loads = House::Trace(vec![(0, [0, -1500, 0]), (60_000, [0, 3800, 0]), (120_000, [0, 500, 0]), (200_000, [0, 2500, 0])]);
+    let text = house::config_text(1000, "", "").replace("phase = \"L3\"", "phase = \"L2\"");
+    let mut site = house::params(10, loads, 600);
+    site.batteries[2].0.phase = sax_controller::units::Phase::L2;
+    let mut sim = Simulation::new(&house::parse(&text), &house::library(), site);
+    house::run_s(&mut sim, 150);
+    settled(&sim, "both");
+    sim.site().reboot(2, 600_000);
+    house::run_s(&mut sim, 40);
+    settled(&sim, "after the loss");
+    house::run_s(&mut sim, 40);
+    settled(&sim, "after a step");
+}

@@ -24,7 +24,12 @@ fn in_balance(live: &LiveSite, f: usize) -> bool {
 }
 
 fn started(folder: &Folder, live: &LiveSite) -> Running {
-    let mut program = Running::start(folder, &config(folder, live, 300));
+    started_with(folder, live, "timeout_ms = 300, retry_count = 0")
+}
+
+fn started_with(folder: &Folder, live: &LiveSite, timing: &str) -> Running {
+    let text = config(folder, live, 300).replace("timeout_ms = 300, retry_count = 0", timing);
+    let mut program = Running::start(folder, &text);
     program.until("run", is_run);
     let near = |value: &Value, w: i64| value.as_i64().is_some_and(|v| (v - w).abs() <= 40);
     program.until("in balance", |s| {
@@ -117,6 +122,25 @@ fn sigterm_hands_back_also_while_battery_b_is_silent() {
             assert!(handed_back(&live, k), "battery {k}, silent {silent}: {}", program.said());
         }
         assert!(!program.socket.exists(), "the socket was left behind");
+    }
+}
+
+/// An answer that never comes may be waited for much longer than the stop may take; the other batteries and this one are handed back all
+/// the same.
+#[test]
+fn sigterm_does_not_wait_for_an_answer_that_was_lost() {
+    let (folder, live) = (Folder::new("lost"), live(LOADS));
+    let mut program = started_with(&folder, &live, "timeout_ms = 9000, retry_count = 2");
+    live.faults().set(0, Fault::Silent);
+    std::thread::sleep(Duration::from_millis(700));
+    live.faults().clear_all(0);
+    let start = Instant::now();
+    program.signal("TERM");
+    let status = program.wait(Duration::from_secs(5)).unwrap_or_else(|| panic!("still running after 5 s"));
+    assert!(start.elapsed() <= Duration::from_millis(3100), "{:?}", start.elapsed());
+    assert!(status.success(), "{status:?}: {}", program.said());
+    for k in 0..3 {
+        assert!(handed_back(&live, k), "battery {k}: {}", program.said());
     }
 }
 

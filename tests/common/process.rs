@@ -30,9 +30,6 @@ impl Folder {
     pub fn new(name: &str) -> Folder {
         let path = std::env::temp_dir().join(format!("sax-{}-{name}", std::process::id()));
         std::fs::create_dir_all(path.join("devices")).unwrap_or_else(|e| panic!("{e}"));
-        let bench = include_str!("../../etc/devices/sax-basic.toml").replace("name = \"sax-basic\"", "name = \"bench\"");
-        let bench = bench.replace("meter_behind_battery = true", "");
-        std::fs::write(path.join("devices/bench.toml"), bench).unwrap_or_else(|e| panic!("{e}"));
         Folder(path)
     }
 
@@ -54,10 +51,9 @@ pub fn config(folder: &Folder, live: &LiveSite, poll_ms: u32) -> String {
         poll_ms * 2
     );
     for (k, port) in live.ports().iter().enumerate() {
-        // Every SAX battery must have a host of its own, and the simulated ones share one: the others are of "another make".
-        let device = if k == 0 { "sax-basic" } else { "bench" };
+        let role = if k == 0 { "master" } else { "slave" };
         text += &format!(
-            "[[battery]]\nname = \"{}\"\ndevice = \"{device}\"\nphase = \"L{}\"\npoll_ms = {poll_ms}\ncapacity_wh = 7700\nmax_charge_w = 3500\nmax_discharge_w = 4600\nwrite_spacing_ms = 200\nwrite_refill_ms = 500\nlink.tcp = {{ host = \"127.0.0.1\", port = {port}, timeout_ms = 300, retry_count = 0 }}\n",
+            "[[battery]]\nname = \"{}\"\ndevice = \"sax-basic\"\nrole = \"{role}\"\nphase = \"L{}\"\npoll_ms = {poll_ms}\ncapacity_wh = 7700\nmax_charge_w = 3500\nmax_discharge_w = 4600\nwrite_spacing_ms = 200\nwrite_refill_ms = 500\nlink.tcp = {{ host = \"127.0.0.1\", port = {port}, timeout_ms = 300, retry_count = 0 }}\n",
             ["A", "B", "C"][k],
             k + 1
         );
