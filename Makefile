@@ -23,7 +23,7 @@ build:
 
 # Figures on this machine: latency from meter to setpoint, footprint, and step quality in real time (about ten minutes).
 bench: build
-	$(CARGO) bench --locked
+	$(CARGO) bench --locked --bench latency --bench footprint --bench steps
 
 clean:
 	$(CARGO) clean
