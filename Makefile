@@ -21,7 +21,7 @@ lint:
 build:
 	$(CARGO) build --release --locked
 
-# Figures on this machine: latency from meter to setpoint, footprint, and step quality in real time (about ten minutes).
+# Figures on this machine: latency from meter to setpoint, footprint, and step quality in real time (about nine minutes).
 bench: build
 	$(CARGO) bench --locked --bench latency --bench footprint --bench steps
 

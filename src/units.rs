@@ -105,7 +105,7 @@ impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             ms @ 0..=999 => write!(f, "{ms} ms"),
-            ms if ms < 10_000 => write!(f, "{}.{} s", ms / 1000, ms % 1000 / 100),
+            ms if ms < 10_000 || (ms < 60_000 && ms % 1000 == 500) => write!(f, "{}.{} s", ms / 1000, ms % 1000 / 100),
             ms => write!(f, "{} s", ms / 1000),
         }
     }

@@ -23,11 +23,11 @@ Ends with 0 when the configuration is right and with 78 when it has mistakes, al
 
 pub(super) fn run(arguments: Vec<OsString>) -> Result<(), Failure> {
     let mut files = Files::default();
-    let mut quiet = false;
+    let (mut quiet, mut named) = (false, false);
     let mut parser = lexopt::Parser::from_args(arguments);
     while let Some(argument) = parser.next().map_err(wrong(USAGE))? {
         match argument {
-            Value(path) => files.config = path.into(),
+            Value(path) if !named => (files.config, named) = (path.into(), true),
             Long("config") | Short('c') => files.config = parser.value().map_err(wrong(USAGE))?.into(),
             Long("devices") => files.devices = parser.value().map_err(wrong(USAGE))?.into(),
             Long("quiet") | Short('q') => quiet = true,

@@ -57,6 +57,12 @@ impl Files {
 
 fn read(path: &Path) -> std::io::Result<String> {
     let mut text = String::new();
+    // Looked at before it is opened: opening a named pipe would wait for someone to write to it.
+    let kind = std::fs::metadata(path)?.file_type();
+    if !kind.is_file() {
+        let what = if kind.is_dir() { "it is a folder" } else { "it is no ordinary file" };
+        return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, what));
+    }
     let mut file = std::fs::File::open(path)?.take(LONGEST + 1);
     file.read_to_string(&mut text)?;
     if text.len() as u64 > LONGEST {

@@ -1,4 +1,5 @@
-//! The command line: one file per command. Exit codes: 0 done, 1 failed, 2 wrong usage, 78 the configuration has mistakes (EX_CONFIG).
+//! The command line: one file per command. Exit codes: 0 done, 1 failed, 2 wrong usage, 78 the configuration has mistakes or cannot be read
+//! (EX_CONFIG).
 
 mod check;
 mod files;

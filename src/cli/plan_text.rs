@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::config::{Config, Strategy};
 use crate::daemon::bank_choice::BankChoice;
-use crate::daemon::wiring::Plan;
+use crate::daemon::wiring::{COMMAND_VALID, Plan};
 use crate::device::plan::{battery_requests, merge, requests};
 use crate::device::profile::{Block, Profile};
 use crate::device::quantity::Quantity;
@@ -103,10 +103,11 @@ fn writes(config: &Config, plan: &Plan, out: &mut String) {
 
 fn times(config: &Config, plan: &Plan, out: &mut String) {
     let l = &plan.site.ladder;
+    line(out, &format!("commands expire {COMMAND_VALID} after they were made: fallback"));
     line(
         out,
         &format!(
-            "without good meter data: held after {}, ramped down after {}, fallback after {}, heartbeat {}",
+            "without good meter data: held after {}, ramped down after {}, fallback after {}, at the latest 2 s before the heartbeat timeout of {}",
             l.hold, l.ramp_start, l.fallback, plan.heartbeat
         ),
     );
@@ -128,8 +129,13 @@ fn encoding(name: &str, bank: &Profile) -> String {
     }
 }
 
+fn range(r: &Block) -> String {
+    let end = r.address + (r.count - 1);
+    let registers = if r.count == 1 { format!("{end}") } else { format!("{} to {end}", r.address) };
+    format!("{registers} (function {})", r.function)
+}
+
 fn said(choice: &BankChoice, bank: &Profile, requests: &[Block]) -> String {
-    let blocks: Vec<_> =
-        requests.iter().map(|r| format!("{} to {} (function {})", r.address, r.address + (r.count - 1), r.function)).collect();
+    let blocks: Vec<_> = requests.iter().map(|r| range(r)).collect();
     format!("unit {}, registers {}", choice.unit_of(bank), blocks.join(", "))
 }

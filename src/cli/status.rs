@@ -16,6 +16,8 @@ use crate::config::findings::printable;
 const USAGE: &str = "\
 Usage: sax-controller status [--json] [--watch] [--socket PATH | --config FILE]
 
+Shows what the running controller reads, decides and writes, and why.
+
       --json             one JSON document, for programs
   -w, --watch            again every second, until Ctrl-C
       --socket PATH      the controller's status socket [that of the configuration]
@@ -66,8 +68,9 @@ pub(super) fn run(arguments: Vec<OsString>) -> Result<(), Failure> {
 /// The document of the controller that serves `socket`.
 pub(super) fn fetch(socket: &std::path::Path) -> Result<String, Failure> {
     let shown = socket.display();
-    let no_answer =
-        |error| Failure::failed(format!("No controller answers at {shown}: {error}. Is it running? Try: systemctl status sax-controller"));
+    let no_answer = |error| {
+        Failure::failed(format!("No controller answers at {shown}: {error}. Is it running, and does [status] socket name this path?"))
+    };
     let stream = UnixStream::connect(socket).map_err(no_answer)?;
     stream.set_read_timeout(Some(TIMEOUT)).map_err(no_answer)?;
     let mut text = String::new();

@@ -5,7 +5,7 @@ use super::ladder::{DEFAULT_POLL_MS, Ladder, default_stale_ms};
 use super::meter::MeterDraft;
 use super::number::fixed_to_text;
 use super::reader::{At, Document};
-use super::site::{ControlDraft, SiteDraft, Strategy};
+use super::site::{ControlDraft, SiteDraft};
 use super::words::same_host;
 use crate::units::Span;
 
@@ -36,7 +36,7 @@ fn check_present(document: &Document, site: &SiteDraft, meter: Option<&MeterDraf
     if let Some(draft) = batteries.get(MOST_BATTERIES) {
         document.add(draft.at, "battery", format!("there are {}, there must not be more than {MOST_BATTERIES}.", batteries.len()));
     }
-    if site.site.strategy == Strategy::Observe {
+    if site.observes {
         return;
     }
     if batteries.is_empty() && !document.has("battery") {
@@ -124,7 +124,10 @@ fn check_ladder(document: &Document, control: &mut ControlDraft, meter: Option<&
         Some(at) if u64::from(control.control.meter_stale_ms) < 2 * u64::from(poll_ms) => {
             let message = "is shorter than two poll periods of the meter: one lost reading would stop the control.";
             let help = format!("It must be at least {}.", fixed_to_text(2 * i64::from(poll_ms), 3));
-            return document.add_with_help(at, "control meter_stale_s", message, help);
+            document.add_with_help(at, "control meter_stale_s", message, help);
+            // Whatever else is wrong with these times shows with the least value that would do.
+            control.control.meter_stale_ms = poll_ms.saturating_mul(2);
+            control.stale_at = None;
         }
         Some(_) => {}
     }

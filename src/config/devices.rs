@@ -85,7 +85,7 @@ fn refuse_unknown(section: &Section<'_>, devices: &dyn Devices, name: &Spanned<S
     let names = devices.names();
     let help = match nearest(&name.value, names.iter().map(String::as_str).chain(DEVICES)) {
         Some(meant) => format!("Did you mean \"{meant}\"?"),
-        None => "`sax-controller devices` lists them.".to_owned(),
+        None => format!("Known devices: {}.", names.join(", ")),
     };
     section.add_with_help(name.at, "device", message, help);
 }

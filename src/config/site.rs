@@ -70,6 +70,8 @@ pub struct Control {
 pub(super) struct SiteDraft {
     pub site: Site,
     pub target_at: Option<At>,
+    /// The strategy is known to be "observe", which needs neither meter nor batteries.
+    pub observes: bool,
 }
 
 /// `[control]`, and places in it.
@@ -85,7 +87,7 @@ pub(super) struct ControlDraft {
 pub(super) fn read_site(root: &mut Section<'_>) -> SiteDraft {
     let mut site = Site { name: "Home".to_owned(), strategy: Strategy::Observe, grid_target_w: 0, fuse_ma: 25_000, voltage_mv: 230_000 };
     let Some(mut section) = root.required("site", Section::section) else {
-        return SiteDraft { site, target_at: None };
+        return SiteDraft { site, target_at: None, observes: false };
     };
     let s = &mut section;
     if let Some(name) = words::name(s, "name") {
@@ -103,7 +105,8 @@ pub(super) fn read_site(root: &mut Section<'_>) -> SiteDraft {
     let target = s.integer("grid_target_w", -50_000..=50_000i32);
     site.grid_target_w = target.map_or(0, Spanned::get);
     let fuse = |s: &mut Section<'_>, key: &str| s.decimal(key, 3, 6_000..=250_000i32);
-    let observes = strategy.is_none_or(|strategy| strategy.value == Strategy::Observe);
+    // A strategy that is missing or misspelt hides nothing else that is missing.
+    let observes = strategy.is_some_and(|strategy| strategy.value == Strategy::Observe);
     let fuse = if observes { fuse(s, "fuse_a") } else { s.required("fuse_a", fuse) };
     site.fuse_ma = fuse.map_or(site.fuse_ma, Spanned::get);
     site.voltage_mv = s.decimal("voltage_v", 3, 180_000..=265_000i32).map_or(site.voltage_mv, Spanned::get);
@@ -112,7 +115,7 @@ pub(super) fn read_site(root: &mut Section<'_>) -> SiteDraft {
         later::refuse_key(s, key, at);
     }
     section.finish();
-    SiteDraft { site, target_at: target.map(|target| target.at) }
+    SiteDraft { site, target_at: target.map(|target| target.at), observes }
 }
 
 pub(super) fn read_control(root: &mut Section<'_>) -> ControlDraft {

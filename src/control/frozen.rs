@@ -1,7 +1,7 @@
 //! Finds a meter that answers but no longer measures (`spec/control.md` 2.6, "frozen").
 //!
 //! Bit-identical registers are suspicious only when they should have changed: a battery moved and the change had time to arrive, or the
-//! block holds voltages, which never rest for a minute. A calm night must not trip it, so a single unchanged value alone never does.
+//! block holds voltages, which never rest for long. A calm night must not trip it, so a single unchanged value alone never does.
 
 use super::history::{Series, ms};
 use crate::units::{Span, Time};
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn voltages_that_rest_for_a_minute_are_frozen() {
+    fn voltages_that_rest_for_too_long_are_frozen() {
         let (mut f, battery) = (Frozen::new(1, false), Series::default());
         let verdicts: Vec<_> = (0..60).map(|t| judge(&mut f, 7, t, &battery, true)).collect();
         assert_eq!(verdicts[57], Freshness::Repeated);

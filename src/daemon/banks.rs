@@ -1,6 +1,7 @@
-//! Which register banks of a device answer: each is probed at most twice, and a dead one is never asked again.
+//! Which register banks of a device answer: each is probed at most twice, and one that is dead beside a living one is not asked again.
 //!
-//! Only an answering device can have dead banks: while nothing answers at all, it is unreachable and probed again later.
+//! Only an answering device can have dead banks: while nothing answers at all it is unreachable and probed again later, and what was silent
+//! before the first answer gets another chance.
 
 use super::clock::Clock;
 use super::endpoint::Endpoint;

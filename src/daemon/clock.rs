@@ -24,13 +24,6 @@ impl Monotonic {
     pub fn start() -> Monotonic {
         Monotonic { start: Instant::now() }
     }
-
-    /// The instant of a time, for deadlines of channels.
-    pub fn instant(&self, time: Time) -> Instant {
-        // A deadline beyond a day is as good as none, and cannot overflow.
-        let span = Span::from_ms(time.as_ms().min(self.now().as_ms() + 86_400_000));
-        self.start + span.to_duration()
-    }
 }
 
 impl Clock for Monotonic {

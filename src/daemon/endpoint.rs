@@ -64,9 +64,9 @@ impl Endpoint {
         self.link.set_timeout(timeout);
     }
 
-    /// When `unit` may be asked again.
+    /// When `unit` may be asked again; a millisecond more than the gap, because times are whole milliseconds.
     pub fn ready_at(&self, unit: u8, gap: Span) -> Time {
-        self.asked.iter().find(|a| a.0 == unit).map_or(Time::ZERO, |a| a.1 + gap)
+        self.asked.iter().find(|a| a.0 == unit).map_or(Time::ZERO, |a| if gap == Span::ZERO { a.1 } else { a.1 + gap + Span::from_ms(1) })
     }
 
     /// When `unit` may be asked for something that can wait: a request that has reserved the same gap goes first.

@@ -1,4 +1,5 @@
-//! What the threads say to each other. Every channel is bounded, and a full one drops the oldest knowledge, never blocks the control thread.
+//! What the threads say to each other. Every channel is bounded and none ever blocks its sender: a slot keeps the
+//! newest value, and events beyond the bound are dropped, for then nobody takes them any more.
 
 use crate::control::decision::Order;
 use crate::control::input::{BatterySample, MeterSample, Written};

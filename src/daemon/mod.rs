@@ -8,7 +8,7 @@
 //!             watchdog thread       status socket thread          main: signals, start, stop
 //! ```
 //! Tasks ([`battery`], [`meter`], [`control`]) take the time from outside and run in virtual time as well; [`threads`] gives each a thread.
-//! Threads share bounded channels, one endpoint per host, and the published document; nothing else. Only [`run`] ends the process.
+//! Threads share bounded channels, one endpoint per host, and the published document; nothing else. Only `main` ends the process.
 
 pub mod bank_choice;
 mod bank_in_use;

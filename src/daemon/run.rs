@@ -1,4 +1,4 @@
-//! The life of the daemon: start, signals, stop. The only place that ends the process.
+//! The life of the daemon: start, signals, stop. It returns to `main`, which alone ends the process.
 
 use std::fmt;
 use std::io;

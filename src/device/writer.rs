@@ -123,11 +123,6 @@ impl Writer {
         self.wanted = Some(Wanted { command, urgent: urgent || pending_urgency, valid_until });
     }
 
-    /// Nothing is wanted any more; the device keeps what it has until its own timeout.
-    pub fn want_nothing(&mut self) {
-        self.wanted = None;
-    }
-
     /// Replaces a command that has expired by `fallback`. True when it did.
     pub fn expire(&mut self, now: Time, fallback: Command) -> bool {
         let expired = self.wanted.is_some_and(|w| now >= w.valid_until && w.command != fallback);
@@ -149,11 +144,6 @@ impl Writer {
         if self.released.is_some() {
             self.released = Some(0);
         }
-    }
-
-    /// The setpoint that the device acknowledged last, W.
-    pub fn asserted_setpoint(&self) -> Option<i64> {
-        self.setpoint.map(|a| a.0)
     }
 
     /// The next write and the time at which it may go out.

@@ -94,11 +94,6 @@ impl Meter {
         self.frozen = frozen.then(|| self.reading(now_ms));
     }
 
-    /// From now on readings become visible this much later.
-    pub fn set_latency_ms(&mut self, latency_ms: u64) {
-        self.params.latency_ms = latency_ms;
-    }
-
     /// When it next wants [`Meter::visit`], in ms.
     pub fn next_event_ms(&self) -> u64 {
         match self.window_from {

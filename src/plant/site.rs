@@ -138,11 +138,6 @@ impl Site {
         self.faults.clone()
     }
 
-    /// The meter at the grid connection.
-    pub fn meter_mut(&mut self) -> &mut Meter {
-        &mut self.meter
-    }
-
     /// Stops the meter at what it says now, or lets it go on.
     pub fn freeze_meter(&mut self, frozen: bool) {
         self.meter.freeze(self.clock_ms, frozen);

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 /// Everything there is to know about the site.
 #[derive(Clone, PartialEq, Debug, Default, Serialize)]
-#[allow(missing_docs, reason = "the keys are documented by spec/status.json and the README")]
+#[allow(missing_docs, reason = "the keys are those of the contract and are listed in the README")]
 pub struct Document {
     pub version: &'static str,
     pub site: Site,
