@@ -353,7 +353,7 @@ fn an_installer_forgot_something() {
     assert!(misspelt.iter().any(|f| f.contains("Did you mean \"self-consumption\"?")), "{misspelt:?}");
     assert!(misspelt.iter().any(|f| f.contains("fuse_a")), "{misspelt:?}");
     // Nor does one time hide the other: both the stale limit and the heartbeat are wrong.
-    let times = SMALL.replace("[meter]", "[control]\nmeter_stale_s = 2\nheartbeat_timeout_s = 20\n[meter]");
+    let times = SMALL.replace("heartbeat_timeout_s = 60", "heartbeat_timeout_s = 20\nmeter_stale_s = 2");
     assert_eq!(findings(&times).len(), 2, "{:?}", findings(&times));
     let two = format!("{SMALL}{SECOND}");
     assert_eq!(

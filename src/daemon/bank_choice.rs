@@ -40,7 +40,7 @@ impl BankChoice {
     pub fn pick(&self, names: &[String], banks: &Banks, fits: impl Fn(&Profile, Option<i64>) -> bool) -> Option<Arc<Profile>> {
         let fit = |p: &&Arc<Profile>| match banks.state(&p.name) {
             _ if !self.probing => true,
-            Bank::Alive { reference_w } => fits(p, reference_w),
+            Bank::Alive { context } => fits(p, context.reference_w),
             _ => false,
         };
         names.iter().filter_map(|n| self.candidates.iter().find(|p| p.name == *n)).find(fit).cloned()

@@ -5,9 +5,9 @@
 
 use super::clock::Clock;
 use super::endpoint::Endpoint;
-use crate::device::decode::{Registers, value};
+use crate::device::decode::Registers;
+use crate::device::encode::Context;
 use crate::device::profile::{Block, Profile};
-use crate::device::quantity::Quantity;
 use crate::link::fault::Fault;
 use crate::units::{Span, Time};
 
@@ -33,8 +33,8 @@ pub enum Bank {
     },
     /// It answers.
     Alive {
-        /// The reference power it gave with the probe, W.
-        reference_w: Option<i64>,
+        /// What it said with the probe about its setpoint.
+        context: Context,
     },
     /// It does not exist here.
     Dead {
@@ -100,7 +100,9 @@ pub fn probe(endpoint: &mut Endpoint, profile: &Profile, unit: u8, all: &[&Profi
         Ok(values) if values.starts_with(&profile.probe.expect) => {
             let mut registers = Registers::default();
             registers.add(&block, values);
-            (Bank::Alive { reference_w: value(profile, &registers, Quantity::ReferencePower) }, None)
+            let mut context = Context::default();
+            context.learn(profile, &registers);
+            (Bank::Alive { context }, None)
         }
         Ok(_) => (Bank::Dead { silent: false }, None),
         Err(error) => match Fault::of(&error) {

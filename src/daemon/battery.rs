@@ -4,6 +4,7 @@
 
 use super::bank_choice::{BatteryBank, MeterBank};
 use super::bank_in_use::BankInUse;
+use super::banks::Bank;
 use super::clock::Clock;
 use super::endpoint::SharedEndpoint;
 use super::message::{BatteryReport, Event, Instruction, LinkReport};
@@ -195,6 +196,10 @@ impl BatteryTask {
             });
         log::info!("battery {}: read as {} on unit {}", self.spec.name, profile.name, self.spec.bank.choice.unit_of(&profile));
         let mut writer = self.writer(&profile);
+        // What the probe brought need not be asked for again before the first command.
+        if let Bank::Alive { context } = endpoint.banks.state(&profile.name) {
+            writer.context = Context { offset: writer.context.offset, ..context };
+        }
         if let Some(instruction) = self.waiting.take() {
             instruct(&mut writer, instruction);
         }
