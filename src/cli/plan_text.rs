@@ -136,6 +136,6 @@ fn range(r: &Block) -> String {
 }
 
 fn said(choice: &BankChoice, bank: &Profile, requests: &[Block]) -> String {
-    let blocks: Vec<_> = requests.iter().map(|r| range(r)).collect();
+    let blocks: Vec<_> = requests.iter().map(range).collect();
     format!("unit {}, registers {}", choice.unit_of(bank), blocks.join(", "))
 }
