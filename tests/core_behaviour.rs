@@ -3,11 +3,11 @@
 
 mod common;
 
-use common::{battery, site};
+use common::{battery, battery_sample, site};
 use sax_controller::control::alarm::Alarm;
 use sax_controller::control::core::Core;
 use sax_controller::control::decision::{Order, Reason};
-use sax_controller::control::input::{BatterySample, MeterSample, PhaseSample, Written};
+use sax_controller::control::input::{MeterSample, PhaseSample, Written};
 use sax_controller::control::ladder::Mode;
 use sax_controller::control::site::StartUp;
 use sax_controller::units::{Phase, Span, Time};
@@ -31,19 +31,7 @@ impl House {
     fn second(&mut self, grid_w: i64) -> Order {
         self.now_ms += 1000;
         let now = Time::from_ms(self.now_ms);
-        self.core.battery(
-            0,
-            BatterySample {
-                taken: now.before(Span::from_ms(100)),
-                power_w: self.power_w,
-                soc_pm: self.soc_pm,
-                may_charge: true,
-                may_discharge: true,
-                charge_available_w: None,
-                discharge_available_w: None,
-                temperature_c: None,
-            },
-        );
+        self.core.battery(0, battery_sample(now.before(Span::from_ms(100)), self.power_w, self.soc_pm));
         let l1 = PhaseSample { power_w: grid_w, voltage_mv: self.voltage_mv, ..Default::default() };
         let other = PhaseSample { power_w: 100, voltage_mv: Some(230_000), ..Default::default() };
         self.core.meter(MeterSample {
@@ -146,19 +134,7 @@ fn a_frozen_meter_is_found_and_its_age_counts_from_when_it_froze() {
         house.now_ms += 1000;
         let now = Time::from_ms(house.now_ms);
         let phase = PhaseSample { power_w: 500, ..Default::default() };
-        house.core.battery(
-            0,
-            BatterySample {
-                taken: now,
-                power_w: house.power_w,
-                soc_pm: 500,
-                may_charge: true,
-                may_discharge: true,
-                charge_available_w: None,
-                discharge_available_w: None,
-                temperature_c: None,
-            },
-        );
+        house.core.battery(0, battery_sample(now, house.power_w, 500));
         house.core.meter(MeterSample {
             taken: now,
             total_w: Some(700),

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{battery, rows, site};
+use common::{battery, battery_sample, rows, site};
 use sax_controller::control::allocate::{Scratch, plan_phase, split};
 use sax_controller::control::capability::{Capability, SocBlocks, capability};
 use sax_controller::control::core::Core;
@@ -11,19 +11,6 @@ use sax_controller::control::input::{BatterySample, MeterSample, PhaseSample, Wr
 use sax_controller::control::ladder::Mode;
 use sax_controller::control::site::{BatterySite, StartUp};
 use sax_controller::units::{Span, Time};
-
-fn sample(taken: Time, power_w: i64, soc_pm: i64) -> BatterySample {
-    BatterySample {
-        taken,
-        power_w,
-        soc_pm,
-        may_charge: true,
-        may_discharge: true,
-        charge_available_w: None,
-        discharge_available_w: None,
-        temperature_c: None,
-    }
-}
 
 #[test]
 fn capabilities_are_those_of_the_reference() {
@@ -35,7 +22,7 @@ fn capabilities_are_those_of_the_reference() {
             charge_available_w: Some(mv * charge_ma / 1_000_000),
             discharge_available_w: Some(mv * discharge_ma / 1_000_000 * 95 / 100),
             temperature_c: Some(temperature),
-            ..sample(now.before(Span::from_ms(age as u64)), p, soc)
+            ..battery_sample(now.before(Span::from_ms(age as u64)), p, soc)
         };
         let c = capability(&b, Some(&s), SocBlocks::default().after(&b, soc), ok != 0, now);
         assert_eq!([c.hard_discharge_w, c.hard_charge_w, c.discharge_w, c.charge_w], v[10..14], "row {n}: {v:?}");
@@ -86,7 +73,7 @@ fn runs_are_those_of_the_reference() {
         let core = core.as_mut().expect("set by the first row");
         let now = Time::from_ms(v[1] as u64);
         for k in 0..3 {
-            core.battery(k, sample(now.before(Span::from_ms(100)), v[6 + k], 500));
+            core.battery(k, battery_sample(now.before(Span::from_ms(100)), v[6 + k], 500));
         }
         if v[2] != 0 {
             let phases = [0, 1, 2].map(|f| PhaseSample { power_w: v[3 + f], ..Default::default() });

@@ -1,8 +1,9 @@
 //! What several test files share.
 #![allow(dead_code, missing_docs)]
 
+use sax_controller::control::input::BatterySample;
 use sax_controller::control::site::*;
-use sax_controller::units::Span;
+use sax_controller::units::{Span, Time};
 
 /// Rows of integers.
 pub fn rows(csv: &str) -> Vec<Vec<i64>> {
@@ -45,5 +46,19 @@ pub fn site(batteries: Vec<BatterySite>) -> Site {
         observe: false,
         fallback: FallbackKind::Zero,
         tuning: Tuning::default(),
+    }
+}
+
+/// What a battery says that has nothing to add to its power and state of charge.
+pub fn battery_sample(taken: Time, power_w: i64, soc_pm: i64) -> BatterySample {
+    BatterySample {
+        taken,
+        power_w,
+        soc_pm,
+        may_charge: true,
+        may_discharge: true,
+        charge_available_w: None,
+        discharge_available_w: None,
+        temperature_c: None,
     }
 }

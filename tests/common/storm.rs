@@ -8,18 +8,7 @@ use sax_controller::control::site::*;
 use sax_controller::plant::rng::Rng;
 use sax_controller::units::{Span, Time};
 
-pub fn battery_sample(taken: Time, power_w: i64, soc_pm: i64) -> BatterySample {
-    BatterySample {
-        taken,
-        power_w,
-        soc_pm,
-        may_charge: true,
-        may_discharge: true,
-        charge_available_w: None,
-        discharge_available_w: None,
-        temperature_c: None,
-    }
-}
+pub use super::common::battery_sample;
 
 /// A good sample with bits that were never seen before.
 pub fn meter_sample(rng: &mut Rng, taken: Time, power_w: [i64; 3]) -> MeterSample {
