@@ -13,16 +13,12 @@ use crate::daemon::control::ControlTask;
 use crate::daemon::endpoint::SharedEndpoint;
 use crate::daemon::message::Event;
 use crate::daemon::meter::MeterTask;
+use crate::daemon::threads::{IDLE, TICK};
 use crate::daemon::wiring::plan;
 use crate::device::library::Library;
 use crate::plant::client::SimLink;
 use crate::plant::site::{Site, SiteParams};
 use crate::units::{Span, Time};
-
-/// The control task steps at least this often, as its thread does.
-const TICK: Span = Span::from_ms(500);
-/// A task that had nothing to do although it thought so is asked again after this time.
-const IDLE: Span = Span::from_ms(20);
 
 /// A clock that someone sets.
 #[derive(Debug, Default)]

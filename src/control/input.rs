@@ -38,6 +38,12 @@ impl MeterSample {
 }
 
 impl PhaseSample {
+    /// Current that the active power alone stands for, mA, a magnitude; `nominal_mv` where the meter gives no voltage that could carry it.
+    pub fn current_by_power_ma(&self, nominal_mv: i64) -> i64 {
+        let voltage_mv = self.voltage_mv.filter(|v| *v >= ABSENT_MV).unwrap_or(nominal_mv).max(1);
+        self.power_w.saturating_abs().saturating_mul(1_000_000) / voltage_mv
+    }
+
     fn is_plausible(&self, used: bool) -> bool {
         let absent = !used && is_within(self.power_w, 10) && self.voltage_mv.is_some_and(|v| (0..ABSENT_MV).contains(&v));
         let voltage = self.voltage_mv.is_none_or(|v| PLAUSIBLE_MV.contains(&v));

@@ -11,6 +11,8 @@ use crate::units::{Span, Time};
 
 /// A probe is given no more time than this: a living bank answers at once, and a dead one must not delay the start.
 const PROBE_TIMEOUT: Span = Span::from_ms(700);
+/// A device without a usable bank is probed again after this time.
+const UNFIT_AGAIN: Span = Span::from_s(30);
 
 /// The banks of a device.
 #[derive(Clone, PartialEq, Debug)]
@@ -55,7 +57,7 @@ impl BankChoice {
     }
 
     /// Makes one probe, if one is due. What went wrong is returned only while nothing has answered.
-    pub fn probe(&self, endpoint: &SharedEndpoint, clock: &dyn Clock) -> Option<Fault> {
+    fn probe(&self, endpoint: &SharedEndpoint, clock: &dyn Clock) -> Option<Fault> {
         let mut endpoint = endpoint.lock();
         let all = self.profiles();
         let profile = endpoint.banks.next(&all)?;
@@ -67,6 +69,28 @@ impl BankChoice {
         let fault = probe(&mut endpoint, profile, self.unit_of(profile), &all, clock);
         endpoint.set_timeout(self.timeout.to_duration());
         fault.filter(|_| !all.iter().any(|p| endpoint.banks.is_alive(&p.name)))
+    }
+
+    /// One step of the search for the banks to use: `pick` chooses among those that answer. Where everything is known and nothing fits, it
+    /// begins anew after a while. `Err`: nothing yet, with what went wrong, if anything did; `nothing_fits` says it in words.
+    pub fn search<T>(
+        &self,
+        endpoint: &SharedEndpoint,
+        clock: &dyn Clock,
+        nothing_fits: &str,
+        pick: impl Fn(&Banks) -> Option<T>,
+    ) -> Result<T, Option<Fault>> {
+        let settled = self.is_settled(&endpoint.lock().banks);
+        let fault = if settled { None } else { self.probe(endpoint, clock) };
+        let mut endpoint = endpoint.lock();
+        if let Some(found) = pick(&endpoint.banks) {
+            return Ok(found);
+        }
+        if !self.is_settled(&endpoint.banks) {
+            return Err(fault);
+        }
+        endpoint.banks.forget(clock.now() + UNFIT_AGAIN);
+        Err(fault.or_else(|| Some(Fault::Invalid(nothing_fits.into()))))
     }
 
     fn profiles(&self) -> Vec<&Profile> {

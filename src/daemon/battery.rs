@@ -3,11 +3,11 @@
 //! It applies the fallback by itself when its command has expired, whatever the other threads do. It never decides how much power is right.
 
 use super::bank_choice::{BatteryBank, MeterBank};
-use super::bank_in_use::BankInUse;
+use super::bank_in_use::{BankInUse, link_report};
 use super::banks::Bank;
 use super::clock::Clock;
 use super::endpoint::SharedEndpoint;
-use super::message::{BatteryReport, Event, Instruction, LinkReport};
+use super::message::{BatteryReport, Event, Instruction};
 use super::schedule::Schedule;
 use crate::control::decision::Order;
 use crate::device::budget::Bucket;
@@ -15,11 +15,8 @@ use crate::device::encode::Context;
 use crate::device::plan::battery_requests;
 use crate::device::profile::{Budget, Profile};
 use crate::device::writer::{Command, Job, Settings, Writer};
-use crate::link::fault::Fault;
 use crate::units::{Span, Time};
 
-/// A device without a usable bank is probed again after this time.
-pub const UNFIT_AGAIN: Span = Span::from_s(30);
 /// Writes that hand the battery back at the end get this long each.
 const RELEASE_TIMEOUT: Span = Span::from_ms(700);
 
@@ -165,30 +162,19 @@ impl BatteryTask {
 
     /// Finds out which bank to use; true when it is known.
     fn find_bank(&mut self, clock: &dyn Clock, report: &mut dyn FnMut(Event)) -> bool {
-        let settled = self.spec.bank.choice.is_settled(&self.endpoint.lock().banks);
-        let fault = if settled { None } else { self.spec.bank.choice.probe(&self.endpoint, clock) };
-        let mut endpoint = self.endpoint.lock();
-        let link = LinkReport { name: endpoint.name(), counters: endpoint.counters() };
-        let Some(profile) = self.spec.bank.pick(&endpoint.banks) else {
-            let unfit = self.spec.bank.choice.is_settled(&endpoint.banks);
-            if unfit {
-                endpoint.banks.forget(clock.now() + UNFIT_AGAIN);
-            }
-            let why = "none of its register banks can be used for one battery with this control mode";
-            let fault = fault.or_else(|| unfit.then(|| Fault::Invalid(why.into())));
-            if let Some(fault) = fault {
-                let nothing = BatteryReport {
-                    at: clock.now(),
-                    sample: None,
-                    state: None,
-                    notices: Vec::new(),
-                    device: String::new(),
-                    fault: Some(fault),
-                    link,
-                };
+        let nothing_fits = "none of its register banks can be used for one battery with this control mode";
+        let found = self.spec.bank.choice.search(&self.endpoint, clock, nothing_fits, |banks| self.spec.bank.pick(banks));
+        let endpoint = self.endpoint.lock();
+        let profile = match found {
+            Ok(profile) => profile,
+            Err(None) => return false,
+            Err(fault) => {
+                let link = link_report(&endpoint);
+                let (device, notices) = (String::new(), Vec::new());
+                let nothing = BatteryReport { at: clock.now(), sample: None, state: None, notices, device, fault, link };
                 report(Event::Battery(self.spec.index, nothing));
+                return false;
             }
-            return false;
         };
         let served =
             self.spec.meter.as_ref().and_then(|m| Some((m.pick(&endpoint.banks)?.0, m))).is_some_and(|(total, m)| {

@@ -7,10 +7,9 @@ use std::sync::Arc;
 
 use super::bank_choice::{BatteryBank, MeterBank};
 use super::bank_in_use::{self, link_report};
-use super::battery;
 use super::clock::Clock;
 use super::endpoint::SharedEndpoint;
-use super::message::{Event, LinkReport, MeterReport};
+use super::message::{Event, MeterReport};
 use super::reading;
 use super::schedule::Schedule;
 use crate::control::input::MeterSample;
@@ -132,20 +131,17 @@ impl MeterTask {
     }
 
     fn find_banks(&mut self, clock: &dyn Clock, report: &mut dyn FnMut(Event)) -> bool {
-        let settled = self.spec.bank.choice.is_settled(&self.endpoint.lock().banks);
-        let fault = if settled { None } else { self.spec.bank.choice.probe(&self.endpoint, clock) };
-        let mut endpoint = self.endpoint.lock();
-        let Some((total, phases)) = self.spec.bank.pick(&endpoint.banks) else {
-            let unfit = self.spec.bank.choice.is_settled(&endpoint.banks);
-            if unfit {
-                endpoint.banks.forget(clock.now() + battery::UNFIT_AGAIN);
+        let nothing_fits = "no register bank with meter values answers";
+        let (total, phases) = match self.spec.bank.choice.search(&self.endpoint, clock, nothing_fits, |banks| self.spec.bank.pick(banks)) {
+            Ok(banks) => banks,
+            Err(fault) => {
+                if fault.is_some() {
+                    self.report(None, None, fault, clock.now(), report);
+                }
+                return false;
             }
-            drop(endpoint);
-            if let Some(fault) = fault.or_else(|| unfit.then(|| Fault::Invalid("no register bank with meter values answers".into()))) {
-                self.report(None, None, Some(fault), clock.now(), report);
-            }
-            return false;
         };
+        let endpoint = self.endpoint.lock();
         let unit = |p: &Profile| self.spec.bank.choice.unit_of(p);
         let own = requests(&total, Quantity::is_total);
         let beside = self.spec.battery.as_ref().and_then(|(k, bank)| {
@@ -157,7 +153,10 @@ impl MeterTask {
             return false;
         }
         let total_requests = if beside.is_some() { merge(&total, &own, &battery_requests(&total)) } else { own };
-        let phases = phases.map(|p| (unit(&p), requests(&p, Quantity::is_read_with_phases), p)).map(|(u, r, p)| (p, u, r));
+        let phases = phases.map(|p| {
+            let (unit, requests) = (unit(&p), requests(&p, Quantity::is_read_with_phases));
+            (p, unit, requests)
+        });
         let same_bank = phases.as_ref().is_some_and(|(p, u, _)| p.name == total.name && *u == unit(&total));
         // Registers that share a block with the total cost nothing more, so they come along every time.
         let total_requests = match &phases {
@@ -216,11 +215,11 @@ impl MeterTask {
         if moved > MOVED_W || self.drifted >= DRIFTED_READINGS {
             self.watched_until = now + WATCHED;
         }
-        // Half a period early: a period that is a multiple of the total's must not slip to the next one.
         let print = self.used.as_ref().map_or(0, |u| registers.print(&u.total, Quantity::is_total));
         self.doubted |= print == self.prints.0;
         self.prints.0 = print;
         let doubtful = self.doubted && now.since(self.phases_read) >= DOUBTED;
+        // Half a period early: a period that is a multiple of the total's must not slip to the next one.
         now < self.watched_until || doubtful || now + Span::from_ms(self.spec.poll.as_ms() / 2) >= self.phases_due
     }
 
@@ -230,9 +229,7 @@ impl MeterTask {
         let arrived = clock.now();
         match answer {
             Ok(phases) => self.finish(&total, Some(&phases), None, arrived, report),
-            Err(fault) => {
-                self.finish(&total, None, Some(fault), arrived, report);
-            }
+            Err(fault) => self.finish(&total, None, Some(fault), arrived, report),
         }
     }
 
@@ -252,8 +249,8 @@ impl MeterTask {
         let total_w = value(&used.total, total, Quantity::GridPower).or(sum);
         let frequency =
             phases.and_then(|r| value(phase_profile?, r, Quantity::Frequency)).or_else(|| value(&used.total, total, Quantity::Frequency));
-        if let (Some(registers), Some(profile)) = (phases, phase_profile) {
-            let print = registers.print(profile, Quantity::is_read_with_phases);
+        let phase_print = phases.and_then(|r| Some(r.print(phase_profile?, Quantity::is_read_with_phases)));
+        if let Some(print) = phase_print {
             (self.doubted, self.prints.1, self.phases_read) = (print == self.prints.1, print, arrived);
         }
         let unusable = phases.is_some() && values.is_none();
@@ -265,7 +262,7 @@ impl MeterTask {
             phases: values,
             phases_missing: missing,
             total_print: total.print(&used.total, Quantity::is_total),
-            phase_print: phases.and_then(|r| Some(r.print(phase_profile?, Quantity::is_read_with_phases))),
+            phase_print,
             phase_print_is_lively: phase_profile.is_some_and(|p| p.points.iter().any(|p| lively(p.quantity))),
         });
         let fault = fault
@@ -291,9 +288,7 @@ impl MeterTask {
         at: Time,
         report: &mut dyn FnMut(Event),
     ) {
-        let endpoint = self.endpoint.lock();
-        let link = LinkReport { name: endpoint.name(), counters: endpoint.counters() };
-        drop(endpoint);
+        let link = link_report(&self.endpoint.lock());
         let device = self.used.as_ref().map_or_else(String::new, |u| match &u.phases {
             Some((p, ..)) if p.name != u.total.name => format!("{} + {}", u.total.name, p.name),
             _ => u.total.name.clone(),

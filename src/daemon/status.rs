@@ -95,8 +95,8 @@ impl ControlTask {
         let known = self.core.last_good().is_some_and(|t| now.since(t) <= self.core.site().ladder.ramp_start);
         let sample = self.core.phases().map(|p| p[f]).filter(|_| known);
         let decision = &self.decision().phases[f];
-        let current =
-            sample.map(|s| s.current_ma.map_or_else(|| current_ma(s.power_w, s.voltage_mv, self.config.site.voltage_mv), i64::abs));
+        let nominal_mv = self.config.site.voltage_mv.into();
+        let current = sample.map(|s| s.current_ma.map_or_else(|| s.current_by_power_ma(nominal_mv), i64::abs));
         Phase {
             phase: phase.to_string(),
             power_w: sample.map(|s| s.power_w),
@@ -150,12 +150,6 @@ fn limits(decision: &BatteryDecision) -> (Option<i64>, Option<i64>) {
         _ if decision.capability.is_excluded() => (None, None),
         _ => (Some(decision.capability.charge_w), Some(decision.capability.discharge_w)),
     }
-}
-
-/// Current of a phase whose meter gives only power, mA: as if all of it were active.
-fn current_ma(power_w: i64, voltage_mv: Option<i64>, nominal_mv: i32) -> i64 {
-    let voltage_mv = voltage_mv.unwrap_or(nominal_mv.into()).max(1);
-    power_w.abs().saturating_mul(1_000_000) / voltage_mv
 }
 
 fn errors(c: crate::link::Counters) -> Errors {

@@ -24,11 +24,11 @@ use crate::serve::socket::Published;
 use crate::units::{Span, Time};
 
 /// The control thread steps at least this often; the ladder needs no more.
-const TICK: Span = Span::from_ms(500);
+pub const TICK: Span = Span::from_ms(500);
 /// Device threads look around at least this often.
 const LOOK: Span = Span::from_s(1);
 /// A task that had nothing to do although it thought so waits this long: a guard against a busy loop.
-const IDLE: Span = Span::from_ms(20);
+pub const IDLE: Span = Span::from_ms(20);
 /// Events that wait for the control thread; more are dropped, for it would be dead.
 const EVENTS_MOST: usize = 1024;
 

@@ -125,11 +125,9 @@ impl Writer {
 
     /// Replaces a command that has expired by `fallback`. True when it did.
     pub fn expire(&mut self, now: Time, fallback: Command) -> bool {
-        let expired = self.wanted.is_some_and(|w| now >= w.valid_until && w.command != fallback);
-        if expired {
-            self.want(fallback, true, Time::from_ms(u64::MAX));
-        }
-        expired
+        let Some(expired) = self.wanted.filter(|w| now >= w.valid_until) else { return false };
+        self.want(fallback, true, Time::from_ms(u64::MAX));
+        expired.command != fallback
     }
 
     /// When the command in force expires.

@@ -13,6 +13,7 @@ use super::faults::Fault;
 use super::sax::Answer;
 use super::site::Site;
 use super::wire;
+use crate::link::fault::Fault as LinkFault;
 use crate::link::{Counters, Link};
 use crate::modbus::pdu::{Reply, Request};
 
@@ -48,14 +49,11 @@ impl SimLink {
     }
 
     fn ask(&mut self, request: &Request) -> Result<Reply> {
-        self.counters.requests += 1;
         let result = self.exchange(request);
-        match &result {
-            Err(Error::Io(e)) if e.kind() == io::ErrorKind::TimedOut => self.counters.timeout += 1,
-            Err(Error::Io(_)) => (self.counters.io, self.connected) = (self.counters.io + 1, false),
-            Err(Error::Exception(_)) => self.counters.exception += 1,
-            Err(_) => (self.counters.invalid, self.connected) = (self.counters.invalid + 1, false),
-            Ok(_) => {}
+        self.counters.count(&result);
+        // Timeouts and exceptions leave the connection as it is.
+        if result.as_ref().is_err_and(|error| matches!(LinkFault::of(error), LinkFault::Io(_) | LinkFault::Invalid(_))) {
+            self.connected = false;
         }
         result
     }

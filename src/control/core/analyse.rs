@@ -11,8 +11,6 @@ use crate::control::ladder::Mode;
 use crate::control::math::clamp;
 use crate::units::{Phase, Span, Time};
 
-/// A phase with less is not connected, mV; its power is noise.
-const ABSENT_MV: i64 = 50_000;
 /// The alarm threshold lies this far below the fuse, mA (`spec/control.md` 2.6: 24 A of 25 A).
 const ALARM_BELOW_FUSE_MA: i64 = 1000;
 
@@ -72,8 +70,7 @@ impl Core {
     }
 
     fn overloaded(&self, phase: &PhaseSample) -> bool {
-        let voltage_mv = phase.voltage_mv.filter(|v| *v >= ABSENT_MV).unwrap_or(self.site.voltage_mv).max(1);
-        let by_power = phase.power_w.abs().saturating_mul(1_000_000) / voltage_mv;
+        let by_power = phase.current_by_power_ma(self.site.voltage_mv);
         by_power.max(phase.current_ma.unwrap_or(0).saturating_abs()) > self.site.fuse_ma - ALARM_BELOW_FUSE_MA
     }
 }
