@@ -14,7 +14,7 @@ use sax_controller::control::decision::{Decision, Order};
 use sax_controller::control::estimate::{BatteriesThen, PhaseEstimate};
 use sax_controller::control::history::Hull;
 use sax_controller::control::ladder::Mode;
-use sax_controller::control::site::{BatterySite, ControlKind, FallbackKind, Site, Tuning, Window};
+use sax_controller::control::site::{BatterySite, Connection, ControlKind, FallbackKind, Site, Tuning, Window};
 use sax_controller::plant::rng::Rng;
 use sax_controller::units::{Span, Time};
 use storm::{Storm, absurd, battery_sample, meter_sample, random_site};
@@ -87,11 +87,11 @@ fn the_fuse_is_held_or_everything_is_given() {
         let Some(phases) = storm.core.phases().copied() else { return };
         for (f, phase) in phases.iter().enumerate() {
             let estimate = storm.core.estimates()[f];
-            if !estimate.seeded || storm.site.batteries.iter().any(|b| b.phase == f && b.control == ControlKind::Limits) {
+            if !estimate.seeded || storm.site.batteries.iter().any(|b| b.connection.is_on(f) && b.control == ControlKind::Limits) {
                 continue;
             }
             let fuse = fuse_w(&storm.site, phase.voltage_mv.unwrap_or(storm.site.voltage_mv), phase.reactive_var);
-            let members: Vec<_> = (0..decision.batteries.len()).filter(|&k| storm.site.batteries[k].phase == f).collect();
+            let members: Vec<_> = (0..decision.batteries.len()).filter(|&k| storm.site.batteries[k].connection.is_on(f)).collect();
             let out: i64 = members.iter().map(|&k| decision.batteries[k].setpoint_w).sum();
             let grid = estimate.load_w - out;
             let hard = |of: fn(&Capability) -> i64| members.iter().map(|&k| of(&decision.batteries[k].capability)).sum::<i64>();
@@ -245,9 +245,10 @@ fn turning_the_phases_turns_the_outputs() {
         let mut storm = Storm::new(number, "turn");
         let turn = |f: usize| (f + 1) % 3;
         let mut site = storm.site.clone();
-        site.batteries.iter_mut().for_each(|b| b.phase = turn(b.phase));
-        for f in 0..3 {
-            site.target_w[turn(f)] = storm.site.target_w[f];
+        for b in &mut site.batteries {
+            if let Connection::Phase(f) = b.connection {
+                b.connection = Connection::Phase(turn(f));
+            }
         }
         let mut turned = Core::new(site);
         storm.log = Some(Vec::new());

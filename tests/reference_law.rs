@@ -42,7 +42,7 @@ fn allocation_is_that_of_the_reference() {
         let mut out = vec![0; n];
         for f in 0..3 {
             let mut sum = Capability::default();
-            for c in caps.iter().zip(&s.batteries).filter(|(_, b)| b.phase == f).map(|(c, _)| c) {
+            for c in caps.iter().zip(&s.batteries).filter(|(_, b)| b.connection.is_on(f)).map(|(c, _)| c) {
                 sum.hard_charge_w += c.hard_charge_w;
                 sum.hard_discharge_w += c.hard_discharge_w;
                 sum.charge_w += c.charge_w;

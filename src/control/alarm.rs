@@ -19,6 +19,10 @@ pub enum Alarm {
     NotFollowed(usize),
     /// Writes to this battery fail.
     WritesFail(usize),
+    /// The grid moves the wrong way when this battery moves: a sign is wrong.
+    SignWrong(usize),
+    /// The grid moves on this phase when the battery moves, and not on the one it is said to be on.
+    PhaseWrong(usize, Phase),
 }
 
 /// All alarms of a site.
@@ -33,7 +37,13 @@ impl AlarmBoard {
         let mut entries = vec![(Alarm::MeterLost, None), (Alarm::MeterFrozen, None), (Alarm::MeterImplausible, None)];
         entries.extend(Phase::ALL.map(|p| (Alarm::FuseOverload(p), None)));
         for k in 0..batteries {
-            entries.extend([(Alarm::BatteryLost(k), None), (Alarm::NotFollowed(k), None), (Alarm::WritesFail(k), None)]);
+            entries.extend([
+                (Alarm::BatteryLost(k), None),
+                (Alarm::NotFollowed(k), None),
+                (Alarm::WritesFail(k), None),
+                (Alarm::SignWrong(k), None),
+            ]);
+            entries.extend(Phase::ALL.map(|p| (Alarm::PhaseWrong(k, p), None)));
         }
         AlarmBoard { entries }
     }

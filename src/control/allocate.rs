@@ -83,7 +83,7 @@ pub fn split(
 ) {
     let discharging = power_w >= 0;
     scratch.members.clear();
-    scratch.members.extend((0..site.batteries.len()).filter(|&k| site.batteries[k].phase == phase));
+    scratch.members.extend((0..site.batteries.len()).filter(|&k| site.batteries[k].connection.slot() == phase));
     let n = scratch.members.len();
     for v in [&mut scratch.weight, &mut scratch.cap, &mut scratch.share, &mut scratch.extra] {
         v.clear();

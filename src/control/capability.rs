@@ -32,6 +32,12 @@ pub enum Cause {
     StateOfCharge,
     /// The SoC policy blocks until the hysteresis is passed.
     SocPolicy,
+    /// A schedule keeps what is left.
+    Reserve,
+    /// It does not do what it is told.
+    NotFollowing,
+    /// Its sign or its phase is wrong.
+    Distrusted,
     /// The data is older than it may be for more power.
     Aging,
     /// There is no usable data.

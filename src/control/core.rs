@@ -5,17 +5,21 @@
 
 mod analyse;
 mod decide;
+mod observe;
+mod trust;
 
 use super::alarm::{Alarm, AlarmBoard};
-use super::allocate::{Binding, Scratch};
+use super::allocate::Scratch;
 use super::capability::{Capability, SocBlocks, capability};
 use super::decision::{BatteryDecision, Decision};
-use super::estimate::{BatteriesThen, PhaseEstimate};
+use super::demand::{Action, Demand};
+use super::estimate::PhaseEstimate;
 use super::follow::Follow;
 use super::frozen::{Freshness, Frozen};
-use super::history::{Hull, Series, hull, ms};
+use super::history::Series;
 use super::input::{BatterySample, MeterSample, PhaseSample, Written};
 use super::ladder::{Ladder, Mode};
+use super::learned::Learned;
 use super::limits_mode::Limit;
 use super::site::{ControlKind, Site};
 use crate::units::{Span, Time};
@@ -44,6 +48,10 @@ struct Battery {
 #[derive(Clone, PartialEq, Debug)]
 pub struct Core {
     site: Site,
+    learned: Learned,
+    demand: Demand,
+    /// The aim at each phase, W.
+    targets_w: [i64; 3],
     batteries: Vec<Battery>,
     estimates: [PhaseEstimate; 3],
     phases: Option<[PhaseSample; 3]>,
@@ -69,6 +77,9 @@ impl Core {
     pub fn new(site: Site) -> Core {
         let n = site.batteries.len();
         Core {
+            learned: Learned::nothing(n),
+            demand: Demand::default(),
+            targets_w: site.targets(site.target_w),
             batteries: vec![Battery::default(); n],
             estimates: Default::default(),
             phases: None,
@@ -99,6 +110,27 @@ impl Core {
     /// The site this core was made for.
     pub fn site(&self) -> &Site {
         &self.site
+    }
+
+    /// Starts from what was learned before; something else than this site's is ignored.
+    pub fn remember(&mut self, learned: Learned) {
+        if learned.batteries.len() == self.site.batteries.len() {
+            self.learned = learned;
+        }
+    }
+
+    /// What was learned so far.
+    pub fn learned(&self) -> &Learned {
+        &self.learned
+    }
+
+    /// What is asked of the site from now on.
+    pub fn demand(&mut self, demand: Demand) {
+        self.demand = demand;
+        self.targets_w = self.site.targets(match demand.action {
+            Some(Action::GridTarget(w)) => w,
+            _ => self.site.target_w,
+        });
     }
 
     /// What a person should know of.
@@ -214,6 +246,7 @@ impl Core {
     /// Decides, from everything seen so far, what holds at `now`.
     pub fn step(&mut self, now: Time) -> &Decision {
         self.started.get_or_insert(now);
+        self.watch_trust(now);
         self.analyse_batteries(now);
         if self.ladder.age(now, &self.site.ladder) {
             self.fall();
@@ -236,31 +269,12 @@ impl Core {
     }
 
     fn freshness(&mut self, sample: &MeterSample) -> Freshness {
-        let settle = self.site.window.hi + self.site.meter_period.times(2);
+        let settle = self.learned.window.hi + self.site.meter_period.times(2);
         let polled = || self.batteries.iter().map(|b| &b.polled);
         let total = self.total_block.judge(sample.total_print, sample.taken, None, settle, polled());
         let Some(print) = sample.phase_print else { return total };
         let lively_for = sample.phase_print_is_lively.then_some(self.site.frozen_after);
         self.phase_block.judge(print, sample.taken, lively_for, settle, polled())
-    }
-
-    fn estimate(&mut self, phases: &[PhaseSample; 3], arrived: Time) {
-        let (from, to) = (ms(arrived) - ms_of(self.site.window.hi), ms(arrived) - ms_of(self.site.window.lo));
-        for (f, phase) in phases.iter().enumerate() {
-            let mut then = BatteriesThen { hull: Hull { lo: 0, hi: 0 }, middle_w: 0, absolute_w: 0 };
-            let members = self.batteries.iter().zip(&self.site.batteries).filter(|(_, s)| s.phase == f);
-            // A battery that is not heard counts as part of the load, and so do the commands it may or may not have got.
-            for (b, _) in members.filter(|(b, _)| !b.polled.is_empty()) {
-                let h = hull(&b.polled, &b.written, from, to);
-                then.hull.lo += h.lo;
-                then.hull.hi += h.hi;
-                then.middle_w += b.polled.at((from + to).div_euclid(2)).unwrap_or(0);
-                then.absolute_w += b.polled.newest().map_or(0, |p| p.1.abs());
-            }
-            let saturated = self.decision.phases[f].plan.binding != Binding::Load;
-            let target = self.site.target_w[f];
-            self.estimates[f].take(phase.power_w, &then, target, saturated, self.site.window, &self.site.tuning);
-        }
     }
 
     fn is_ready(&self, now: Time) -> bool {
@@ -301,8 +315,4 @@ impl Core {
             self.alarms.set(Alarm::WritesFail(k), !usable, now);
         }
     }
-}
-
-fn ms_of(span: Span) -> i64 {
-    i64::try_from(span.as_ms()).unwrap_or(i64::MAX)
 }

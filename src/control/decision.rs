@@ -47,6 +47,20 @@ pub enum Reason {
     Observing,
     /// The fuse of this phase decides.
     Fuse(Phase),
+    /// `unbalance_limit_va` decides.
+    Unbalance,
+    /// `import_limit_w` decides.
+    ImportLimit,
+    /// Dimmed by the grid operator.
+    Dimmed,
+    /// `export_limit_w` decides.
+    ExportLimit,
+    /// A schedule decides.
+    Scheduled,
+    /// The import is below the threshold: nothing is asked of the batteries.
+    BelowPeak,
+    /// Other batteries do it alone.
+    Resting,
     /// The battery cannot or may not charge more.
     ChargeBound(Cause),
     /// The battery cannot or may not discharge more.
@@ -82,6 +96,13 @@ impl fmt::Display for Reason {
             Reason::FollowingLoad => "following the load",
             Reason::Observing => "observing only",
             Reason::Fuse(phase) => return write!(f, "limited by fuse {phase}"),
+            Reason::Unbalance => "limited by unbalance_limit_va",
+            Reason::ImportLimit => "limited by import_limit_w",
+            Reason::Dimmed => "dimmed by the grid operator",
+            Reason::ExportLimit => "limited by export_limit_w",
+            Reason::Scheduled => "scheduled",
+            Reason::BelowPeak => "at rest, the import is below the limit",
+            Reason::Resting => "at rest, other batteries do it alone",
             Reason::ChargeBound(cause) => return write!(f, "charging limited: {}", said(*cause, true)),
             Reason::DischargeBound(cause) => return write!(f, "discharging limited: {}", said(*cause, false)),
             Reason::StartUp => "raised slowly after the start",
@@ -105,6 +126,9 @@ fn said(cause: Cause, charging: bool) -> &'static str {
         (Cause::StateOfCharge, false) => "almost empty",
         (Cause::SocPolicy, true) => "SoC at maximum",
         (Cause::SocPolicy, false) => "SoC below minimum",
+        (Cause::Reserve, _) => "kept in reserve by a schedule",
+        (Cause::NotFollowing, _) => "it does not follow its commands",
+        (Cause::Distrusted, _) => "its sign or its phase is wrong",
         (Cause::Aging, _) => "its data is getting old",
         (Cause::NoData, _) => "no data",
     }

@@ -7,16 +7,20 @@ use crate::units::Span;
 pub struct Site {
     /// The batteries, in the order of every index in this module.
     pub batteries: Vec<BatterySite>,
-    /// Aim at the grid connection per phase, W, import positive.
-    pub target_w: [i64; 3],
+    /// What the batteries are there for.
+    pub strategy: Strategy,
+    /// Whether phases are netted.
+    pub balance: Balance,
+    /// Aim at the grid connection, all phases together, W, import positive.
+    pub target_w: i64,
+    /// Bounds for the whole site.
+    pub limits: SiteLimits,
     /// Main fuse per phase, mA.
     pub fuse_ma: i64,
     /// Kept free below the fuse, mA (`spec/control.md` 2.4, P1: 1.5 A).
     pub fuse_margin_ma: i64,
     /// Voltage where the meter gives none, mV.
     pub voltage_mv: i64,
-    /// How old a meter value may be when it arrives.
-    pub window: Window,
     /// When missing data leads to what.
     pub ladder: Ladder,
     /// How often the meter's total is read.
@@ -37,17 +41,25 @@ pub struct Site {
 }
 
 impl Site {
+    /// The aim at each phase when all together aim at `total_w`: equal parts on the phases that have a battery, the remainder on the first.
+    pub fn targets(&self, total_w: i64) -> [i64; 3] {
+        let used = self.used_phases();
+        let n = used.iter().filter(|u| **u).count().max(1) as i64;
+        let first = used.iter().position(|u| *u);
+        std::array::from_fn(|f| if used[f] { total_w / n + if first == Some(f) { total_w % n } else { 0 } } else { 0 })
+    }
+
     /// The phases that have a battery.
     pub fn used_phases(&self) -> [bool; 3] {
-        std::array::from_fn(|f| self.batteries.iter().any(|b| b.phase == f))
+        std::array::from_fn(|f| self.batteries.iter().any(|b| b.connection.is_on(f)))
     }
 }
 
 /// One battery as the configuration describes it.
 #[derive(Clone, PartialEq, Debug)]
 pub struct BatterySite {
-    /// 0, 1 or 2 for L1, L2, L3.
-    pub phase: usize,
+    /// The phase or phases it works on.
+    pub connection: Connection,
     /// Rated discharge power, W.
     pub max_discharge_w: i64,
     /// Rated charge power, W.
@@ -72,6 +84,69 @@ pub struct BatterySite {
     pub fallback_charge_w: i64,
     /// See `fallback_charge_w`.
     pub fallback_discharge_w: i64,
+    /// Below this power it works badly, W: where others can, they do it alone.
+    pub min_power_w: i64,
+}
+
+/// Where a battery is connected.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Connection {
+    /// Single-phase: 0, 1 or 2 for L1, L2, L3.
+    Phase(usize),
+    /// Three-phase: a third of its power on every phase.
+    AllPhases,
+}
+
+/// Groups of batteries that work on the same phases: L1, L2, L3, and those on all of them.
+pub const SLOTS: usize = 4;
+/// The slot of three-phase batteries.
+pub const ALL_PHASES: usize = 3;
+
+impl Connection {
+    /// 0, 1, 2 or [`ALL_PHASES`].
+    pub fn slot(self) -> usize {
+        match self {
+            Connection::Phase(f) => f,
+            Connection::AllPhases => ALL_PHASES,
+        }
+    }
+
+    /// Whether its power shows on phase `f`.
+    pub fn is_on(self, f: usize) -> bool {
+        self == Connection::Phase(f) || self == Connection::AllPhases
+    }
+}
+
+/// What the batteries are there for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Strategy {
+    /// The grid power is kept at its target.
+    SelfConsumption,
+    /// Import is kept below [`SiteLimits::import_w`], and the batteries are recharged while it is lower than `recharge_below_w`, W.
+    PeakShaving {
+        /// Recharging never makes the import higher than this, W.
+        recharge_below_w: i64,
+    },
+}
+
+/// What is balanced.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Balance {
+    /// Each battery works for its own phase.
+    PerPhase,
+    /// The sum of the phases counts (German and Austrian metering).
+    Sum,
+}
+
+/// Bounds for the whole site; `None` is no bound.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct SiteLimits {
+    /// Most import of all phases together, W.
+    pub import_w: Option<i64>,
+    /// Most export of all phases together, W.
+    pub export_w: Option<i64>,
+    /// How much more the batteries may give, or take, on one phase than on another, VA.
+    pub unbalance_va: Option<i64>,
 }
 
 /// Who balances.
@@ -81,6 +156,8 @@ pub enum ControlKind {
     Setpoint,
     /// The battery balances by itself inside the limits that we write.
     Limits,
+    /// As `Limits`, but commanded while more is wanted of it than a balanced phase.
+    Hybrid,
 }
 
 /// What the ladder ends in.

@@ -133,6 +133,8 @@ impl ControlTask {
             Alarm::BatteryLost(k) => format!("battery {}: no usable data", battery(k)),
             Alarm::NotFollowed(k) => format!("battery {}: command not followed", battery(k)),
             Alarm::WritesFail(k) => format!("battery {}: writes fail", battery(k)),
+            Alarm::SignWrong(k) => format!("battery {}: wrong sign, the grid power moves the wrong way", battery(k)),
+            Alarm::PhaseWrong(k, phase) => format!("battery {}: wrong phase, it works on {phase}", battery(k)),
         }
     }
 

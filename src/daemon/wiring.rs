@@ -5,8 +5,10 @@ use std::sync::Arc;
 use super::bank_choice::{BankChoice, BatteryBank, MeterBank};
 use super::battery::BatterySpec;
 use super::meter::MeterSpec;
-use crate::config::{self, Config, ControlMode, DeviceFacts, Devices, Fallback, MeterSource, Strategy, Tcp};
-use crate::control::site::{BatterySite, ControlKind, FallbackKind, Ladder, Site, StartUp, Tuning, Window};
+use crate::config::{self, Config, ControlMode, DeviceFacts, Devices, Fallback, MeterSource, Tcp};
+use crate::control::site::{
+    Balance, BatterySite, Connection, ControlKind, FallbackKind, Ladder, Site, SiteLimits, StartUp, Strategy, Tuning,
+};
 use crate::device::library::Library;
 use crate::device::parse::Device;
 use crate::device::profile::Profile;
@@ -175,17 +177,19 @@ fn site(config: &Config) -> Site {
     let meter_period = config.meter.as_ref().map_or(Span::from_s(5), |m| Span::from_ms(m.poll_ms.into()));
     Site {
         batteries: config.batteries.iter().map(|b| battery_site(b, config)).collect(),
-        target_w: targets(config),
+        strategy: Strategy::SelfConsumption,
+        balance: Balance::PerPhase,
+        target_w: config.site.grid_target_w.into(),
+        limits: SiteLimits::default(),
         fuse_ma: config.site.fuse_ma.into(),
         fuse_margin_ma: FUSE_MARGIN_MA,
         voltage_mv: config.site.voltage_mv.into(),
-        window: Window::PRIOR,
         ladder: Ladder { hold: ladder.hold, ramp_start: ladder.ramp_start, fallback: ladder.fallback },
         meter_period,
         frozen_after: Span::from_ms(ladder.heartbeat.min(Span::from_s(60)).as_ms() * 2 / 3),
         ramp_w_per_s: config.control.ramp_w_per_s.into(),
         start_up: StartUp::default(),
-        observe: config.site.strategy == Strategy::Observe,
+        observe: config.site.strategy == config::Strategy::Observe,
         fallback: match config.control.fallback {
             Fallback::Zero => FallbackKind::Zero,
             Fallback::Release => FallbackKind::Release,
@@ -197,7 +201,7 @@ fn site(config: &Config) -> Site {
 fn battery_site(b: &config::Battery, config: &Config) -> BatterySite {
     let ages = b.ages();
     BatterySite {
-        phase: b.phase.index(),
+        connection: Connection::Phase(b.phase.index()),
         max_discharge_w: b.max_discharge_w.into(),
         max_charge_w: b.max_charge_w.into(),
         capacity_wh: b.capacity_wh.into(),
@@ -213,19 +217,8 @@ fn battery_site(b: &config::Battery, config: &Config) -> BatterySite {
         },
         fallback_charge_w: config.control.fallback_charge_w.into(),
         fallback_discharge_w: config.control.fallback_discharge_w.into(),
+        min_power_w: 200,
     }
-}
-
-/// The aim at the grid connection, in equal parts on the phases that have a battery; the remainder goes to the first of them.
-fn targets(config: &Config) -> [i64; 3] {
-    let with_battery: Vec<usize> = (0..3).filter(|&f| config.batteries.iter().any(|b| b.phase.index() == f)).collect();
-    let mut targets = [0; 3];
-    let Ok(n) = i64::try_from(with_battery.len()) else { return targets };
-    let total = i64::from(config.site.grid_target_w);
-    for (i, f) in with_battery.into_iter().enumerate() {
-        targets[f] = total / n + if i == 0 { total % n } else { 0 };
-    }
-    targets
 }
 
 impl Devices for Library {

@@ -13,7 +13,7 @@ pub fn rows(csv: &str) -> Vec<Vec<i64>> {
 /// A battery like those of the reference.
 pub fn battery(phase: usize) -> BatterySite {
     BatterySite {
-        phase,
+        connection: Connection::Phase(phase),
         max_discharge_w: 4600,
         max_charge_w: 3500,
         capacity_wh: 7700,
@@ -26,6 +26,7 @@ pub fn battery(phase: usize) -> BatterySite {
         control: ControlKind::Setpoint,
         fallback_charge_w: 0,
         fallback_discharge_w: 0,
+        min_power_w: 0,
     }
 }
 
@@ -33,11 +34,13 @@ pub fn battery(phase: usize) -> BatterySite {
 pub fn site(batteries: Vec<BatterySite>) -> Site {
     Site {
         batteries,
-        target_w: [0; 3],
+        strategy: Strategy::SelfConsumption,
+        balance: Balance::PerPhase,
+        target_w: 0,
+        limits: SiteLimits::default(),
         fuse_ma: 25_000,
         fuse_margin_ma: 1500,
         voltage_mv: 230_000,
-        window: Window::PRIOR,
         ladder: Ladder { hold: Span::from_s(3), ramp_start: Span::from_s(10), fallback: Span::from_s(30) },
         meter_period: Span::from_s(1),
         frozen_after: Span::from_s(58),

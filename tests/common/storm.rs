@@ -62,7 +62,7 @@ pub fn random_site(rng: &mut Rng) -> Site {
         let (max_discharge_w, max_charge_w) = (rng.range(0, 8000), rng.range(0, 8000));
         let min_soc_pm = rng.range(0, 300);
         BatterySite {
-            phase: rng.below(3) as usize,
+            connection: Connection::Phase(rng.below(3) as usize),
             max_discharge_w,
             max_charge_w,
             capacity_wh: rng.range(100, 30_000),
@@ -75,17 +75,20 @@ pub fn random_site(rng: &mut Rng) -> Site {
             control: if limits && rng.chance(700) { ControlKind::Limits } else { ControlKind::Setpoint },
             fallback_charge_w: if rng.chance(700) { 0 } else { rng.range(0, max_charge_w) },
             fallback_discharge_w: if rng.chance(700) { 0 } else { rng.range(0, max_discharge_w) },
+            min_power_w: 0,
         }
     };
     let hold = if rng.chance(500) { 3 } else { 15 };
     let ramp_start = if hold == 3 { 10_000 } else { 22_500 };
     Site {
         batteries: (0..n).map(|_| battery(rng)).collect(),
-        target_w: [0; 3].map(|_| if rng.chance(500) { 0 } else { rng.range(-2000, 2000) }),
+        strategy: Strategy::SelfConsumption,
+        balance: Balance::PerPhase,
+        target_w: if rng.chance(500) { 0 } else { 6 * rng.range(-330, 330) },
+        limits: SiteLimits::default(),
         fuse_ma: rng.range(6, 63) * 1000,
         fuse_margin_ma: 1500,
         voltage_mv: 230_000,
-        window: Window::PRIOR,
         ladder: Ladder {
             hold: Span::from_s(hold),
             ramp_start: Span::from_ms(ramp_start),
@@ -222,7 +225,10 @@ impl Storm {
     fn meter_input(&mut self, bad: u32) {
         let mut grid_w = self.load_w;
         for (b, w) in self.site.batteries.iter().zip(&self.power_w) {
-            grid_w[b.phase] -= w;
+            match b.connection {
+                Connection::Phase(f) => grid_w[f] -= w,
+                Connection::AllPhases => grid_w.iter_mut().for_each(|g| *g -= w / 3),
+            }
         }
         let rng = &mut self.rng;
         let grid_w = grid_w.map(|w| (w + rng.range(-15, 15)).clamp(-60_000, 60_000));

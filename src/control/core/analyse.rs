@@ -41,7 +41,7 @@ impl Core {
         for f in 0..3 {
             let plan = self.decision.phases[f].plan;
             let (mut told, mut slewed) = (0, 0);
-            for k in (0..self.batteries.len()).filter(|&k| self.site.batteries[k].phase == f) {
+            for k in (0..self.batteries.len()).filter(|&k| self.site.batteries[k].connection.slot() == f) {
                 told += self.batteries[k].out_w;
                 slewed += self.within_hard(k, self.slewed(k, change_w));
             }
@@ -62,10 +62,10 @@ impl Core {
     }
 
     fn plan(&self, f: usize, phase: &PhaseSample, estimate: &PhaseEstimate) -> PhasePlan {
-        let members = (0..self.batteries.len()).filter(|&k| self.site.batteries[k].phase == f);
+        let members = (0..self.batteries.len()).filter(|&k| self.site.batteries[k].connection.slot() == f);
         let sum = members.fold(Capability::default(), |sum, k| add(sum, &self.capabilities[k]));
         let fuse = fuse_w(&self.site, phase.voltage_mv.unwrap_or(self.site.voltage_mv), phase.reactive_var);
-        let wanted = estimate.load_w - self.site.target_w[f] + estimate.trim_w;
+        let wanted = estimate.load_w - self.targets_w[f] + estimate.trim_w;
         plan_phase(estimate.load_w, wanted, fuse, &sum)
     }
 

@@ -38,8 +38,8 @@ impl Core {
         let (setpoint_w, mut reason) = self.setpoint(k, age, change_limit, kept);
         self.batteries[k].out_w = setpoint_w;
         // The fallback must not wait for the write budget either.
-        let urgent = self.violated[self.site.batteries[k].phase] || self.ladder.mode() == Mode::Fallback;
-        let limits = self.site.batteries[k].control == ControlKind::Limits;
+        let urgent = self.violated[self.site.batteries[k].connection.slot()] || self.ladder.mode() == Mode::Fallback;
+        let limits = self.site.batteries[k].control != ControlKind::Setpoint;
         let mut order = match self.ladder.mode() {
             Mode::Fallback if self.site.fallback == FallbackKind::Release => Order::Release,
             mode if limits => self.limits(k, mode, age, urgent, now),
@@ -61,7 +61,7 @@ impl Core {
 
     fn setpoint(&self, k: usize, age: Span, (change_w, change_why): (i64, Reason), kept: &[(i64, i64); 3]) -> (i64, Reason) {
         let (b, cap) = (&self.batteries[k], &self.capabilities[k]);
-        let f = self.site.batteries[k].phase;
+        let f = self.site.batteries[k].connection.slot();
         let (wanted, reason) = match self.ladder.mode() {
             Mode::Init => (0, Reason::WaitingForMeter),
             Mode::Hold { .. } => (held(b.out_w, kept[f]), Reason::Hold),
@@ -88,14 +88,14 @@ impl Core {
     /// Per phase what is being charged, and the last known surplus, W: all batteries of a phase are judged by the same figures.
     pub(super) fn kept(&self) -> [(i64, i64); 3] {
         std::array::from_fn(|f| {
-            let members = self.batteries.iter().zip(&self.site.batteries).filter(|(_, s)| s.phase == f);
+            let members = self.batteries.iter().zip(&self.site.batteries).filter(|(_, s)| s.connection.slot() == f);
             let charging = members.map(|(b, _)| (-b.out_w).max(0)).sum();
             (charging, (-(self.estimates[f].load_w + self.estimates[f].trim_w)).max(0))
         })
     }
 
     fn reason(&self, k: usize) -> Reason {
-        let f = self.site.batteries[k].phase;
+        let f = self.site.batteries[k].connection.slot();
         let (plan, cap) = (&self.decision.phases[f].plan, &self.capabilities[k]);
         match plan.binding {
             Binding::Load => Reason::FollowingLoad,
@@ -108,8 +108,8 @@ impl Core {
     /// The limits of a battery that balances by itself.
     fn limits(&mut self, k: usize, mode: Mode, age: Span, urgent: bool, now: Time) -> Order {
         let site = &self.site.batteries[k];
-        let (plan, cap) = (self.decision.phases[site.phase].plan, self.capabilities[k]);
-        let members = || (0..self.capabilities.len()).filter(|&i| self.site.batteries[i].phase == site.phase);
+        let (plan, cap) = (self.decision.phases[site.connection.slot()].plan, self.capabilities[k]);
+        let members = || (0..self.capabilities.len()).filter(|&i| self.site.batteries[i].connection == site.connection);
         let all_charge: i64 = members().map(|i| self.capabilities[i].charge_w).sum();
         let all_discharge: i64 = members().map(|i| self.capabilities[i].discharge_w).sum();
         let (fallback_charge, fallback_discharge) = (site.fallback_charge_w, site.fallback_discharge_w);

@@ -1,0 +1,23 @@
+//! What is asked of the site for now, beside its configuration: by a schedule, or from outside. The newest demand holds.
+
+/// What is asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Demand {
+    /// What a schedule asks for.
+    pub action: Option<Action>,
+    /// Dimmed by the grid operator (§14a EnWG): the batteries may take this much from the grid at most, W.
+    pub dimmed_w: Option<i64>,
+}
+
+/// What a schedule can ask for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Action {
+    /// Another aim at the grid connection, all phases together, W, import positive.
+    GridTarget(i64),
+    /// Energy below this SoC is kept, 0.1 %.
+    ReserveSoc(i64),
+    /// Charge with this power in sum, W > 0, from the grid where the sun does not give it.
+    Charge(i64),
+    /// Neither charge nor discharge.
+    Hold,
+}
