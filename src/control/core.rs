@@ -9,7 +9,7 @@ mod observe;
 mod trust;
 
 use super::alarm::{Alarm, AlarmBoard};
-use super::allocate::Scratch;
+use super::allocate::SlotPlan;
 use super::capability::{Capability, SocBlocks, capability};
 use super::decision::{BatteryDecision, Decision};
 use super::demand::{Action, Demand};
@@ -21,7 +21,8 @@ use super::input::{BatterySample, MeterSample, PhaseSample, Written};
 use super::ladder::{Ladder, Mode};
 use super::learned::Learned;
 use super::limits_mode::Limit;
-use super::site::{ControlKind, Site};
+use super::share::Scratch;
+use super::site::{ControlKind, SLOTS, Site};
 use crate::units::{Span, Time};
 
 /// Batteries that were never heard hold up the others for at most this long.
@@ -63,12 +64,15 @@ pub struct Core {
     started: Option<Time>,
     stepped: Option<Time>,
     capabilities: Vec<Capability>,
+    /// Charge and discharge power of those that are to do the work as a rule, W.
+    ready_w: Vec<(i64, i64)>,
+    plans: [SlotPlan; SLOTS],
     shares: Vec<i64>,
     scratch: Scratch,
     /// What of the configured ramp did not make a whole watt yet, mW.
     ramp_rest_mw: i64,
-    /// What the batteries of a phase were told until now violates its fuse.
-    violated: [bool; 3],
+    /// What the batteries of a slot were told until now violates a fuse.
+    violated: [bool; SLOTS],
     decision: Decision,
 }
 
@@ -91,16 +95,19 @@ impl Core {
             started: None,
             stepped: None,
             capabilities: vec![Capability::default(); n],
+            ready_w: vec![(0, 0); n],
+            plans: Default::default(),
             shares: vec![0; n],
-            scratch: Scratch::default(),
+            scratch: Scratch::new(n),
             ramp_rest_mw: 0,
-            violated: [false; 3],
+            violated: [false; SLOTS],
             decision: Decision {
                 at: Time::ZERO,
                 mode: Mode::Init,
                 meter_age: None,
                 progress: Ladder::default().progress(),
                 phases: Default::default(),
+                three_phase: SlotPlan::default(),
                 batteries: vec![BatteryDecision::default(); n],
             },
             site,
@@ -309,6 +316,7 @@ impl Core {
                 b.follow.rest();
             }
             self.capabilities[k] = cap;
+            self.ready_w[k] = (cap.charge_w, cap.discharge_w);
             let missed = silent && self.started.is_some_and(|t| now.since(t) > self.site.batteries[k].exclude_age);
             self.alarms.set(Alarm::BatteryLost(k), missed, now);
             self.alarms.set(Alarm::NotFollowed(k), b.follow.refuses(), now);

@@ -5,7 +5,7 @@ use crate::control::allocate::Binding;
 use crate::control::decision::{BatteryDecision, Order, Reason};
 use crate::control::ladder::{Mode, ramped};
 use crate::control::math::clamp;
-use crate::control::site::{ControlKind, FallbackKind};
+use crate::control::site::{ALL_PHASES, Balance, ControlKind, FallbackKind, SLOTS};
 use crate::units::{Phase, Span, Time};
 
 impl Core {
@@ -31,7 +31,7 @@ impl Core {
         k: usize,
         age: Span,
         change_limit: (i64, Reason),
-        kept: &[(i64, i64); 3],
+        kept: &[(i64, i64); SLOTS],
         now: Time,
     ) -> BatteryDecision {
         let cap = self.capabilities[k];
@@ -59,7 +59,7 @@ impl Core {
         BatteryDecision { order, setpoint_w, capability: cap, reason }
     }
 
-    fn setpoint(&self, k: usize, age: Span, (change_w, change_why): (i64, Reason), kept: &[(i64, i64); 3]) -> (i64, Reason) {
+    fn setpoint(&self, k: usize, age: Span, (change_w, change_why): (i64, Reason), kept: &[(i64, i64); SLOTS]) -> (i64, Reason) {
         let (b, cap) = (&self.batteries[k], &self.capabilities[k]);
         let f = self.site.batteries[k].connection.slot();
         let (wanted, reason) = match self.ladder.mode() {
@@ -85,30 +85,51 @@ impl Core {
         (allowed, reason)
     }
 
-    /// Per phase what is being charged, and the last known surplus, W: all batteries of a phase are judged by the same figures.
-    pub(super) fn kept(&self) -> [(i64, i64); 3] {
-        std::array::from_fn(|f| {
-            let members = self.batteries.iter().zip(&self.site.batteries).filter(|(_, s)| s.connection.slot() == f);
-            let charging = members.map(|(b, _)| (-b.out_w).max(0)).sum();
-            (charging, (-(self.estimates[f].load_w + self.estimates[f].trim_w)).max(0))
+    /// Per slot what is being charged, and the last known surplus, W: all batteries of a slot are judged by the same figures. Where phases
+    /// are netted, or batteries work on all of them, the whole site is one.
+    pub(super) fn kept(&self) -> [(i64, i64); SLOTS] {
+        let charging = |slots: std::ops::Range<usize>| {
+            let members = self.batteries.iter().zip(&self.site.batteries).filter(|(_, s)| slots.contains(&s.connection.slot()));
+            members.map(|(b, _)| (-b.out_w).max(0)).sum()
+        };
+        let surplus = |f: usize| -(self.estimates[f].load_w + self.estimates[f].trim_w);
+        let all = charging(0..SLOTS);
+        let apart = self.site.balance == Balance::PerPhase && charging(ALL_PHASES..SLOTS) == 0;
+        std::array::from_fn(|slot| match slot {
+            ALL_PHASES => (all, (0..3).map(surplus).sum::<i64>().max(0)),
+            f if apart => (charging(f..f + 1), surplus(f).max(0)),
+            _ => (all, (0..3).map(surplus).sum::<i64>().max(0)),
         })
     }
 
     fn reason(&self, k: usize) -> Reason {
-        let f = self.site.batteries[k].connection.slot();
-        let (plan, cap) = (&self.decision.phases[f].plan, &self.capabilities[k]);
+        let slot = self.site.batteries[k].connection.slot();
+        let (plan, cap) = (&self.plans[slot], &self.capabilities[k]);
         match plan.binding {
-            Binding::Load => Reason::FollowingLoad,
-            Binding::Fuse => Reason::Fuse(Phase::ALL[f]),
+            Binding::Load | Binding::Total if self.shares[k] == 0 && self.ready_w[k] == (0, 0) && !cap.is_excluded() => Reason::Resting,
+            Binding::Load | Binding::Total => Reason::FollowingLoad,
+            Binding::Schedule => Reason::Scheduled,
+            Binding::BelowPeak => Reason::BelowPeak,
+            Binding::ImportLimit => Reason::ImportLimit,
+            Binding::ExportLimit => Reason::ExportLimit,
+            Binding::Dimmed => Reason::Dimmed,
+            Binding::Unbalance => Reason::Unbalance,
+            Binding::Fuse => Reason::Fuse(self.tightest_phase(slot)),
             Binding::Batteries if plan.wanted_w > plan.power_w => Reason::DischargeBound(cap.discharge_cause),
             Binding::Batteries => Reason::ChargeBound(cap.charge_cause),
         }
     }
 
+    /// The phase whose fuse decides over a slot: its own, or the fullest.
+    fn tightest_phase(&self, slot: usize) -> Phase {
+        let fullest = (0..3).max_by_key(|&f| self.estimates[f].load_w.abs()).unwrap_or(0);
+        Phase::ALL[if slot == ALL_PHASES { fullest } else { slot }]
+    }
+
     /// The limits of a battery that balances by itself.
     fn limits(&mut self, k: usize, mode: Mode, age: Span, urgent: bool, now: Time) -> Order {
         let site = &self.site.batteries[k];
-        let (plan, cap) = (self.decision.phases[site.connection.slot()].plan, self.capabilities[k]);
+        let (plan, cap) = (self.plans[site.connection.slot()], self.capabilities[k]);
         let members = || (0..self.capabilities.len()).filter(|&i| self.site.batteries[i].connection == site.connection);
         let all_charge: i64 = members().map(|i| self.capabilities[i].charge_w).sum();
         let all_discharge: i64 = members().map(|i| self.capabilities[i].discharge_w).sum();
