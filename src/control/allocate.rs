@@ -118,9 +118,9 @@ pub struct Draft {
 impl Draft {
     /// Takes over `w`, for the reason `binding` where it differs.
     pub fn replace(&mut self, w: [i64; SLOTS], binding: Binding) {
-        for slot in 0..SLOTS {
-            if self.w[slot] != w[slot] {
-                (self.w[slot], self.binding[slot]) = (w[slot], binding);
+        for ((own, new), reason) in self.w.iter_mut().zip(w).zip(&mut self.binding) {
+            if *own != new {
+                (*own, *reason) = (new, binding);
             }
         }
     }

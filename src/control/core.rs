@@ -5,6 +5,7 @@
 
 mod analyse;
 mod decide;
+mod limits;
 mod observe;
 mod trust;
 
@@ -43,6 +44,10 @@ struct Battery {
     charge_limit: Limit,
     discharge_limit: Limit,
     ramp_from_limits: (i64, i64),
+    /// A hybrid battery that gets setpoints.
+    commanded: bool,
+    /// A schedule keeps what is left, until the hysteresis is passed.
+    reserved: bool,
 }
 
 /// The state of the control law for one site.
@@ -179,7 +184,7 @@ impl Core {
         b.polled.push(sample.taken, sample.power_w);
         b.blocks = b.blocks.after(&self.site.batteries[k], sample.soc_pm);
         b.sample = Some(sample);
-        if self.site.batteries[k].control == ControlKind::Setpoint {
+        if self.site.batteries[k].control == ControlKind::Setpoint || b.commanded {
             b.follow.judge(&b.polled, &b.written);
         }
     }
@@ -308,7 +313,11 @@ impl Core {
     fn analyse_batteries(&mut self, now: Time) {
         for (k, b) in self.batteries.iter_mut().enumerate() {
             let usable = b.writes_failed < WRITES_FAILED_MOST;
-            let cap = capability(&self.site.batteries[k], b.sample.as_ref(), b.blocks, usable, now);
+            let mut cap = capability(&self.site.batteries[k], b.sample.as_ref(), b.blocks, usable, now);
+            b.reserved = self.demand.reserves(b.sample.map_or(0, |s| s.soc_pm), b.reserved, self.site.batteries[k].hysteresis_pm);
+            if b.reserved {
+                cap.keep_reserve();
+            }
             let silent = b.sample.is_none_or(|s| now.since(s.taken) > self.site.batteries[k].exclude_age);
             if silent {
                 b.polled.clear();

@@ -1,11 +1,12 @@
 //! The second half of a step: the order for each battery, and why.
 
 use super::Core;
+use super::limits::Commanded;
 use crate::control::allocate::Binding;
 use crate::control::decision::{BatteryDecision, Order, Reason};
 use crate::control::ladder::{Mode, ramped};
 use crate::control::math::clamp;
-use crate::control::site::{ALL_PHASES, Balance, ControlKind, FallbackKind, SLOTS};
+use crate::control::site::{ALL_PHASES, Balance, FallbackKind, SLOTS};
 use crate::units::{Phase, Span, Time};
 
 impl Core {
@@ -35,14 +36,15 @@ impl Core {
         now: Time,
     ) -> BatteryDecision {
         let cap = self.capabilities[k];
+        let commanded = self.take_over(k);
+        let change_limit = if commanded == Commanded::New { (0, Reason::StartUp) } else { change_limit };
         let (setpoint_w, mut reason) = self.setpoint(k, age, change_limit, kept);
         self.batteries[k].out_w = setpoint_w;
         // The fallback must not wait for the write budget either.
         let urgent = self.violated[self.site.batteries[k].connection.slot()] || self.ladder.mode() == Mode::Fallback;
-        let limits = self.site.batteries[k].control != ControlKind::Setpoint;
         let mut order = match self.ladder.mode() {
             Mode::Fallback if self.site.fallback == FallbackKind::Release => Order::Release,
-            mode if limits => self.limits(k, mode, age, urgent, now),
+            mode if commanded == Commanded::Not => self.limits(k, mode, age, urgent, now),
             _ => Order::Setpoint { watts: setpoint_w, urgent },
         };
         if self.batteries[k].sample.is_none() {
@@ -125,46 +127,9 @@ impl Core {
         let fullest = (0..3).max_by_key(|&f| self.estimates[f].load_w.abs()).unwrap_or(0);
         Phase::ALL[if slot == ALL_PHASES { fullest } else { slot }]
     }
-
-    /// The limits of a battery that balances by itself.
-    fn limits(&mut self, k: usize, mode: Mode, age: Span, urgent: bool, now: Time) -> Order {
-        let site = &self.site.batteries[k];
-        let (plan, cap) = (self.plans[site.connection.slot()], self.capabilities[k]);
-        let members = || (0..self.capabilities.len()).filter(|&i| self.site.batteries[i].connection == site.connection);
-        let all_charge: i64 = members().map(|i| self.capabilities[i].charge_w).sum();
-        let all_discharge: i64 = members().map(|i| self.capabilities[i].discharge_w).sum();
-        let (fallback_charge, fallback_discharge) = (site.fallback_charge_w, site.fallback_discharge_w);
-        let ages = &self.site.ladder;
-        let b = &mut self.batteries[k];
-        let (charge_w, discharge_w) = match mode {
-            Mode::Init | Mode::Hold { .. } => (b.charge_limit.current_w(), b.discharge_limit.current_w()),
-            Mode::Run { .. } => {
-                let charge = portion(cap.charge_w, (-plan.policy_lo).max(0), all_charge);
-                let discharge = portion(cap.discharge_w, plan.policy_hi.max(0), all_discharge);
-                (b.charge_limit.towards(charge, now), b.discharge_limit.towards(discharge, now))
-            }
-            Mode::Ramp => {
-                let (charge, discharge) = b.ramp_from_limits;
-                let charge = ramped(charge, charge.min(fallback_charge), age, ages);
-                let discharge = ramped(discharge, discharge.min(fallback_discharge), age, ages);
-                (b.charge_limit.force(charge), b.discharge_limit.force(discharge))
-            }
-            Mode::Fallback => (b.charge_limit.force(fallback_charge), b.discharge_limit.force(fallback_discharge)),
-        };
-        Order::Limits {
-            charge_w: clamp(charge_w, 0, cap.hard_charge_w.max(fallback_charge)),
-            discharge_w: clamp(discharge_w, 0, cap.hard_discharge_w.max(fallback_discharge)),
-            urgent,
-        }
-    }
 }
 
 /// In `Hold` outputs are kept, but nothing more is charged than the last known surplus: charging from the grid ends.
 fn held(out: i64, (charging, surplus): (i64, i64)) -> i64 {
     if out < 0 && charging > surplus { out * surplus / charging } else { out }
-}
-
-/// The part of what a phase may do that falls to a battery which could do `own_w` of `all_w`, W.
-fn portion(own_w: i64, phase_w: i64, all_w: i64) -> i64 {
-    if phase_w >= all_w { own_w } else { own_w * phase_w / all_w.max(1) }
 }
