@@ -92,6 +92,11 @@ pub fn fuse_w(site: &Site, voltage_mv: i64, reactive_var: i64) -> i64 {
 pub fn plan(needs: &Needs) -> [SlotPlan; SLOTS] {
     let mut x = balance(needs);
     limit(needs, &mut x);
+    if needs.sums[ALL_PHASES] != Capability::default() {
+        // What the limits changed on all phases at once moves the bounds of each, so they look again.
+        hold_fuses(needs, &mut x);
+        limit(needs, &mut x);
+    }
     let three_phase = x.w[ALL_PHASES];
     let mut plans = [SlotPlan::default(); SLOTS];
     for (slot, plan) in plans.iter_mut().enumerate() {
@@ -102,6 +107,15 @@ pub fn plan(needs: &Needs) -> [SlotPlan; SLOTS] {
         *plan = SlotPlan { lo, hi, policy_lo, policy_hi, wanted_w: x.wanted[slot], power_w, binding };
     }
     plans
+}
+
+/// Brings every phase back into its fuse, given what the three-phase batteries give now.
+fn hold_fuses(needs: &Needs, x: &mut Draft) {
+    let held = std::array::from_fn(|slot| {
+        let (lo, hi) = hard_bounds(needs, slot, x.w[ALL_PHASES]);
+        clamp(x.w[slot], lo, hi)
+    });
+    x.replace(held, Binding::Fuse);
 }
 
 /// Powers of the slots on their way through the priorities.

@@ -9,6 +9,8 @@ mod limits;
 mod observe;
 mod trust;
 
+use limits::Commanded;
+
 use super::alarm::{Alarm, AlarmBoard};
 use super::allocate::SlotPlan;
 use super::capability::{Capability, SocBlocks, capability};
@@ -23,7 +25,7 @@ use super::ladder::{Ladder, Mode};
 use super::learned::Learned;
 use super::limits_mode::Limit;
 use super::share::Scratch;
-use super::site::{ControlKind, SLOTS, Site};
+use super::site::{BatterySite, ControlKind, SLOTS, Site};
 use crate::units::{Span, Time};
 
 /// Batteries that were never heard hold up the others for at most this long.
@@ -44,8 +46,7 @@ struct Battery {
     charge_limit: Limit,
     discharge_limit: Limit,
     ramp_from_limits: (i64, i64),
-    /// A hybrid battery that gets setpoints.
-    commanded: bool,
+    commanded: Commanded,
     /// A schedule keeps what is left, until the hysteresis is passed.
     reserved: bool,
 }
@@ -85,11 +86,15 @@ impl Core {
     /// A core that has seen nothing yet.
     pub fn new(site: Site) -> Core {
         let n = site.batteries.len();
+        let battery = |b: &BatterySite| Battery {
+            commanded: if b.control == ControlKind::Setpoint { Commanded::Always } else { Commanded::Not },
+            ..Battery::default()
+        };
         Core {
             learned: Learned::nothing(n),
             demand: Demand::default(),
             targets_w: site.targets(site.target_w),
-            batteries: vec![Battery::default(); n],
+            batteries: site.batteries.iter().map(battery).collect(),
             estimates: Default::default(),
             phases: None,
             ladder: Ladder::default(),
@@ -184,7 +189,7 @@ impl Core {
         b.polled.push(sample.taken, sample.power_w);
         b.blocks = b.blocks.after(&self.site.batteries[k], sample.soc_pm);
         b.sample = Some(sample);
-        if self.site.batteries[k].control == ControlKind::Setpoint || b.commanded {
+        if b.commanded != Commanded::Not {
             b.follow.judge(&b.polled, &b.written);
         }
     }
@@ -266,7 +271,8 @@ impl Core {
         let age = self.ladder.last_good().map(|t| now.since(t));
         self.analyse_phases(now, age);
         let limit_w = self.change_limit_w(now);
-        self.find_violations(limit_w.0);
+        self.take_over(now);
+        self.find_violations(limit_w.0, now);
         let kept = self.kept();
         let outputs_age = self.ladder.age_of_outputs(now);
         for k in 0..self.batteries.len() {

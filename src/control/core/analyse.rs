@@ -42,7 +42,7 @@ impl Core {
 
     /// Where the fuse cannot wait: neither what the batteries were told until now nor what they would be told if they moved no faster than
     /// `change_w` may violate it.
-    pub(super) fn find_violations(&mut self, change_w: i64) {
+    pub(super) fn find_violations(&mut self, change_w: i64, now: Time) {
         self.violated = [false; SLOTS];
         let running = matches!(self.ladder.mode(), Mode::Run { .. });
         if !running || !self.estimates.iter().all(|e| e.seeded) {
@@ -52,7 +52,7 @@ impl Core {
         for k in 0..self.batteries.len() {
             let slot = self.site.batteries[k].connection.slot();
             told[slot] += self.batteries[k].out_w;
-            slewed[slot] += self.within_hard(k, self.slewed(k, change_w));
+            slewed[slot] += self.within_hard(k, self.slewed(k, self.change_of(k, change_w, now)));
         }
         for (slot, plan) in self.plans.iter().enumerate() {
             let holds = |w: i64| (plan.lo..=plan.hi).contains(&w);
@@ -61,7 +61,8 @@ impl Core {
         // The bounds of a phase stand on what the three-phase batteries are to give, so none may wait for the other.
         let planned = self.plans[ALL_PHASES].power_w;
         let differs = |w: &[i64; SLOTS]| (0..3).any(|f| self.exceeds(f, w[f] + third(w[ALL_PHASES], f)));
-        if (told[ALL_PHASES] != planned || slewed[ALL_PHASES] != planned) && (differs(&told) || differs(&slewed)) {
+        let stake = self.violated.contains(&true) || differs(&told) || differs(&slewed);
+        if stake && (told[ALL_PHASES] != planned || slewed[ALL_PHASES] != planned) {
             self.violated = [true; SLOTS];
         }
     }

@@ -36,8 +36,8 @@ impl Core {
         now: Time,
     ) -> BatteryDecision {
         let cap = self.capabilities[k];
-        let commanded = self.take_over(k);
-        let change_limit = if commanded == Commanded::New { (0, Reason::StartUp) } else { change_limit };
+        let commanded = self.batteries[k].commanded;
+        let change_limit = (self.change_of(k, change_limit.0, now), change_limit.1);
         let (setpoint_w, mut reason) = self.setpoint(k, age, change_limit, kept);
         self.batteries[k].out_w = setpoint_w;
         // The fallback must not wait for the write budget either.
@@ -96,7 +96,8 @@ impl Core {
         };
         let surplus = |f: usize| -(self.estimates[f].load_w + self.estimates[f].trim_w);
         let all = charging(0..SLOTS);
-        let apart = self.site.balance == Balance::PerPhase && charging(ALL_PHASES..SLOTS) == 0;
+        let common = self.site.batteries.iter().any(|b| b.connection.slot() == ALL_PHASES);
+        let apart = self.site.balance == Balance::PerPhase && !common;
         std::array::from_fn(|slot| match slot {
             ALL_PHASES => (all, (0..3).map(surplus).sum::<i64>().max(0)),
             f if apart => (charging(f..f + 1), surplus(f).max(0)),

@@ -10,40 +10,48 @@ use crate::control::site::{ControlKind, Strategy};
 use crate::units::{Span, Time};
 
 /// Whether a battery gets setpoints.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) enum Commanded {
+    /// As a rule.
+    #[default]
+    Always,
     /// It balances by itself.
     Not,
-    /// From this step on: the first setpoint is what it is doing anyway.
-    New,
-    /// As before.
-    Already,
+    /// For a while, since then.
+    Since(Time),
 }
 
 impl Core {
-    /// Takes a hybrid battery over, or lets it go.
-    pub(super) fn take_over(&mut self, k: usize) -> Commanded {
-        let commanded = match self.site.batteries[k].control {
-            ControlKind::Setpoint => return Commanded::Already,
-            ControlKind::Limits => false,
-            ControlKind::Hybrid => self.needs_more_than_limits(k),
-        };
-        let b = &mut self.batteries[k];
-        let before = std::mem::replace(&mut b.commanded, commanded);
-        match (before, commanded) {
-            (_, false) => {
-                if before {
-                    b.written.clear();
-                    b.follow.rest();
+    /// Takes hybrid batteries over, or lets them go.
+    pub(super) fn take_over(&mut self, now: Time) {
+        for k in 0..self.batteries.len() {
+            let commanded = match self.site.batteries[k].control {
+                ControlKind::Setpoint => continue,
+                ControlKind::Limits => false,
+                ControlKind::Hybrid => self.needs_more_than_limits(k),
+            };
+            let b = &mut self.batteries[k];
+            b.commanded = match (b.commanded, commanded) {
+                (Commanded::Since(since), true) => Commanded::Since(since),
+                (_, true) => {
+                    b.out_w = b.sample.map_or(0, |s| s.power_w);
+                    Commanded::Since(now)
                 }
-                Commanded::Not
-            }
-            (true, true) => Commanded::Already,
-            (false, true) => {
-                b.out_w = b.sample.map_or(0, |s| s.power_w);
-                Commanded::New
-            }
+                (before, false) => {
+                    if before != Commanded::Not {
+                        b.written.clear();
+                        b.follow.rest();
+                    }
+                    Commanded::Not
+                }
+            };
         }
+    }
+
+    /// How far the command of battery `k` may move in this step, W, where all may move by `change_w`: a battery that was just taken over is
+    /// first told what it is doing anyway.
+    pub(super) fn change_of(&self, k: usize, change_w: i64, now: Time) -> i64 {
+        if self.batteries[k].commanded == Commanded::Since(now) { 0 } else { change_w }
     }
 
     /// A balanced phase is not all that is wanted: charging from the grid, another target, or more than its load for the fuse.
