@@ -163,6 +163,7 @@ pub struct Storm {
     pub in_a_row_most: u32,
     pub log: Option<Vec<Entry>>,
     pub no_demands: bool,
+    hold_back: bool,
     load_w: [i64; 3],
     power_w: Vec<i64>,
     soc_pm: Vec<i64>,
@@ -188,6 +189,7 @@ impl Storm {
             in_a_row_most: 0,
             log: None,
             no_demands: false,
+            hold_back: false,
             load_w: [500; 3],
             power_w: vec![0; n],
             soc_pm,
@@ -198,11 +200,21 @@ impl Storm {
     }
 
     fn give(&mut self, entry: Entry) {
-        entry.apply(&mut self.core);
+        if !self.hold_back {
+            entry.apply(&mut self.core);
+        }
         self.last.push(entry);
         if let Some(log) = &mut self.log {
             log.push(entry);
         }
+    }
+
+    /// Time passes; the inputs that come are returned and not given to the core.
+    pub fn round(&mut self) -> Vec<Entry> {
+        self.hold_back = true;
+        self.inputs();
+        self.hold_back = false;
+        self.last.clone()
     }
 
     /// Time passes, and some of the inputs come.
