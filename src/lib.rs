@@ -13,4 +13,5 @@ pub mod modbus;
 pub mod plant;
 pub mod serve;
 pub mod simulate;
+pub mod simulated_day;
 pub mod units;

@@ -191,7 +191,9 @@ fn never_worse_than_nothing() {
 fn the_export_limit_holds_as_far_as_it_can() {
     let mut bound = 0;
     for_all("export", &ANY, |_, needs, plans, place| {
-        let Some(export_w) = needs.limits.export_w.filter(|_| needs.limits.unbalance_va.is_none() && needs.dimmed_w.is_none()) else { return };
+        let Some(export_w) = needs.limits.export_w.filter(|_| needs.limits.unbalance_va.is_none() && needs.dimmed_w.is_none()) else {
+            return;
+        };
         let most = needs.load_w.iter().sum::<i64>() + export_w;
         let given: i64 = powers(plans).iter().sum();
         bound += u32::from(plans.iter().any(|p| p.binding == Binding::ExportLimit));

@@ -46,7 +46,10 @@ fn a_fuse_is_relieved_as_fast_as_the_delays_allow() {
                 let longest = longest_ms(40 + n, latency_ms, 60_050 + 197 * n, high_w);
                 let bound = bound_ms(latency_ms, high_w);
                 assert!(longest > 0, "the fuse was never above its rating");
-                assert!(longest <= bound + POLL_MS, "{longest} ms above the rating, bound {bound} ms and a sample, at {latency_ms} ms, {high_w} W");
+                assert!(
+                    longest <= bound + POLL_MS,
+                    "{longest} ms above the rating, bound {bound} ms and a sample, at {latency_ms} ms, {high_w} W"
+                );
                 println!("latency {latency_ms} ms, {high_w} W: {longest} ms, bound {bound} ms + {POLL_MS} ms until the first sample");
             }
         }
