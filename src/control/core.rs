@@ -10,7 +10,7 @@ mod trust;
 
 use super::alarm::{Alarm, AlarmBoard};
 use super::allocate::Scratch;
-use super::capability::{Capability, SocBlocks, capability};
+use super::capability::{Capability, SocBlocks, Trust, capability, limit_by_trust};
 use super::decision::{BatteryDecision, Decision};
 use super::demand::{Action, Demand};
 use super::estimate::PhaseEstimate;
@@ -36,6 +36,8 @@ struct Battery {
     written: Series,
     blocks: SocBlocks,
     follow: Follow,
+    /// Its sign or phase is wrong.
+    distrusted: bool,
     writes_failed: u32,
     out_w: i64,
     ramp_from_w: i64,
@@ -62,6 +64,7 @@ pub struct Core {
     newest_sample: Option<Time>,
     started: Option<Time>,
     stepped: Option<Time>,
+    trust: Vec<Trust>,
     capabilities: Vec<Capability>,
     shares: Vec<i64>,
     scratch: Scratch,
@@ -90,6 +93,7 @@ impl Core {
             newest_sample: None,
             started: None,
             stepped: None,
+            trust: vec![Trust::Full; n],
             capabilities: vec![Capability::default(); n],
             shares: vec![0; n],
             scratch: Scratch::default(),
@@ -173,7 +177,7 @@ impl Core {
         b.blocks = b.blocks.after(&self.site.batteries[k], sample.soc_pm);
         b.sample = Some(sample);
         if self.site.batteries[k].control == ControlKind::Setpoint {
-            b.follow.judge(&b.polled, &b.written);
+            b.follow.judge(&b.polled, &b.written, self.learned.batteries[k].response, self.site.batteries[k].cap_age);
         }
     }
 
@@ -302,6 +306,7 @@ impl Core {
         for (k, b) in self.batteries.iter_mut().enumerate() {
             let usable = b.writes_failed < WRITES_FAILED_MOST;
             let cap = capability(&self.site.batteries[k], b.sample.as_ref(), b.blocks, usable, now);
+            let cap = limit_by_trust(cap, &self.trust[k]);
             let silent = b.sample.is_none_or(|s| now.since(s.taken) > self.site.batteries[k].exclude_age);
             if silent {
                 b.polled.clear();
@@ -311,7 +316,6 @@ impl Core {
             self.capabilities[k] = cap;
             let missed = silent && self.started.is_some_and(|t| now.since(t) > self.site.batteries[k].exclude_age);
             self.alarms.set(Alarm::BatteryLost(k), missed, now);
-            self.alarms.set(Alarm::NotFollowed(k), b.follow.refuses(), now);
             self.alarms.set(Alarm::WritesFail(k), !usable, now);
         }
     }
