@@ -13,8 +13,7 @@ use limits::Commanded;
 
 use super::alarm::{Alarm, AlarmBoard};
 use super::allocate::SlotPlan;
-use super::capability::{Capability, SocBlocks, capability};
-            let cap = limit_by_trust(cap, &self.trust[k]);
+use super::capability::{Capability, SocBlocks, Trust, capability, limit_by_trust};
 use super::decision::{BatteryDecision, Decision};
 use super::demand::{Action, Demand};
 use super::estimate::PhaseEstimate;
@@ -195,8 +194,7 @@ impl Core {
         b.blocks = b.blocks.after(&self.site.batteries[k], sample.soc_pm);
         b.sample = Some(sample);
         if b.commanded != Commanded::Not {
-            b.follow.judge(&b.polled, &b.written);
-            let cap = limit_by_trust(cap, &self.trust[k]);
+            b.follow.judge(&b.polled, &b.written, self.learned.batteries[k].response, self.site.batteries[k].cap_age);
         }
     }
 
