@@ -308,9 +308,10 @@ fn splits_sum_up_and_permute() {
         let soc: Vec<i64> = (0..n).map(|_| rng.range(0, 1000)).collect();
         let (low, high): (i64, i64) = (-caps.iter().map(|c| c.hard_charge_w).sum::<i64>(), caps.iter().map(|c| c.hard_discharge_w).sum());
         let power = rng.range(low, high);
+        let members: Vec<usize> = (0..n).collect();
         let mut out = vec![0; n];
         let ready: Vec<(i64, i64)> = caps.iter().map(|c| (c.charge_w, c.discharge_w)).collect();
-        split(&site, 0, power, Rooms { caps: &caps, ready_w: &ready }, |k| soc[k], &mut scratch, &mut out);
+        split(&site, &members, power, Rooms { caps: &caps, ready_w: &ready }, |k| soc[k], &mut scratch, &mut out);
         assert_eq!(out.iter().sum::<i64>(), power, "round {round}");
         for (w, c) in out.iter().zip(&caps) {
             assert!((-c.hard_charge_w..=c.hard_discharge_w).contains(w), "round {round}: {w} W beyond {c:?}");
@@ -319,7 +320,7 @@ fn splits_sum_up_and_permute() {
         let caps: Vec<_> = caps.into_iter().rev().collect();
         let ready: Vec<_> = ready.into_iter().rev().collect();
         let mut turned = vec![0; n];
-        split(&backwards, 0, power, Rooms { caps: &caps, ready_w: &ready }, |k| soc[n - 1 - k], &mut scratch, &mut turned);
+        split(&backwards, &members, power, Rooms { caps: &caps, ready_w: &ready }, |k| soc[n - 1 - k], &mut scratch, &mut turned);
         for (k, w) in turned.iter().rev().enumerate() {
             assert!((w - out[k]).abs() <= n as i64, "round {round}: {w} W became {} W", out[k]);
         }
@@ -336,11 +337,11 @@ fn a_phase_follows_its_load_no_further_than_it_moved() {
         let sum = Capability { hard_charge_w: hc, hard_discharge_w: hd, charge_w: c, discharge_w: d, ..Default::default() };
         let (fuse, aim, load, more) = (rng.range(0, 8000), rng.range(-3000, 3000), rng.range(-20_000, 20_000), rng.range(0, 4000));
         let one = |load: i64| {
-            let (mut sums, mut ready_w) = ([Capability::default(); SLOTS], [(0, 0); SLOTS]);
-            (sums[1], ready_w[1]) = (sum, (sum.charge_w, sum.discharge_w));
+            let mut sums = [Capability::default(); SLOTS];
+            sums[1] = sum;
             let (load_w, fuse_w) = ([0, load, 0], [fuse; 3]);
             let ask = Ask::PerPhase([0, load - aim, 0]);
-            plan(&Needs { load_w, fuse_w, ask, sums, ready_w, limits: SiteLimits::default(), dimmed_w: None })[1]
+            plan(&Needs { load_w, fuse_w, ask, sums, limits: SiteLimits::default(), dimmed_w: None })[1]
         };
         let (a, b) = (one(load), one(load + more));
         assert!((0..=more).contains(&(b.power_w - a.power_w)), "round {round}: {a:?} {b:?}");

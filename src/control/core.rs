@@ -5,10 +5,12 @@
 
 mod analyse;
 mod decide;
+mod group;
 mod limits;
 mod observe;
 mod trust;
 
+use group::Group;
 use limits::Commanded;
 
 use super::alarm::{Alarm, AlarmBoard};
@@ -75,6 +77,7 @@ pub struct Core {
     capabilities: Vec<Capability>,
     /// Charge and discharge power of those that are to do the work as a rule, W.
     ready_w: Vec<(i64, i64)>,
+    groups: [Group; SLOTS],
     plans: [SlotPlan; SLOTS],
     shares: Vec<i64>,
     scratch: Scratch,
@@ -110,6 +113,7 @@ impl Core {
             trust: vec![Trust::Full; n],
             capabilities: vec![Capability::default(); n],
             ready_w: vec![(0, 0); n],
+            groups: std::array::from_fn(|slot| Group::new(&site, slot)),
             plans: Default::default(),
             shares: vec![0; n],
             scratch: Scratch::new(n),

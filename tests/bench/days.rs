@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use common::Verdict;
-use sax_controller::plant::battery_params::{Absent, BatteryParams, Banks};
+use sax_controller::plant::battery_params::{Absent, Banks, BatteryParams};
 use sax_controller::plant::day::{DAY_S, Day, DayParams, Season, Sky};
 use sax_controller::plant::faults::Fault;
 use sax_controller::plant::house::House;
