@@ -11,7 +11,7 @@ mod zone;
 
 use std::fmt;
 
-pub use window::{Day, Days, Window};
+pub use window::{Day, Days, Window, clock};
 pub use zone::{Local, Zone};
 
 use crate::control::demand::Action;
@@ -101,16 +101,6 @@ impl Schedule {
             open = now.map(|window| (window, Some(local)));
         }
         found
-    }
-
-    /// Two windows that are active at the same time, the first such pair in the order of the file, and when in the week that is.
-    pub fn overlap(windows: &[Window]) -> Option<(usize, usize, Day, u16)> {
-        windows.iter().enumerate().find_map(|(later, window)| {
-            windows[..later].iter().enumerate().find_map(|(earlier, other)| {
-                let (day, minute) = window.meets(other)?;
-                Some((earlier, later, day, minute))
-            })
-        })
     }
 }
 

@@ -92,8 +92,8 @@ impl Window {
         }
     }
 
-    /// The first minute of the week at which both are active: the beginning of one of them.
-    pub(super) fn meets(&self, other: &Window) -> Option<(Day, u16)> {
+    /// The first minute of the week at which both are active, which is the beginning of one of them.
+    pub fn meets(&self, other: &Window) -> Option<(Day, u16)> {
         let mine = self.starts().filter(|s| other.holds(day_of(*s), s % DAY));
         let theirs = other.starts().filter(|s| self.holds(day_of(*s), s % DAY));
         mine.chain(theirs).min().map(|s| (day_of(s), s % DAY))
@@ -110,8 +110,8 @@ fn day_of(minute_of_week: u16) -> Day {
     Day::ALL[usize::from(minute_of_week / DAY) % 7]
 }
 
-/// `HH:MM`.
-pub(super) fn clock(minute: u16) -> String {
+/// A minute of the day as `HH:MM`; 1440 is `24:00`.
+pub fn clock(minute: u16) -> String {
     format!("{:02}:{:02}", minute / 60, minute % 60)
 }
 
