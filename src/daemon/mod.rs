@@ -6,6 +6,7 @@
 //!                    │          └────────┬─────────┘
 //!      beats of all  ▼                   ▼ Document
 //!             watchdog thread       status socket thread          main: signals, start, stop
+//!                                    memory thread: what was learned, to disk
 //! ```
 //! Tasks ([`battery`], [`meter`], [`control`]) take the time from outside and run in virtual time as well; [`threads`] gives each a thread.
 //! Threads share bounded channels, one endpoint per host, and the published document; nothing else. Only `main` ends the process.
@@ -20,6 +21,7 @@ pub mod endpoint;
 pub mod health;
 pub mod journal;
 pub mod message;
+pub mod memory;
 pub mod meter;
 mod reading;
 pub mod run;
