@@ -191,12 +191,7 @@ fn read_one(mut section: Section<'_>, devices: &dyn Devices, strategy: Option<St
 
 /// A SAX battery is single-phase (facts/sax.md 3, "Single-phase per unit").
 fn read_phase(s: &mut Section<'_>, device: Option<&Known>) -> Phases {
-    let phases = [
-        ("L1", Phases::One(Phase::L1)),
-        ("L2", Phases::One(Phase::L2)),
-        ("L3", Phases::One(Phase::L3)),
-        ("all", Phases::All),
-    ];
+    let phases = [("L1", Phases::One(Phase::L1)), ("L2", Phases::One(Phase::L2)), ("L3", Phases::One(Phase::L3)), ("all", Phases::All)];
     let Some(phase) = s.required("phase", |s, key| s.choice(key, &phases)) else { return Phases::One(Phase::L1) };
     if phase.value == Phases::All && device.is_some_and(Known::is_sax) {
         let message = "a SAX battery is connected to one phase.";

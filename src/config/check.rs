@@ -198,7 +198,8 @@ fn check_limits(document: &Document, draft: &SiteDraft, batteries: &[BatteryDraf
             document.add(at, "site grid_target_w", format!("aims at {} W of export, above export_limit_w, which is {limit_w}.", -target_w));
         }
     }
-    let single: Vec<_> = batteries.iter().filter_map(|draft| if let Phases::One(phase) = draft.battery.phase { Some(phase) } else { None }).collect();
+    let single: Vec<_> =
+        batteries.iter().filter_map(|draft| if let Phases::One(phase) = draft.battery.phase { Some(phase) } else { None }).collect();
     let incomplete = !single.is_empty() && Phase::ALL.iter().any(|phase| !single.contains(phase));
     if let Some(at) = draft.unbalance_at.filter(|_| site.unbalance_limit_va == Some(0) && incomplete) {
         let message = "0 VA keeps every single-phase battery at 0 W, because not every phase has one.";

@@ -81,22 +81,18 @@ fn read_zone(s: &mut Section<'_>) -> Option<Spanned<Zone>> {
     None
 }
 
-/// The zones of that place, or else the one that is spelt most alike.
+/// The zones of that place, or else the one whose place is spelt most alike: few know the continent by which a zone is filed.
 fn nearest_zones(name: &str) -> Vec<String> {
-    let zones = Zone::names();
-    let place = |zone: &str| zone.rsplit('/').next().unwrap_or_default().to_owned();
-    let wanted = place(name).replace(' ', "_");
-    let there = |zone: &&String| wanted.len() > 2 && zone.contains('/') && distance(&place(zone), &wanted) == 0;
-    let mut found: Vec<String> = zones.iter().filter(there).take(OFFERED).cloned().collect();
-    if found.is_empty() {
-        found.extend(nearest(name, zones.iter().map(String::as_str)).map(str::to_owned));
-    }
-    if found.is_empty() && wanted.len() > 2 {
-        let places: Vec<_> = zones.iter().filter(|zone| zone.contains('/')).map(|zone| place(zone)).collect();
-        let meant = nearest(&wanted, places.iter().map(String::as_str));
-        found.extend(meant.and_then(|meant| zones.iter().find(|zone| place(zone) == meant)).cloned());
-    }
-    found
+    let place = |zone: &str| zone.rsplit('/').next().unwrap_or_default().replace(' ', "_");
+    let wanted = place(name);
+    let limit = (wanted.chars().count() / 4).max(1);
+    let mut near: Vec<(usize, usize, String)> =
+        Zone::names().into_iter().map(|zone| (distance(&place(&zone), &wanted), distance(&zone, name), zone)).collect();
+    near.retain(|(of_place, _, _)| wanted.len() > 2 && *of_place <= limit);
+    near.sort();
+    let most = if near.first().is_some_and(|(of_place, _, _)| *of_place == 0) { OFFERED } else { 1 };
+    let best = near.first().map_or(0, |(of_place, _, _)| *of_place);
+    near.into_iter().filter(|(of_place, _, _)| *of_place == best).take(most).map(|(_, _, zone)| zone).collect()
 }
 
 fn read_days(s: &mut Section<'_>) -> Option<Days> {

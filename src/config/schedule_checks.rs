@@ -41,9 +41,7 @@ fn check_overlaps(document: &Document, drafts: &[WindowDraft]) {
     let windows: Vec<Window> = known.iter().map(|(_, window)| *window).collect();
     for later in 1..windows.len() {
         // The first that it overlaps; a window that overlaps several is one mistake.
-        let pair = windows[..later].iter().enumerate().find_map(|(earlier, window)| {
-            Some((earlier, windows[later].meets(window)?))
-        });
+        let pair = windows[..later].iter().enumerate().find_map(|(earlier, window)| Some((earlier, windows[later].meets(window)?)));
         if let Some((earlier, (day, minute))) = pair {
             let (other, window) = &known[earlier];
             let message = format!(

@@ -174,12 +174,7 @@ pub(super) fn read_site(root: &mut Section<'_>) -> SiteDraft {
 }
 
 /// What belongs to peak shaving only: the limit that it needs, and below what it recharges. The strategy, with that in it.
-fn read_peak(
-    s: &mut Section<'_>,
-    strategy: Option<Spanned<Strategy>>,
-    limit_w: Option<i32>,
-    limit_at: Option<At>,
-) -> Option<Strategy> {
+fn read_peak(s: &mut Section<'_>, strategy: Option<Spanned<Strategy>>, limit_w: Option<i32>, limit_at: Option<At>) -> Option<Strategy> {
     let recharge = s.integer("recharge_below_w", 0..=200_000i32);
     let strategy = strategy?;
     if !matches!(strategy.value, Strategy::PeakShaving { .. }) {

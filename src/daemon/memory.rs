@@ -124,7 +124,8 @@ impl Memory {
         }
         let folder = File::open(&self.directory).map_err(|error| MemoryError::Directory { path: self.directory.clone(), error })?;
         let (unfinished, path) = (self.directory.join(UNFINISHED), self.path());
-        let written = write(&unfinished, &form::to_text(learned, &self.devices, &self.batteries)).and_then(|()| fs::rename(&unfinished, &path));
+        let written =
+            write(&unfinished, &form::to_text(learned, &self.devices, &self.batteries)).and_then(|()| fs::rename(&unfinished, &path));
         if let Err(error) = written {
             let _ = fs::remove_file(&unfinished);
             return Err(match error.kind() {

@@ -146,7 +146,8 @@ mod tests {
     #[test]
     fn what_lies_after_midnight_belongs_to_the_day_before() {
         let night = window(&[Day::Sunday], 22 * 60, 5 * 60);
-        let active = [(Day::Sunday, 0), (Day::Sunday, 1319), (Day::Sunday, 1320), (Day::Monday, 299), (Day::Monday, 300), (Day::Monday, 1320)];
+        let active =
+            [(Day::Sunday, 0), (Day::Sunday, 1319), (Day::Sunday, 1320), (Day::Monday, 299), (Day::Monday, 300), (Day::Monday, 1320)];
         assert_eq!(active.map(|(d, m)| night.holds(d, m)), [false, false, true, true, false, false]);
     }
 
