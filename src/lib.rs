@@ -14,4 +14,5 @@ pub mod plant;
 pub mod schedule;
 pub mod serve;
 pub mod simulate;
+pub mod simulated_day;
 pub mod units;

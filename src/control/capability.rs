@@ -62,6 +62,13 @@ pub struct Capability {
 }
 
 impl Capability {
+    /// Nothing more is discharged but for the fuse.
+    pub fn keep_reserve(&mut self) {
+        if self.discharge_w > 0 {
+            (self.discharge_w, self.discharge_cause) = (0, Cause::Reserve);
+        }
+    }
+
     /// There is nothing to count on.
     pub fn is_excluded(&self) -> bool {
         self.charge_cause == Cause::NoData

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::allocate::PhasePlan;
+use super::allocate::SlotPlan;
 use super::capability::{Capability, Cause};
 use super::ladder::Mode;
 use crate::units::{Phase, Span, Time};
@@ -153,7 +153,7 @@ pub struct PhaseDecision {
     /// Estimated net load, W, where one is known.
     pub load_w: Option<i64>,
     /// Bounds and outcome.
-    pub plan: PhasePlan,
+    pub plan: SlotPlan,
     /// A current above the alarm threshold was measured.
     pub overload: bool,
 }
@@ -169,8 +169,10 @@ pub struct Decision {
     pub meter_age: Option<Span>,
     /// Good samples in a row and how many lead to `Run`.
     pub progress: (u32, u32),
-    /// Per phase.
+    /// Per phase; bounds and outcome are those of its single-phase batteries.
     pub phases: [PhaseDecision; 3],
+    /// Bounds and outcome of the three-phase batteries.
+    pub three_phase: SlotPlan,
     /// Per battery, in the order of the site.
     pub batteries: Vec<BatteryDecision>,
 }

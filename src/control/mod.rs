@@ -12,6 +12,7 @@
 
 pub mod alarm;
 pub mod allocate;
+pub mod balance;
 pub mod capability;
 pub mod core;
 pub mod decision;
@@ -25,4 +26,6 @@ pub mod ladder;
 pub mod learned;
 pub mod limits_mode;
 pub mod math;
+pub mod share;
 pub mod site;
+pub mod site_limits;

@@ -15,7 +15,7 @@ impl Core {
         let (from, to) = (ms(arrived) - ms_of(window.hi), ms(arrived) - ms_of(window.lo));
         for (f, phase) in phases.iter().enumerate() {
             let then = self.batteries_then(f, from, to);
-            let saturated = self.decision.phases[f].plan.binding != Binding::Load;
+            let saturated = self.plans[f].binding != Binding::Load;
             self.estimates[f].take(phase.power_w, &then, self.targets_w[f], saturated, window, &self.site.tuning);
         }
     }
