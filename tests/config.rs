@@ -589,6 +589,7 @@ fn strategy_limits_leaves_the_balancing_to_the_batteries() {
     let sunspec = limits.replace("device = \"sax\"\nphase", "device = \"sax-sunspec\"\nphase");
     let expected = ["10:10: battery \"A\" device: \"sax-sunspec\" does not take limits, and strategy \"limits\" needs them."];
     assert_eq!(findings(&sunspec), expected);
+    assert_eq!(findings(&format!("{sunspec}control = \"setpoint\"\n")).len(), 2);
     let other = "[[battery]]\nname = \"O\"\ndevice = \"own-limited\"\nphase = \"all\"\nlink.tcp.host = \"o\"\n\
                  capacity_wh = 5000\nmax_charge_w = 100\nmax_discharge_w = 100\n";
     let config = good(&(limits + other));
@@ -639,7 +640,7 @@ fn window(from: &str, to: &str, expected: &str) {
 fn windows_of_a_schedule() {
     let config = good(&format!("{SMALL}{WINDOW}"));
     assert_eq!(config.schedule.unwrap().windows[0].to_string(), "every day 01:00 to 05:00");
-    let time = |last: &str| format!("must be a time from \"00:00\" to \"{last}\".");
+    let time = |last: &str| format!("must be a time from \"00:00\" to \"{last}\", written as in \"01:30\".");
     for bad in ["25:00", "1:00", "01:60", "0100", "24:01", "-1:00", "01:00:00", ""] {
         window("05:00", bad, &format!("16:6: schedule 1 to: {}", time("24:00")));
     }
@@ -709,7 +710,7 @@ fn a_window_asks_for_exactly_one_thing_that_can_be_done() {
     action("hold = false", "19: schedule 1 action.hold: must be true: a window that asks for nothing is left out.");
     action("charge_w = 0", "23: schedule 1 action.charge_w: 0 is out of range, it must be 1 to 50000.");
     action("charge = 100", "12: schedule 1 action.charge: this key is not known here. Did you mean charge_w?");
-    let most = "is more than all batteries that are commanded can charge with together, which is 3500.";
+    let most = "is more than the batteries that can be commanded take together, which is 3500.";
     action("charge_w = 3501", &format!("23: schedule 1 action.charge_w: 3501 {most}"));
     let most = "101 is out of range, it must be 0 to 100.";
     action("reserve_soc_pct = 101", &format!("30: schedule 1 action.reserve_soc_pct: {most}"));

@@ -207,7 +207,6 @@ fn read_control(s: &mut Section<'_>, device: Option<&Spanned<Known>>, strategy: 
     if let Some(control) = control.filter(|control| by_itself && control.value == ControlMode::Setpoint) {
         let message = "strategy \"limits\" leaves the balancing to the batteries.";
         s.add_with_help(control.at, "control", message, "It must be \"limits\", or be left out.");
-        return ControlMode::Limits;
     }
     let Some(Spanned { value: Known { name, facts }, at }) = device else { return ControlMode::Setpoint };
     if by_itself && !facts.limits {
@@ -216,7 +215,7 @@ fn read_control(s: &mut Section<'_>, device: Option<&Spanned<Known>>, strategy: 
     }
     let default = if by_itself || !facts.setpoint { ControlMode::Limits } else { ControlMode::Setpoint };
     let can = |mode: ControlMode| if mode == ControlMode::Setpoint { facts.setpoint } else { facts.limits };
-    if let Some(control) = control.filter(|control| !can(control.value)) {
+    if let Some(control) = control.filter(|control| !by_itself && !can(control.value)) {
         let message = format!("\"{name}\" does not take {}.", if facts.setpoint { "limits" } else { "setpoints" });
         s.add(control.at, "control", message);
     }

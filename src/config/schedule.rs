@@ -140,7 +140,7 @@ fn time(s: &mut Section<'_>, key: &str, range: std::ops::RangeInclusive<u16>) ->
     };
     let Some(minute) = minute.filter(|minute| range.contains(minute)) else {
         let last = if *range.end() == 1440 { "24:00" } else { "23:59" };
-        s.add(text.at, key, format!("must be a time from \"00:00\" to \"{last}\"."));
+        s.add(text.at, key, format!("must be a time from \"00:00\" to \"{last}\", written as in \"01:30\"."));
         return None;
     };
     Some(text.map(|_| minute))

@@ -84,7 +84,7 @@ fn check_action(document: &Document, site: &SiteDraft, draft: &WindowDraft, batt
         Action::Charge(_) if commanded().next().is_none() => add("charge_w", by_itself.to_owned()),
         Action::GridTarget(w) if w != 0 && commanded().next().is_none() => add("grid_target_w", by_itself.to_owned()),
         Action::Charge(w) if w > most_w => {
-            add("charge_w", format!("{w} is more than all batteries that are commanded can charge with together, which is {most_w}."));
+            add("charge_w", format!("{w} is more than the batteries that can be commanded take together, which is {most_w}."));
         }
         _ => {}
     }
