@@ -142,6 +142,19 @@ fn the_virtual_wall_clock_starts_at_a_local_midnight() {
 }
 
 #[test]
+fn a_window_is_obeyed_from_its_beginning_to_its_end() {
+    let (_, mut simulation) = site();
+    let batteries = |simulation: &Simulation| simulation.site().truth().battery_w.iter().sum::<i64>();
+    run_s(&mut simulation, 3590);
+    assert!((batteries(&simulation) - 900).abs() < 60, "the load is covered: {}", batteries(&simulation));
+    run_s(&mut simulation, 40);
+    assert!((batteries(&simulation) + 3000).abs() < 150, "charged from the grid: {}", batteries(&simulation));
+    simulation.set_wall_s(1_767_222_000);
+    run_s(&mut simulation, 30);
+    assert!((batteries(&simulation) - 900).abs() < 60, "and the load again: {}", batteries(&simulation));
+}
+
+#[test]
 fn jumps_of_the_wall_clock_change_the_window_and_nothing_else() {
     let (_, mut simulation) = site();
     let (_, mut calm) = site();

@@ -137,9 +137,14 @@ pub fn differences(before: &str, after: &str) -> Vec<String> {
 
 fn placed(text: &str) -> Vec<String> {
     let mut section = String::new();
-    let mut names = Vec::new();
+    let (mut names, mut windows) = (Vec::new(), 0);
     for line in text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#')) {
-        if line.starts_with('[') {
+        if line == "[[schedule]]" {
+            // They have no names of their own.
+            windows += 1;
+            section = format!("{line} {windows}:");
+            names.push(section.clone());
+        } else if line.starts_with('[') {
             section = line.to_owned();
         } else if line.starts_with("name =") && section.starts_with("[[") {
             section = format!("{section} {line}:");
@@ -162,5 +167,9 @@ mod tests {
         let battery = "[[battery]] name = \"A\":";
         assert_eq!(differences(before, &after), [format!("- {battery} poll_ms = 1"), format!("+ {battery} poll_ms = 2")]);
         assert!(differences(before, before).is_empty());
+        let window = "[[schedule]]\nfrom = \"01:00\"\n";
+        let (before, after) = (window.repeat(2), format!("{window}{}", window.replace("01", "02")));
+        assert_eq!(differences(&before, &after), ["- [[schedule]] 2: from = \"01:00\"", "+ [[schedule]] 2: from = \"02:00\""]);
+        assert_eq!(differences(window, &before), ["+ [[schedule]] 2:", "+ [[schedule]] 2: from = \"01:00\""]);
     }
 }
