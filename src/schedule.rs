@@ -50,8 +50,8 @@ pub struct Occurrence {
     pub window: usize,
     /// When it begins; `None` where it has begun already.
     pub from: Option<Local>,
-    /// When it ends.
-    pub to: Local,
+    /// When it ends; `None` where that is more than two weeks away.
+    pub to: Option<Local>,
 }
 
 impl Schedule {
@@ -93,13 +93,14 @@ impl Schedule {
             }
             let Some(local) = self.zone.local(at) else { break };
             if let Some((window, from)) = open.take() {
-                found.push(Occurrence { window, from, to: local });
+                found.push(Occurrence { window, from, to: Some(local) });
             }
             if found.len() >= most {
-                break;
+                return found;
             }
             open = now.map(|window| (window, Some(local)));
         }
+        found.extend(open.map(|(window, from)| Occurrence { window, from, to: None }));
         found
     }
 }

@@ -597,6 +597,18 @@ fn strategy_limits_leaves_the_balancing_to_the_batteries() {
 }
 
 #[test]
+fn a_target_belongs_to_the_strategy_that_aims_at_one() {
+    let help = "A window of a [[schedule]] may have another target.";
+    let with = |strategy: &str| SMALL.replace("\"self-consumption\"", strategy);
+    let expected = [format!("3:17: site grid_target_w: with strategy \"limits\" the batteries balance by themselves, at 0 W. {help}")];
+    assert_eq!(findings(&with("\"limits\"\ngrid_target_w = 50")), expected);
+    let expected =
+        [format!("4:17: site grid_target_w: strategy \"peak-shaving\" aims at no grid power, only below import_limit_w. {help}")];
+    assert_eq!(findings(&with("\"peak-shaving\"\nimport_limit_w = 4000\ngrid_target_w = 50")), expected);
+    assert_eq!(good(&with("\"limits\"\ngrid_target_w = 0")).site.grid_target_w, 0);
+}
+
+#[test]
 fn limits_of_the_site() {
     let config =
         good(&SMALL.replace("fuse_a", "import_limit_w = 0\nexport_limit_w = 17250\nunbalance_limit_va = 4600\nbalance = \"sum\"\nfuse_a"));
@@ -816,11 +828,12 @@ fn a_byte_order_mark_is_no_column() {
     assert!(said.contains(&"1:8: site: must be a section, this is an integer.".to_owned()), "{said:?}");
 }
 
-/// The specification's own file with a few pieces of text put in other places.
+/// A long file with a few pieces of text put in other places: the specification's own, or an example that is valid.
 fn mutated() -> impl Generator<Value = String> {
     let edit = (0..SPEC.len(), 0..SPEC.len(), 0..40usize, 0..12usize, "[\\PC\n\"=\\[\\]{}.#]{0,6}");
-    proptest::collection::vec(edit, 0..6).prop_map(|edits| {
-        let mut chars: Vec<char> = SPEC.chars().collect();
+    let sources = [SPEC, include_str!("../etc/examples/sum-tariff.toml"), include_str!("../etc/examples/peak-shaving.toml")];
+    (0..sources.len(), proptest::collection::vec(edit, 0..6)).prop_map(move |(source, edits)| {
+        let mut chars: Vec<char> = sources[source].chars().collect();
         for (at, from, length, gone, text) in edits {
             let at = at.min(chars.len());
             let from = from.min(chars.len());

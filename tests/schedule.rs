@@ -89,17 +89,16 @@ fn a_whole_week_has_no_hole() {
 #[test]
 fn what_comes_next_is_what_will_be() {
     let night = daily("23:30", "04:30");
-    let said: Vec<_> = night.next(SPRING - 4 * HOUR, 2).iter().map(|o| (o.from.map(|f| f.to_string()), o.to.to_string())).collect();
+    let said: Vec<_> = night.next(SPRING - 4 * HOUR, 2).iter().map(|o| (o.from.unwrap().to_string(), o.to.unwrap().to_string())).collect();
     let text = |s: &str| s.to_owned();
     assert_eq!(
         said,
-        [
-            (Some(text("sat 2026-03-28 23:30")), text("sun 2026-03-29 04:30")),
-            (Some(text("sun 2026-03-29 23:30")), text("mon 2026-03-30 04:30"))
-        ]
+        [(text("sat 2026-03-28 23:30"), text("sun 2026-03-29 04:30")), (text("sun 2026-03-29 23:30"), text("mon 2026-03-30 04:30"))]
     );
     let now = night.next(SPRING, 1);
-    assert_eq!((now[0].from, now[0].to.to_string()), (None, text("sun 2026-03-29 04:30")));
+    assert_eq!((now[0].from, now[0].to.unwrap().to_string()), (None, text("sun 2026-03-29 04:30")));
+    let always = daily("00:00", "24:00").next(SPRING, 3);
+    assert_eq!((always.len(), always[0].from, always[0].to), (1, None, None));
     // A weekly window that summer time swallows comes a week later.
     let swallowed = schedule(vec![window(Days::NONE.and(Day::Sunday), "02:10", "02:50")]);
     let next = swallowed.next(SPRING - HOUR, 1);

@@ -32,8 +32,8 @@ fn strategy(config: &Config) -> String {
         Strategy::PeakShaving { recharge_below_w } => {
             let limit_w = site.import_limit_w.unwrap_or_default();
             format!(
-                "strategy: import above {limit_w} W comes out of the batteries; they are recharged while the import is below {recharge_below_w} W, \
-                 and never make it higher than that; {who}"
+                "strategy: import above {limit_w} W, all phases together, comes out of the batteries; they are recharged while the import is \
+                 below {recharge_below_w} W, and never make it higher than that"
             )
         }
         Strategy::Limits => {
@@ -104,9 +104,10 @@ fn windows(schedule: &Schedule, wall_s: i64, lines: &mut Vec<String>) {
     }
     for occurrence in next {
         let action = schedule.windows.get(occurrence.window).map_or_else(String::new, |w| Said(w.action).to_string());
+        let until = occurrence.to.map_or_else(|| "all the next two weeks".to_owned(), |to| format!("until {to}"));
         lines.push(match occurrence.from {
-            Some(from) => format!("  next: {from} to {}: {action}", occurrence.to),
-            None => format!("  now, until {}: {action}", occurrence.to),
+            Some(from) => format!("  next: {from}, {until}: {action}"),
+            None => format!("  now, {until}: {action}"),
         });
     }
 }

@@ -5,7 +5,7 @@ use super::ladder::{DEFAULT_POLL_MS, Ladder, default_stale_ms};
 use super::meter::MeterDraft;
 use super::number::fixed_to_text;
 use super::reader::{At, Document};
-use super::site::{ControlDraft, Site, SiteDraft};
+use super::site::{ControlDraft, Site, SiteDraft, Strategy};
 use super::words::same_host;
 use crate::units::{Phase, Span};
 
@@ -190,8 +190,16 @@ fn check_limits(document: &Document, draft: &SiteDraft, batteries: &[BatteryDraf
             document.add(at, &format!("site {key}"), message);
         }
     }
-    if let Some(at) = draft.target_at {
+    if let Some(at) = draft.target_at.filter(|_| site.grid_target_w != 0) {
         let target_w = site.grid_target_w;
+        let elsewhere = match draft.strategy {
+            Some(Strategy::PeakShaving { .. }) => Some("strategy \"peak-shaving\" aims at no grid power, only below import_limit_w."),
+            Some(Strategy::Limits) => Some("with strategy \"limits\" the batteries balance by themselves, at 0 W."),
+            Some(Strategy::SelfConsumption | Strategy::Observe) | None => None,
+        };
+        if let Some(message) = elsewhere {
+            document.add_with_help(at, "site grid_target_w", message, "A window of a [[schedule]] may have another target.");
+        }
         if let Some(limit_w) = site.import_limit_w.filter(|limit_w| target_w > *limit_w) {
             document.add(at, "site grid_target_w", format!("aims at {target_w} W, above import_limit_w, which is {limit_w}."));
         } else if let Some(limit_w) = site.export_limit_w.filter(|limit_w| target_w < -*limit_w) {

@@ -117,6 +117,16 @@ impl Memory {
         }
     }
 
+    /// Whether there is a folder to save in.
+    pub fn check(&self) -> Result<(), MemoryError> {
+        let path = || self.directory.clone();
+        match fs::metadata(&self.directory) {
+            Ok(folder) if folder.is_dir() => Ok(()),
+            Ok(_) => Err(MemoryError::Directory { path: path(), error: io::Error::new(io::ErrorKind::NotADirectory, "it is no folder") }),
+            Err(error) => Err(MemoryError::Directory { path: path(), error }),
+        }
+    }
+
     /// Replaces the file, or leaves it as it is.
     pub fn save(&self, learned: &Learned) -> Result<(), MemoryError> {
         if learned.batteries.len() != self.batteries.len() {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 
-use super::Memory;
+use super::{Memory, MemoryError};
 use crate::control::learned::Learned;
 use crate::daemon::slot::{Slot, slot};
 
@@ -34,10 +34,12 @@ impl Keeper {
     /// As [`Keeper::start`], with another time between two saves.
     pub fn start_every(memory: Memory, every: Duration) -> io::Result<(Keeper, Kept)> {
         let learned = memory.load();
+        // Said at the start, when somebody looks, and not hours later.
+        let complained = memory.check().map_err(|error| complain(&error)).is_err();
         let (slot, newest) = slot();
         let (ended, done) = bounded::<()>(0);
         let work = move || {
-            keep(&memory, &newest, every);
+            keep(Saver { memory, complained }, &newest, every);
             drop(ended);
         };
         std::thread::Builder::new().name("memory".into()).spawn(work)?;
@@ -50,8 +52,7 @@ impl Keeper {
     }
 }
 
-fn keep(memory: &Memory, newest: &Receiver<Learned>, every: Duration) {
-    let mut saver = Saver { memory, complained: false };
+fn keep(mut saver: Saver, newest: &Receiver<Learned>, every: Duration) {
     let (mut pending, mut saved): (Option<Learned>, Option<Instant>) = (None, None);
     loop {
         let wait = saved.map_or(Duration::ZERO, |at| every.saturating_sub(at.elapsed()));
@@ -75,12 +76,12 @@ fn keep(memory: &Memory, newest: &Receiver<Learned>, every: Duration) {
     }
 }
 
-struct Saver<'m> {
-    memory: &'m Memory,
+struct Saver {
+    memory: Memory,
     complained: bool,
 }
 
-impl Saver<'_> {
+impl Saver {
     /// One line when it fails first and one when it works again.
     fn save(&mut self, learned: &Learned) -> bool {
         match self.memory.save(learned) {
@@ -94,11 +95,15 @@ impl Saver<'_> {
             }
             Err(error) => {
                 if !self.complained {
-                    log::warn!("memory: what is learned is lost with the next restart. {error}");
+                    complain(&error);
                 }
                 self.complained = true;
                 false
             }
         }
     }
+}
+
+fn complain(error: &MemoryError) {
+    log::warn!("memory: what is learned is lost with the next restart. {error}");
 }
