@@ -13,7 +13,7 @@ use limits::Commanded;
 
 use super::alarm::{Alarm, AlarmBoard};
 use super::allocate::SlotPlan;
-use super::capability::{Capability, SocBlocks, capability};
+use super::capability::{Capability, SocBlocks, Trust, capability, limit_by_trust};
 use super::decision::{BatteryDecision, Decision};
 use super::demand::{Action, Demand};
 use super::estimate::PhaseEstimate;
@@ -40,6 +40,8 @@ struct Battery {
     written: Series,
     blocks: SocBlocks,
     follow: Follow,
+    /// Its sign or phase is wrong.
+    distrusted: bool,
     writes_failed: u32,
     out_w: i64,
     ramp_from_w: i64,
@@ -69,6 +71,7 @@ pub struct Core {
     newest_sample: Option<Time>,
     started: Option<Time>,
     stepped: Option<Time>,
+    trust: Vec<Trust>,
     capabilities: Vec<Capability>,
     /// Charge and discharge power of those that are to do the work as a rule, W.
     ready_w: Vec<(i64, i64)>,
@@ -104,6 +107,7 @@ impl Core {
             newest_sample: None,
             started: None,
             stepped: None,
+            trust: vec![Trust::Full; n],
             capabilities: vec![Capability::default(); n],
             ready_w: vec![(0, 0); n],
             plans: Default::default(),
@@ -190,7 +194,7 @@ impl Core {
         b.blocks = b.blocks.after(&self.site.batteries[k], sample.soc_pm);
         b.sample = Some(sample);
         if b.commanded != Commanded::Not {
-            b.follow.judge(&b.polled, &b.written);
+            b.follow.judge(&b.polled, &b.written, self.learned.batteries[k].response, self.site.batteries[k].cap_age);
         }
     }
 
@@ -324,6 +328,7 @@ impl Core {
             if b.reserved {
                 cap.keep_reserve();
             }
+            let cap = limit_by_trust(cap, &self.trust[k]);
             let silent = b.sample.is_none_or(|s| now.since(s.taken) > self.site.batteries[k].exclude_age);
             if silent {
                 b.polled.clear();
@@ -334,7 +339,6 @@ impl Core {
             self.ready_w[k] = (cap.charge_w, cap.discharge_w);
             let missed = silent && self.started.is_some_and(|t| now.since(t) > self.site.batteries[k].exclude_age);
             self.alarms.set(Alarm::BatteryLost(k), missed, now);
-            self.alarms.set(Alarm::NotFollowed(k), b.follow.refuses(), now);
             self.alarms.set(Alarm::WritesFail(k), !usable, now);
         }
     }

@@ -129,6 +129,7 @@ fn said(cause: Cause, charging: bool) -> &'static str {
         (Cause::Reserve, _) => "kept in reserve by a schedule",
         (Cause::NotFollowing, _) => "it does not follow its commands",
         (Cause::Distrusted, _) => "its sign or its phase is wrong",
+        (Cause::Checked, _) => "sign and phase are being checked",
         (Cause::Aging, _) => "its data is getting old",
         (Cause::NoData, _) => "no data",
     }

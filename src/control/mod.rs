@@ -10,6 +10,7 @@
 //! reading of the meter. The *window* is how old a meter value may be when it arrives. Signs: grid import +, battery discharge +.
 //! Contract: `spec/control.md`; the law's reference is `spec/control/law.py`, and `tests/reference_law.rs` compares with it.
 
+pub mod active;
 pub mod alarm;
 pub mod allocate;
 pub mod balance;

@@ -23,8 +23,8 @@ impl Core {
     fn batteries_then(&self, f: usize, from: i64, to: i64) -> BatteriesThen {
         let mut then = BatteriesThen { hull: Hull { lo: 0, hi: 0 }, middle_w: 0, absolute_w: 0 };
         let members = self.batteries.iter().zip(&self.site.batteries).filter(|(_, s)| s.connection.is_on(f));
-        // A battery that is not heard counts as part of the load, and so do the commands it may or may not have got.
-        for (b, s) in members.filter(|(b, _)| !b.polled.is_empty()) {
+        // A battery that is not heard, or not believed, counts as part of the load, and so do the commands it may or may not have got.
+        for (b, s) in members.filter(|(b, _)| !b.polled.is_empty() && !b.distrusted) {
             let part = if s.connection == Connection::AllPhases { 3 } else { 1 };
             let h = hull(&b.polled, &b.written, from, to);
             then.hull.lo += h.lo.div_euclid(part);
