@@ -7,6 +7,7 @@ use std::cell::Cell;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::config::Config;
+use crate::control::learned::Learned;
 use crate::daemon::battery::BatteryTask;
 use crate::daemon::clock::Clock;
 use crate::daemon::control::ControlTask;
@@ -90,6 +91,11 @@ impl Simulation {
     /// Virtual time.
     pub fn now(&self) -> Time {
         self.clock.now()
+    }
+
+    /// Starts the control from what was learned before.
+    pub fn remember(&mut self, learned: Learned) {
+        self.control.remember(learned);
     }
 
     /// Sets the wall clock, in unix seconds. Virtual time takes no notice.

@@ -112,9 +112,14 @@ impl ControlTask {
     /// Starts from what was learned before, and puts aside what is learned from now on.
     pub fn keep(&mut self, kept: Kept) {
         if let Some(learned) = kept.learned {
-            self.core.remember(learned);
+            self.remember(learned);
         }
         self.kept = Some((self.core.learned().clone(), kept.slot));
+    }
+
+    /// Starts from what was learned before.
+    pub fn remember(&mut self, learned: Learned) {
+        self.core.remember(learned);
     }
 
     /// Decides. `instruct` gets the instruction for each battery that is to be told something. `wall_s` is what the wall clock shows, in
