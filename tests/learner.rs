@@ -21,6 +21,9 @@ fn scratch() {
         ("db5", Cell { dead_ms: 5000, ..Cell::default() }),
         ("scale", Cell { scale_pm: 1030, ..Cell::default() }),
     ] {
+        if std::env::var("ONLY").is_ok_and(|o| o != name) {
+            continue;
+        }
         let (steps, sim) = cell.steps(1, 0, 20);
         let r: Vec<_> = steps.iter().map(|s| format!("{:.2}/{}", s.ratio, s.overshoot_w)).collect();
         println!("{name}: {:?}\n   {}", sim.control().core().learned(), r.join(" "));

@@ -85,10 +85,10 @@ pub struct Coverage {
 
 impl Cell {
     fn text(&self) -> String {
-        let mut text = format!(
-            "[site]\nstrategy = \"self-consumption\"\nfuse_a = 35\n[control]\n[meter]\ndevice = \"sax\"\npoll_ms = {}\nphase_poll_ms = 30000\n",
-            self.poll_ms
-        );
+        // The default of three periods leaves no time inside the longest heartbeat.
+        let stale = if self.poll_ms > 9500 { "meter_stale_s = 25\n" } else { "" };
+        let mut text = format!("[site]\nstrategy = \"self-consumption\"\nfuse_a = 35\n[control]\n{stale}[meter]\ndevice = \"sax\"\n");
+        text += &format!("poll_ms = {}\nphase_poll_ms = 30000\n", self.poll_ms);
         for k in 0..3 {
             let role = if k == 0 { "master" } else { "slave" };
             text += &format!(

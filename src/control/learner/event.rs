@@ -42,7 +42,7 @@ pub struct Event {
     pub cut_ms: i64,
     /// When it was wanted to move on, if that is what cuts it short.
     pub next_told_ms: Option<i64>,
-    /// The rest after it was long enough.
+    /// Both rests were long.
     pub rested: bool,
 }
 

@@ -84,7 +84,7 @@ impl Movement {
         if rest.lasts(SHORT_REST_MS) {
             self.end(&rest);
         }
-        if rest.lasts(REST_MS) {
+        if rest.lasts(SHORT_REST_MS) {
             self.origin = Some(rest);
             self.gap_ms = at_ms - rest.last_ms;
         }
@@ -127,7 +127,7 @@ impl Movement {
         let later = wanted.changed_ms.iter().copied().filter(|t| *t > end_ms).min();
         let Some(told_ms) = earlier.clone().max().filter(|t| *t >= origin.since_ms) else { return };
         // What was wanted before the battery last rested did not make it move.
-        let first_told_ms = earlier.filter(|t| *t > origin.since_ms + REST_MS / 2).min().unwrap_or(told_ms);
+        let first_told_ms = earlier.filter(|t| *t > origin.since_ms + SHORT_REST_MS / 2).min().unwrap_or(told_ms);
         let mut event = Event {
             from_w,
             to_w,
@@ -137,7 +137,7 @@ impl Movement {
             told_ms,
             cut_ms: end_ms + LONG_REST_MS,
             next_told_ms: None,
-            rested: rest.lasts(REST_MS),
+            rested: origin.lasts(REST_MS) && rest.lasts(REST_MS),
         };
         if let Some(t) = later {
             event.end_samples(t);
