@@ -5,6 +5,12 @@ use crate::units::Time;
 
 /// How long a command counts as possibly in flight, ms (`spec/control.md` 2.2: a battery that does not follow must not freeze the estimator).
 pub const IN_FLIGHT_MS: i64 = 6000;
+/// A battery that is known to be slow to respond gets this much more than its response, and never more than that in all, ms (dead times of
+/// 30 s were seen: `spec/control.md` 1.1).
+const BEYOND_RESPONSE_MS: i64 = 3000;
+const IN_FLIGHT_MOST_MS: i64 = 40_000;
+/// A battery that moves by more than this from one poll to the next is on its way to its newest command, W.
+const ON_ITS_WAY_W: i64 = 40;
 
 /// Points kept: 51 s at 200 ms polls, which is the longest latency (15 s) and the stretch that is searched for a swing (36 s).
 const CAPACITY: usize = 256;
@@ -131,6 +137,8 @@ pub struct Past<'a> {
     pub scale_pm: i64,
     /// What it was told, W.
     pub commands: &'a Series,
+    /// The longest time from a command to the movement that was seen, ms; 0 where unknown.
+    pub response_ms: i64,
 }
 
 impl Past<'_> {
@@ -218,11 +226,28 @@ impl Past<'_> {
     /// Widens `found` by the commands until `to_ms` that the newest poll need not show yet.
     fn in_flight(&self, to_ms: i64, mut found: Option<Hull>) -> Option<Hull> {
         let newest = self.polled.newest().map(|p| p.0);
-        let first = newest.map_or(0, |n| self.commands.before(n - IN_FLIGHT_MS));
+        let in_flight_ms = IN_FLIGHT_MS.max(self.response_ms + BEYOND_RESPONSE_MS).min(IN_FLIGHT_MOST_MS);
+        let mut first = newest.map_or(0, |n| self.commands.before(n - in_flight_ms));
+        if first == self.commands.len() && self.is_on_its_way() {
+            first = first.saturating_sub(1);
+        }
         for (_, w) in self.commands.iter_from(first).take_while(|c| c.0 <= to_ms) {
             found = Hull::with(found, w);
         }
         found
+    }
+}
+
+impl Past<'_> {
+    /// The newest two polls differ, and a command that is not too old may be why.
+    fn is_on_its_way(&self) -> bool {
+        let n = self.polled.len();
+        let (Some(newest), Some(before), Some(told)) =
+            (self.polled.newest(), n.checked_sub(2).and_then(|i| self.polled.get(i)), self.commands.newest())
+        else {
+            return false;
+        };
+        (newest.1 - before.1).abs() > ON_ITS_WAY_W && newest.0 - told.0 <= IN_FLIGHT_MOST_MS
     }
 }
 
@@ -264,7 +289,7 @@ mod tests {
     }
 
     fn hull(polled: &Series, commands: &Series, from_ms: i64, to_ms: i64) -> Hull {
-        Past { polled, scale_pm: 1000, commands }.hull(from_ms, to_ms)
+        Past { polled, scale_pm: 1000, commands, response_ms: 0 }.hull(from_ms, to_ms)
     }
 
     #[test]
@@ -282,12 +307,21 @@ mod tests {
         let commands = series(&[(3000, 900), (9000, 500)]);
         assert_eq!(hull(&polled, &commands, 9000, 11_000), Hull { lo: 0, hi: 500 });
         assert_eq!(hull(&polled, &commands, 9000, 10_000), Hull { lo: 0, hi: 0 });
+        let slow = Past { polled: &polled, scale_pm: 1000, commands: &commands, response_ms: 5000 };
+        assert_eq!(slow.hull(9000, 11_000), Hull { lo: 0, hi: 900 });
+    }
+
+    #[test]
+    fn a_battery_on_its_way_may_have_arrived() {
+        let commands = series(&[(1000, 3000)]);
+        assert_eq!(hull(&series(&[(7500, 0), (8500, 2000)]), &commands, 8600, 9000), Hull { lo: 2000, hi: 3000 });
+        assert_eq!(hull(&series(&[(7500, 2900), (8500, 2910)]), &commands, 8600, 9000), Hull { lo: 2910, hi: 2910 });
     }
 
     #[test]
     fn readings_are_scaled_and_commands_are_not() {
         let (polled, commands) = (series(&[(1000, 0), (2000, 1000)]), series(&[(2500, 1000)]));
-        let past = Past { polled: &polled, scale_pm: 900, commands: &commands };
+        let past = Past { polled: &polled, scale_pm: 900, commands: &commands, response_ms: 0 };
         assert_eq!(past.hull(1500, 1600), Hull { lo: 0, hi: 900 });
         assert_eq!(past.hull(2100, 3000), Hull { lo: 900, hi: 1000 });
         assert_eq!((past.at(1500), past.newest_w()), (450, 900));
@@ -298,7 +332,7 @@ mod tests {
     fn the_averaged_hull_is_that_of_all_means() {
         let polled = series(&[(1000, 0), (2000, 0), (2600, 900), (3100, 1000), (4000, -300), (5000, -300)]);
         let commands = series(&[(5200, 700)]);
-        let past = Past { polled: &polled, scale_pm: 1000, commands: &commands };
+        let past = Past { polled: &polled, scale_pm: 1000, commands: &commands, response_ms: 0 };
         let envelope = |t: i64| {
             if t >= 5000 {
                 return Hull { lo: -300, hi: 700 };

@@ -13,7 +13,7 @@ pub mod partial;
 pub mod samples;
 pub mod swing;
 
-use super::history::{Past, Series};
+use super::history::Series;
 use super::learned::Learned;
 use super::site::{Connection, Site, Window};
 use crate::units::Span;
@@ -134,7 +134,7 @@ impl Learner {
         if !others().all(|i| event.rests(batteries.polled(i))) {
             return false;
         }
-        let past = Past { polled: batteries.polled(k), scale_pm: learned.batteries[k].scale_pm, commands: batteries.commands(k) };
+        let past = learned.batteries[k].past(batteries.polled(k), batteries.commands(k));
         let judged = event.judge(&past, part, &self.samples, f, learned.averaging.as_ms() as i64);
         let before = (learned.averaging, learned.window);
         if let Some(share) = judged.first_share {

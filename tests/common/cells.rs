@@ -140,26 +140,37 @@ impl Cell {
         12_000 + self.latency_ms + self.dead_ms + 2 * self.poll_ms + self.battery_poll_ms + ramp_ms + 4 * self.tau_ms
     }
 
-    /// Steps of 600 to 3000 W on L2. The first `unseen` are not measured.
-    pub fn steps(&self, number: u64, unseen: usize, count: usize) -> (Vec<Step>, Simulation) {
+    /// `count` random steps of 600 to 3000 W on L2: the load, and when each step begins and ends.
+    fn trace(&self, number: u64, count: usize) -> (Vec<(u64, [i64; 3])>, Vec<(u64, u64)>) {
         let mut rng = Rng::new(number, "cell");
         let (mut at_ms, mut load) = (START_MS, 700);
-        let mut trace = vec![(0, [200, load, 300])];
-        let mut ends = Vec::new();
-        for _ in 0..unseen + count {
+        let (mut trace, mut steps) = (vec![(0, [200, load, 300])], Vec::new());
+        for _ in 0..count {
             let mut size = rng.range(600, 3000);
             if (load > 2000 && load - size > -2500) || load + size > 4200 {
                 size = -size;
             }
             load += size;
             trace.push((at_ms, [200, load, 300]));
-            at_ms += self.distance_ms() + rng.below(10_000) as u64 / 10 * 10;
-            ends.push(at_ms);
+            let end_ms = at_ms + self.distance_ms() + u64::from(rng.below(10_000)) / 10 * 10;
+            steps.push((at_ms, end_ms));
+            at_ms = end_ms;
         }
-        let steps: Vec<_> = trace.windows(2).map(|w| (w[1].0, w[1].1[1] - w[0].1[1])).collect();
+        (trace, steps)
+    }
+
+    /// The same controller and steps again, from the beginning.
+    pub fn rerun(&self, number: u64, unseen: usize, count: usize) -> Simulation {
+        self.simulation(number, House::Trace(self.trace(number, unseen + count).0))
+    }
+
+    /// Settling of `count` steps, after `unseen` ones that are not measured.
+    pub fn steps(&self, number: u64, unseen: usize, count: usize) -> (Vec<Step>, Simulation) {
+        let (trace, steps) = self.trace(number, unseen + count);
+        let sizes: Vec<_> = trace.windows(2).map(|w| w[1].1[1] - w[0].1[1]).collect();
         let mut simulation = self.simulation(number, House::Trace(trace));
         let mut measured = Vec::new();
-        for (n, (&(from_ms, size_w), &to_ms)) in steps.iter().zip(&ends).enumerate() {
+        for (n, (&(from_ms, to_ms), &size_w)) in steps.iter().zip(&sizes).enumerate() {
             if n >= unseen {
                 measured.push(self.step(&mut simulation, from_ms, to_ms, size_w));
             } else {

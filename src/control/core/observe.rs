@@ -35,7 +35,7 @@ impl Core {
         // A battery that is not heard counts as part of the load, and so do the commands it may or may not have got.
         for (k, s) in members.filter(|(k, _)| !self.batteries[*k].polled.is_empty()) {
             let b = &self.batteries[k];
-            let past = Past { polled: &b.polled, scale_pm: self.learned.batteries[k].scale_pm, commands: &b.written };
+            let past = self.learned.batteries[k].past(&b.polled, &b.written);
             let part = if s.connection == Connection::AllPhases { 3 } else { 1 };
             let h = past.averaged_hull(from, to, averaging);
             then.hull.lo += h.lo.div_euclid(part);

@@ -4,7 +4,6 @@
 
 use super::samples::Samples;
 use super::{Batteries, LONGEST_MS};
-use crate::control::history::Past;
 use crate::control::learned::Learned;
 use crate::control::site::{Connection, Site};
 
@@ -133,7 +132,7 @@ fn variance(f: usize, search: &Search, site: &Site, batteries: &impl Batteries, 
         let mut load = s.power_w[f];
         for (k, b) in site.batteries.iter().enumerate().filter(|(_, b)| b.connection.is_on(f)) {
             let part = if b.connection == Connection::AllPhases { 3 } else { 1 };
-            let past = Past { polled: batteries.polled(k), scale_pm: learned.batteries[k].scale_pm, commands: batteries.commands(k) };
+            let past = learned.batteries[k].past(batteries.polled(k), batteries.commands(k));
             load += past.at(s.at_ms - middle_ms) / part;
             evaluations += 1;
         }
