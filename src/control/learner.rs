@@ -34,6 +34,9 @@ const SCALE_PM: (i64, i64) = (850, 1150);
 const LEAST_FOR_SCALE_W: i64 = 800;
 /// What a battery's scale is moved by, of what is missing: one part in this many (2.2: EWMA 0.25).
 const SCALE_PART: i64 = 4;
+/// … and one in this many while less than this is missing, per mille: of one movement, noise may look so.
+const SCALE_PART_FINE: i64 = 8;
+const SCALE_FINE_PM: i64 = 20;
 /// A battery that has moved by more than this did not rest, W (2.2).
 pub const REST_W: i64 = 130;
 /// How long a battery must rest before and after, ms (2.2).
@@ -130,12 +133,15 @@ impl Learner {
             Connection::Phase(f) => (f, 1),
             Connection::AllPhases => (0, 3),
         };
+        let alone = (0..self.movements.len()).all(|i| i == k || !self.movements[i].was_told_near(event.told_ms));
         let others = || (0..site.batteries.len()).filter(|i| *i != k && site.batteries[*i].connection.is_on(f));
-        if !others().all(|i| event.rests(batteries.polled(i))) {
+        // What moves all phases at once, as sun and car do, is no step.
+        if !alone || !others().all(|i| event.rests(batteries.polled(i))) {
             return false;
         }
         let past = learned.batteries[k].past(batteries.polled(k), batteries.commands(k));
-        let judged = event.judge(&past, part, &self.samples, f, learned.averaging.as_ms() as i64);
+        let window_ms = (learned.window.lo.as_ms() as i64, learned.window.hi.as_ms() as i64);
+        let judged = event.judge(&past, part, &self.samples, f, window_ms, learned.averaging.as_ms() as i64);
         let before = (learned.averaging, learned.window);
         if let Some(share) = judged.first_share {
             self.partial.note(share);
@@ -160,7 +166,8 @@ impl Learner {
             battery.response = Some(battery.response.map_or(seen, |r| r.max(seen)));
         }
         if let Some(effect_pm) = effect_pm.filter(|_| learned.averaging == Span::ZERO) {
-            let scale = battery.scale_pm + battery.scale_pm * (effect_pm - 1000) / (1000 * SCALE_PART);
+            let part = if (effect_pm - 1000).abs() < SCALE_FINE_PM { SCALE_PART_FINE } else { SCALE_PART };
+            let scale = battery.scale_pm + battery.scale_pm * (effect_pm - 1000) / (1000 * part);
             battery.scale_pm = scale.clamp(SCALE_PM.0, SCALE_PM.1);
         }
         true

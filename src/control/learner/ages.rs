@@ -69,7 +69,8 @@ impl Ages {
         })
     }
 
-    /// The hull of the ages that three movements in four allow, never narrower than its evidence: no movement lies outside.
+    /// The hull of the ages that three movements in four allow and of those a refresh around them, never narrower than its evidence: no
+    /// movement lies outside.
     fn voted(&self) -> (i64, i64) {
         let seen = &self.seen[..self.count];
         let mut votes = [0i64; GRID];
@@ -88,9 +89,8 @@ impl Ages {
         let (first, last) = (at(votes.iter().position(enough)), at(votes.iter().rposition(enough)));
         let most_least = seen.iter().map(|b| b.0).max().unwrap_or(0);
         let least_most = seen.iter().map(|b| b.1).min().unwrap_or(LONGEST_MS);
-        let spread = (most_least - least_most).max(REFRESH_MS);
-        let lo = first.min(most_least - spread).min(least_most) - MARGIN_MS;
-        let hi = last.max(least_most + spread).max(most_least) + MARGIN_MS;
+        let lo = (first - REFRESH_MS).min(least_most) - MARGIN_MS;
+        let hi = (last + REFRESH_MS).max(most_least) + MARGIN_MS;
         (lo.max(0), hi)
     }
 }

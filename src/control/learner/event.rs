@@ -4,18 +4,20 @@
 //! the battery had come when it was taken. That bounds the time at which it was taken, and with its arrival its age, from both sides.
 //! Between two readings the battery may have been anywhere between them, so slow polls give wide bounds, never wrong ones.
 
-use super::samples::Samples;
+use super::samples::{Sample, Samples};
 use super::{LEAST_FOR_SCALE_W, LONGEST_MS, REST_MS, REST_W};
 use crate::control::history::{Past, Series};
 
-/// Sensors may be off by this much, W.
-const NOISE_W: i64 = 40;
+/// Sensors may be off, and the load may drift, by this much without anything being noticed, W: less than what is wanted anew.
+const NOISE_W: i64 = 100;
 /// … and by this share of the movement, per mille.
-const NOISE_PM: i64 = 60;
+const NOISE_PM: i64 = 40;
 /// A movement shows at the meter with this share of what the battery says, per mille; what is outside had another cause (2.2: ± 15 %).
 const EFFECT_PM: std::ops::RangeInclusive<i64> = 820..=1180;
 /// The scale follows effects in this range only, per mille.
 const SCALABLE_PM: std::ops::RangeInclusive<i64> = 850..=1150;
+/// … and where at least so many samples were taken afterwards (`spec/control/plant.py`).
+const LEAST_AFTER: i64 = 2;
 /// The ages of the samples of one movement differ by no more than this, ms.
 const MOST_SPREAD_MS: i64 = 1500;
 /// A sample sets a movement off within this time, ms.
@@ -72,7 +74,7 @@ pub struct Judged {
 struct Course<'a> {
     event: &'a Event,
     past: &'a Past<'a>,
-    from_w: i64,
+    part: i64,
     change_w: i64,
     tolerance_pm: i64,
 }
@@ -93,19 +95,23 @@ impl Event {
         }
     }
 
-    /// Judges the movement by the samples of phase `f`, where the battery shows one part in `part`. `averaging_ms`: what is known so far.
-    pub fn judge(&self, past: &Past, part: i64, samples: &Samples, f: usize, averaging_ms: i64) -> Judged {
+    /// Judges the movement by the samples of phase `f`, where the battery shows one part in `part`. `window_ms` and `averaging_ms`: what is
+    /// known so far.
+    pub fn judge(&self, past: &Past, part: i64, samples: &Samples, f: usize, window_ms: (i64, i64), averaging_ms: i64) -> Judged {
         let scaled = |w: i64| w * past.scale_pm / 1000 / part;
         let change_w = scaled(self.to_w) - scaled(self.from_w);
         if change_w == 0 {
             return Judged::default();
         }
         let tolerance_pm = NOISE_PM + NOISE_W * 1000 / change_w.abs();
-        let course = Course { event: self, past, from_w: self.from_w, change_w, tolerance_pm };
+        let course = Course { event: self, past, part, change_w, tolerance_pm };
         let first = samples.until(self.told_ms).checked_sub(1);
         let end = samples.until(self.cut_ms);
         Judged {
-            finding: first.and_then(|i| course.finding(samples, f, i, end, averaging_ms)),
+            finding: first.and_then(|i| course.finding(samples, f, i, end, averaging_ms)).map(|found| Finding {
+                effect_pm: found.effect_pm.and(first.and_then(|i| course.effect_pm(samples, f, i, end, window_ms))),
+                ..found
+            }),
             first_share: if self.rested { course.first_share(samples, f, end, averaging_ms) } else { None },
         }
     }
@@ -149,9 +155,21 @@ impl Course<'_> {
         (most >= -200 && least - most <= MOST_SPREAD_MS && least <= LONGEST_MS).then_some(Finding {
             at_least_ms: least,
             at_most_ms: most.max(0),
-            effect_pm: Some(effect).filter(|e| plain && SCALABLE_PM.contains(e)),
+            effect_pm: plain.then_some(effect),
             response_ms: plain.then(|| self.response_ms()),
         })
+    }
+
+    /// The load after the movement less the load before, against the movement: what the meter saw of it, per mille. Afterwards the battery
+    /// may have been corrected a little, so every sample is taken with the power of its time.
+    fn effect_pm(&self, samples: &Samples, f: usize, first: usize, end: usize, window_ms: (i64, i64)) -> Option<i64> {
+        let settled = samples.until(self.event.end_ms + window_ms.1).max(first + 1);
+        let power = |s: Sample| s.power_w[f] + self.past.at(s.at_ms - (window_ms.0 + window_ms.1) / 2) / self.part;
+        let after: i64 = (settled..end).filter_map(|i| samples.get(i)).map(power).sum();
+        let count = end.saturating_sub(settled) as i64;
+        let before = samples.get(first)?.power_w[f] + self.event.from_w * self.past.scale_pm / 1000 / self.part;
+        let effect = 1000 - (after / count.max(1) - before) * 1000 / self.change_w;
+        (count >= LEAST_AFTER && SCALABLE_PM.contains(&effect)).then_some(effect)
     }
 
     /// The movement has not reached the meter: its values are older than that. The sample that sent the battery on says it most clearly;
@@ -175,7 +193,7 @@ impl Course<'_> {
         let whole = self.event.to_w - self.event.from_w;
         let first = polled.before(self.event.start_ms);
         let until = self.event.end_ms + 2000;
-        polled.iter_from(first).take_while(move |p| p.0 <= until).map(move |p| (p.0, (p.1 - self.from_w) * 1000 / whole))
+        polled.iter_from(first).take_while(move |p| p.0 <= until).map(move |p| (p.0, (p.1 - self.event.from_w) * 1000 / whole))
     }
 
     /// The latest time at which no more than `pm` of the movement may have come: the reading after the last such one, if there is one.
@@ -214,7 +232,7 @@ impl Course<'_> {
         }
         let base_w = power(base)?;
         let step_w = step(base_w);
-        let quiet = (last - base_w).abs() * 4 <= step_w.abs() && (last - one_before).abs() <= 2 * NOISE_W;
+        let quiet = (last - base_w).abs() * 4 <= step_w.abs() && (last - one_before).abs() <= NOISE_W;
         let fits = (step_w - self.change_w).abs() * 4 <= step_w.abs() && trigger_at < self.event.end_ms;
         (quiet && fits && step_w.abs() >= LEAST_FOR_SCALE_W).then(|| (power(base + 1).unwrap_or(0) - base_w) * 1000 / step_w)
     }

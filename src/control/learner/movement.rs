@@ -10,8 +10,13 @@ const LONGEST_MOVE_MS: i64 = 4000;
 /// A rest so long tells whether nothing at all has come of the movement, ms: with a window that ends too early the battery is sent on as
 /// soon as it has rested for the length of the window.
 const SHORT_REST_MS: i64 = 5000;
+/// What is wanted of two batteries within this time has the same cause, ms.
+const TOGETHER_MS: i64 = 2000;
 /// After this much rest the effect of every latency has arrived, ms.
 const LONG_REST_MS: i64 = LONGEST_MS + 1000;
+
+/// Long before everything.
+const NEVER_MS: i64 = i64::MIN / 4;
 
 /// A stretch of readings that stayed within [`REST_W`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -93,7 +98,7 @@ impl Movement {
 
     /// The battery is wanted to do this from now on.
     pub fn wanted(&mut self, at_ms: i64, power_w: i64) {
-        let wanted = self.wanted.get_or_insert(Wanted { power_w, changed_ms: [i64::MIN; 3] });
+        let wanted = self.wanted.get_or_insert(Wanted { power_w, changed_ms: [NEVER_MS; 3] });
         if (power_w - wanted.power_w).abs() <= REST_W {
             return;
         }
@@ -102,6 +107,11 @@ impl Movement {
         if let Some(event) = self.ended.as_mut().filter(|e| at_ms > e.end_ms) {
             event.end_samples(at_ms);
         }
+    }
+
+    /// Whether something clearly else was wanted of it about then.
+    pub fn was_told_near(&self, at_ms: i64) -> bool {
+        self.wanted.is_some_and(|w| w.changed_ms.iter().any(|t| (t.saturating_sub(at_ms)).abs() <= TOGETHER_MS))
     }
 
     /// A movement that can be judged now.

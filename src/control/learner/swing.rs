@@ -4,6 +4,7 @@
 
 use super::samples::Samples;
 use super::{Batteries, LONGEST_MS};
+use crate::control::history::Series;
 use crate::control::learned::Learned;
 use crate::control::site::{Connection, Site};
 
@@ -17,6 +18,8 @@ const MOST_SAMPLES: usize = 40;
 const GRID_MS: i64 = 100;
 /// A battery that swings less does no harm, W.
 const LEAST_SWING_W: i64 = 500;
+/// A swing turns back at least so often in the stretch, each time by half its size.
+const LEAST_REVERSALS: u32 = 2;
 /// Under the right latency the load deviates by less than this share of the swing, per mille …
 const CONSTANT_PM: i64 = 150;
 /// … and by less than this share of the variance under the best latency of the window, per cent.
@@ -107,6 +110,9 @@ impl Swing {
         for k in members() {
             let polled = batteries.polled(k);
             let (lo, hi) = polled.iter_from(polled.before(from_ms)).fold((i64::MAX, i64::MIN), |(lo, hi), p| (lo.min(p.1), hi.max(p.1)));
+            if reversals(polled, from_ms, hi.saturating_sub(lo) / 2) < LEAST_REVERSALS {
+                continue;
+            }
             let part = if site.batteries[k].connection == Connection::AllPhases { 3 } else { 1 };
             swing_w = swing_w.max(hi.saturating_sub(lo) / part);
         }
@@ -114,6 +120,23 @@ impl Swing {
         let best = (i64::MAX, 0);
         (swing_w > LEAST_SWING_W).then_some(Search { from_ms, to_ms, stride_ms, swing_w, latency_ms: 0, best, best_inside: i64::MAX })
     }
+}
+
+/// How often the power turned back by more than `least_w`.
+fn reversals(polled: &Series, from_ms: i64, least_w: i64) -> u32 {
+    let (mut count, mut direction) = (0, 0);
+    let mut extreme: Option<i64> = None;
+    for (_, w) in polled.iter_from(polled.before(from_ms)) {
+        let from = *extreme.get_or_insert(w);
+        let moved = w - from;
+        if moved * direction > 0 {
+            extreme = Some(w);
+        } else if moved.abs() > least_w {
+            count += u32::from(direction != 0);
+            (direction, extreme) = (moved.signum(), Some(w));
+        }
+    }
+    count
 }
 
 /// The variance of the load of phase `f` under the latency that is tried, W², and how much work it was.
