@@ -12,6 +12,9 @@ use crate::control::history::{Past, Series};
 const NOISE_W: i64 = 100;
 /// … and by this share of the movement, per mille.
 const NOISE_PM: i64 = 40;
+/// While nothing has come, the samples differ by no more than their noise: a drift could hide the movement.
+const STILL_W: i64 = 40;
+const STILL_PM: i64 = 20;
 /// A movement shows at the meter with this share of what the battery says, per mille; what is outside had another cause (2.2: ± 15 %).
 const EFFECT_PM: std::ops::RangeInclusive<i64> = 820..=1180;
 /// The scale follows effects in this range only, per mille.
@@ -176,7 +179,8 @@ impl Course<'_> {
     /// it could be another load only if that came at the very moment of the effect, and were as large.
     fn nothing_came(&self, samples: &Samples, first: usize, shown: &impl Fn(usize) -> i64) -> Option<Finding> {
         let end = samples.until(self.event.next_told_ms.unwrap_or(self.event.cut_ms));
-        let still = (first..end).all(|i| shown(i).abs() <= self.tolerance_pm);
+        let most_pm = STILL_PM + STILL_W * 1000 / self.change_w.abs();
+        let still = (first..end).all(|i| shown(i).abs() <= most_pm);
         let last_ms = samples.get(end.checked_sub(1)?)?.at_ms;
         let least = last_ms - self.latest_at(self.tolerance_pm)?;
         (still && (REST_MS / 2..=LONGEST_MS).contains(&least)).then_some(Finding {

@@ -10,8 +10,8 @@ use crate::control::site::{Connection, Site};
 
 /// The stretch that is looked at, ms: more than the period of a swing at the longest latency.
 const STRETCH_MS: i64 = 45_000;
-/// … but with slow polls at least so many samples.
-const LEAST_SAMPLES: usize = 12;
+/// … but with slow polls, which make a swing slower too, at least so many samples.
+const LEAST_SAMPLES: usize = 20;
 /// Samples looked at; of more, evenly chosen ones.
 const MOST_SAMPLES: usize = 40;
 /// Steps in which latencies are tried, ms.
