@@ -114,7 +114,7 @@ pub(super) fn site_params(config: &Config, number: u64, house: House, latency_ms
         (battery, SaxParams { banks, encoding_41, ..SaxParams::default() })
     });
     let mut params = SiteParams::new(number, house, &[]);
-    params.meter = MeterParams { period_ms: METER_PERIOD_MS, phase_ms: 0, latency_ms, window_ms: 0, noise_w: 5 };
+    params.meter = MeterParams { period_ms: METER_PERIOD_MS, phase_ms: 0, latency_ms, window_ms: 0, noise_w: 5, ..MeterParams::default() };
     params.batteries = batteries.collect();
     params
 }

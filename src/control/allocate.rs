@@ -21,6 +21,8 @@ pub enum Binding {
     Schedule,
     /// The import is below the threshold of peak shaving.
     BelowPeak,
+    /// The import is so low that peak shaving recharges.
+    Recharge,
     /// The batteries can or may not do more.
     Batteries,
     /// The most that may be imported.

@@ -21,10 +21,11 @@ use super::demand::{Action, Demand};
 use super::estimate::PhaseEstimate;
 use super::follow::Follow;
 use super::frozen::{Freshness, Frozen};
-use super::history::Series;
+use super::history::{Series, ms};
 use super::input::{BatterySample, MeterSample, PhaseSample, Written};
 use super::ladder::{Ladder, Mode};
 use super::learned::Learned;
+use super::learner::Learner;
 use super::limits_mode::Limit;
 use super::share::Scratch;
 use super::site::{BatterySite, ControlKind, SLOTS, Site};
@@ -60,6 +61,7 @@ struct Battery {
 pub struct Core {
     site: Site,
     learned: Learned,
+    learner: Learner,
     demand: Demand,
     /// The aim at each phase, W.
     targets_w: [i64; 3],
@@ -98,6 +100,7 @@ impl Core {
         };
         Core {
             learned: Learned::nothing(n),
+            learner: Learner::new(n),
             demand: Demand::default(),
             targets_w: site.targets(site.target_w),
             batteries: site.batteries.iter().map(battery).collect(),
@@ -140,6 +143,7 @@ impl Core {
     /// Starts from what was learned before; something else than this site's is ignored.
     pub fn remember(&mut self, learned: Learned) {
         if learned.batteries.len() == self.site.batteries.len() {
+            self.learner.remember(&learned);
             self.learned = learned;
         }
     }
@@ -195,6 +199,7 @@ impl Core {
             return;
         }
         b.polled.push(sample.taken, sample.power_w);
+        self.learner.polled(k, ms(sample.taken), sample.power_w);
         b.blocks = b.blocks.after(&self.site.batteries[k], sample.soc_pm);
         b.sample = Some(sample);
         if b.commanded != Commanded::Not {
@@ -291,6 +296,7 @@ impl Core {
         self.decision.mode = self.ladder.mode();
         self.decision.meter_age = age;
         self.decision.progress = self.ladder.progress();
+        self.learn(now);
         &self.decision
     }
 
@@ -338,6 +344,7 @@ impl Core {
                 b.polled.clear();
                 b.written.clear();
                 b.follow.rest();
+                self.learner.forget(k);
             }
             self.capabilities[k] = cap;
             self.ready_w[k] = (cap.charge_w, cap.discharge_w);

@@ -127,7 +127,7 @@ impl Core {
         if load > most {
             Ask::Total(load - most, Binding::ImportLimit)
         } else if load < recharge_below_w {
-            Ask::Total(load - recharge_below_w, Binding::Total)
+            Ask::Total(load - recharge_below_w, Binding::Recharge)
         } else {
             Ask::Total(0, Binding::BelowPeak)
         }
