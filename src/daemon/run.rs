@@ -9,6 +9,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use super::clock::Monotonic;
+use super::control::ControlTask;
 use super::threads::Threads;
 use super::wiring::plan;
 use crate::config::{Config, effective};
@@ -67,7 +68,9 @@ pub fn run(config: &Config, library: &Library, reload: &dyn Fn() -> Result<Confi
         config.site.name,
         config.site.strategy.name()
     );
-    let threads = Threads::start(config, plan(config, library), published.clone(), clock).map_err(RunError::Threads)?;
+    let plan = plan(config, library);
+    let control = ControlTask::new(config.clone(), &plan);
+    let threads = Threads::start(plan, control, published.clone(), clock).map_err(RunError::Threads)?;
     let serving = socket.try_clone().map_err(socket_error)?;
     std::thread::Builder::new().name("status".into()).spawn(move || serving.serve(&published)).map_err(RunError::Threads)?;
     tell_systemd(&[sd_notify::NotifyState::Ready]);
@@ -84,7 +87,7 @@ pub fn run(config: &Config, library: &Library, reload: &dyn Fn() -> Result<Confi
     if threads.stop(STOP_WITHIN) {
         log::info!("stopped after {} ms", begun.elapsed().as_millis());
     } else {
-        log::error!("stopped, but not every battery could be handed back in time; its own timeout will do it");
+        log::error!("stopped, but not every battery has acknowledged its release in time; its own timeout will do it");
     }
     Ok(())
 }
