@@ -56,7 +56,10 @@ impl Run {
             self.lines.push(format!("{:6.2} {line}", self.sim.now().as_ms() as f64 / 1000.0));
         }
         if self.sim.now() > Time::from_ms(9000) {
-            let highest = { let site = self.sim.site(); (0..3).map(|k| site.battery_w(k).abs()).max().unwrap_or(0) };
+            let highest = {
+                let site = self.sim.site();
+                (0..3).map(|k| site.battery_w(k).abs()).max().unwrap_or(0)
+            };
             self.highest_w = self.highest_w.max(highest);
         }
         self.sim.director().outcome().is_some()
@@ -131,6 +134,103 @@ fn three_batteries_that_are_as_the_file_says_take_less_than_a_minute() {
                 assert_eq!(f.encoding.0, old.then_some(Encoding::Int16));
             }
             assert_eq!(outcome.learned.movements, 9);
+        }
+    }
+}
+
+#[test]
+fn a_wrong_phase_and_exchanged_batteries() {
+    let mut wrong = params(11);
+    wrong.batteries[1].0.phase = Phase::L3;
+    let outcome = run(wrong);
+    assert_eq!(phases(&outcome), [Some(0), Some(2), Some(2)]);
+    assert_eq!(changes(&outcome), ["[[battery]] name = \"B\": phase = \"L3\"  # says \"L2\""]);
+    assert!(!outcome.fits());
+
+    let mut exchanged = old_firmware(params(12));
+    (exchanged.batteries[0].0.phase, exchanged.batteries[1].0.phase) = (Phase::L2, Phase::L1);
+    let outcome = run(exchanged);
+    assert_eq!(phases(&outcome), [Some(1), Some(0), Some(2)]);
+    assert_eq!(changes(&outcome).len(), 2);
+    assert!(report(&outcome).contains("A and B are exchanged"));
+}
+
+/// The library with one profile changed.
+fn library_with(name: &str, profile: &str, change: impl Fn(&str) -> String) -> Library {
+    let folder = std::env::temp_dir().join(format!("sax-commission-{name}-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = format!("{}/etc/devices/{profile}.toml", env!("CARGO_MANIFEST_DIR"));
+    std::fs::write(folder.join("changed.toml"), change(&std::fs::read_to_string(path).unwrap())).unwrap();
+    let library = Library::with_folder(&folder).unwrap_or_else(|e| panic!("{e}"));
+    std::fs::remove_dir_all(folder).unwrap();
+    library
+}
+
+#[test]
+fn a_wrong_sign() {
+    // The reading of the battery.
+    let library =
+        library_with("reading", "sax-sunspec", |text| text.replace("quantity = \"power_w\"\n", "quantity = \"power_w\"\nscale = -1\n"));
+    let outcome = Run::new(&text(), &library, params(21)).end();
+    for f in &outcome.findings {
+        assert_eq!((f.issues.as_slice(), f.follows), ([Issue::ReadingSign].as_slice(), Follows::Yes), "{f:?}");
+    }
+    assert!(report(&outcome).contains("the sign of \"power_w\" is wrong"));
+    // The phases of the meter.
+    let library = library_with("meter", "sax-extended", |text| text.replace("scale = -10\n", "scale = 10\n"));
+    let outcome = Run::new(&text(), &library, old_firmware(params(22))).end();
+    assert!(outcome.findings.iter().all(|f| f.issues == [Issue::GridSign]), "{:?}", outcome.findings);
+    assert!(report(&outcome).contains("the sign of the meter's phases is wrong"));
+}
+
+#[test]
+fn a_wrong_encoding_in_both_directions() {
+    for (said, truth, found) in [("int16", Encoding41::Offset, Encoding::Offset), ("offset", Encoding41::Plain, Encoding::Int16)] {
+        for who in [vec![1], vec![0, 1, 2]] {
+            let params = house::with_sax(old_firmware(params(31)), |k, sax| {
+                let other = if truth == Encoding41::Offset { Encoding41::Plain } else { Encoding41::Offset };
+                sax.encoding_41 = if who.contains(&k) { truth } else { other };
+            });
+            let text = house::config_text(5000, "", &format!("setpoint_encoding = \"{said}\""));
+            let mut run = Run::new(&text, &house::library(), params);
+            let outcome = run.end();
+            for (k, f) in outcome.findings.iter().enumerate() {
+                let expected = if who.contains(&k) { &[Issue::Encoding][..] } else { &[] };
+                assert_eq!(f.issues, expected, "{f:?}");
+                assert!(!who.contains(&k) || f.encoding.0 == Some(found));
+            }
+            assert_eq!(changes(&outcome).len(), who.len());
+            assert!(changes(&outcome)[0].contains(&format!("setpoint_encoding = \"{}\"  # says \"{said}\"", found.name())));
+        }
+    }
+}
+
+#[test]
+fn a_battery_that_does_not_follow_or_only_charges() {
+    for old in [false, true] {
+        let mut deaf = params(41);
+        deaf.batteries[1].0.accepts_setpoint = false;
+        deaf.batteries[2].0.remote_discharge = false;
+        let outcome = run(if old { old_firmware(deaf) } else { deaf });
+        let follows: Vec<_> = outcome.findings.iter().map(|f| f.follows).collect();
+        assert_eq!(follows, [Follows::Yes, Follows::No, Follows::OnlyCharging]);
+        assert_eq!(outcome.findings[1].issues, [Issue::NotFollowing]);
+        assert_eq!(outcome.findings[2].issues, [Issue::NotFollowing]);
+        assert_eq!(phases(&outcome), [Some(0), None, Some(2)]);
+    }
+}
+
+#[test]
+fn the_window_holds_the_latency_of_the_meter() {
+    for latency_ms in [0, 600, 2000, 5000] {
+        for (period_ms, window_ms) in [(10, 0), (1000, 0), (1000, 1000), (2000, 0)] {
+            let mut params = params(51 + latency_ms);
+            params.meter = MeterParams { period_ms, phase_ms: 130, latency_ms, window_ms, noise_w: 5 };
+            let outcome = run(params);
+            assert!(outcome.findings.iter().all(|f| f.issues.is_empty()), "{latency_ms} {period_ms}");
+            assert_window(&outcome, latency_ms, period_ms, period_ms.max(900) * 3 + 1300);
+            assert!(window_ms > 0 || outcome.averaging != Averaging::Yes, "{latency_ms} {period_ms}");
+            assert!(window_ms == 0 || outcome.averaging != Averaging::No, "{latency_ms} {period_ms}");
         }
     }
 }

@@ -117,17 +117,16 @@ pub(super) fn conclude(c: &Commission, end: Time) -> Outcome {
     let known: Vec<_> = legs.iter().filter_map(|(t, r)| Some((*t, (*r)?))).collect();
     let spacing = c.record.spacing();
     let averages = refresh.zip(spacing).map_or(Averaging::Unknown, |(refresh, spacing)| averaging(&known, refresh, spacing));
-    let times: Vec<&Times> = legs.iter().map(|l| l.0).collect();
-    let window = refresh.and_then(|refresh| window(&times, refresh, averages)).filter(|w| w.hi <= WINDOW_MOST);
+    let window = refresh.and_then(|refresh| window(&legs, refresh, averages)).filter(|w| w.hi <= WINDOW_MOST);
     let mut learned = Learned::nothing(findings.len());
     if let Some(window) = window {
         learned.window = window;
-        learned.movements = u32::try_from(times.len()).unwrap_or(u32::MAX);
+        learned.movements = u32::try_from(legs.len()).unwrap_or(u32::MAX);
         learned.averaging = if averages == Averaging::Yes { refresh.unwrap_or_default() } else { Span::ZERO };
     }
     for ((kept, found), subject) in learned.batteries.iter_mut().zip(&findings).zip(&c.subjects) {
         kept.scale_pm = found.scale_pm.filter(|s| SCALES_PM.contains(s)).unwrap_or(1000);
-        let responses = subject.clean.iter().filter_map(|l| l.times.response);
+        let responses = subject.clean.iter().filter_map(|l| l.times.response());
         kept.response = responses.max().filter(|_| subject.clean.len() >= LEGS);
     }
     Outcome {

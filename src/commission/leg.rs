@@ -7,7 +7,9 @@ use crate::units::{Span, Time};
 /// A reading this much like the one before, W, is at rest; what the resolution of 10 W and some noise make of rest.
 const STEADY_W: i64 = 25;
 /// Two values of the meter that differ by less, W, are of the same state.
-const CALM_W: i64 = 40;
+const CALM_W: i64 = 30;
+/// Two values that differ by less, W, are averaged: the resolution of many meters.
+const ALIKE_W: i64 = 10;
 /// Changes of a phase below this, W, may be the house.
 const HOUSE_W: i64 = 60;
 /// A battery at rest does not move by more than this, W.
@@ -22,8 +24,6 @@ pub struct Leg {
     pub from_w: i64,
     /// What it is told, W.
     pub to_w: i64,
-    /// Its readings are known to move against its setpoints.
-    pub mirrored: bool,
     /// Since when it was at rest before.
     pub since: Time,
     /// When the setpoint was sent.
@@ -33,7 +33,7 @@ pub struct Leg {
 /// What happened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Movement {
-    /// Change that the setpoint asked for, from what the battery really did before, W.
+    /// Change that the setpoint asked for, W.
     pub asked_w: i64,
     /// Power of the battery before, W.
     pub before_w: i64,
@@ -100,12 +100,18 @@ pub fn settled(record: &Record, leg: &Leg, noise_w: &[i64; 3]) -> Option<Time> {
         return None;
     }
     let grid_before_w = grid_level(record, leg)?;
-    let mut newest = record.fresh(leg.sent, Time::from_ms(u64::MAX)).rev();
-    let (last, previous) = (newest.next()?, newest.next()?);
-    let calm = (0..3).all(|f| (last.power_w[f] - previous.power_w[f]).abs() <= CALM_W.max(2 * noise_w[f]));
-    let moved: [i64; 3] = std::array::from_fn(|f| last.power_w[f] - grid_before_w[f]);
-    let most = moved.iter().map(|w| w.abs()).max().unwrap_or(0).max(moved.iter().sum::<i64>().abs());
-    (calm && most * 10 >= (b.power_w - before_w).abs() * 6).then(|| a.at.max(previous.at))
+    let points: Vec<&Grid> = record.fresh(leg.sent, Time::from_ms(u64::MAX)).collect();
+    let [.., previous, last] = points.as_slice() else { return None };
+    let part = |point: &Grid| {
+        let moved: [i64; 3] = std::array::from_fn(|f| point.power_w[f] - grid_before_w[f]);
+        let most = moved.iter().map(|w| w.abs()).max().unwrap_or(0).max(moved.iter().sum::<i64>().abs());
+        most * 100 / (b.power_w - before_w).abs().max(1)
+    };
+    // As much as the battery; or less or more than that, but no longer on its way.
+    let calm = |points: &[&Grid]| (0..3).all(|f| range(points.iter().map(|g| g.power_w[f])) <= CALM_W.max(2 * noise_w[f]));
+    let whole = (92..=108).contains(&part(previous)) && (92..=108).contains(&part(last)) && calm(&points[points.len() - 2..]);
+    let shown = whole || part(last) >= 60 && points.len() >= 3 && calm(&points[points.len() - 3..]);
+    shown.then(|| a.at.max(last.at))
 }
 
 /// What happened until now; `None` without any answer of battery or meter.
@@ -124,8 +130,8 @@ pub fn movement(record: &Record, leg: &Leg) -> Option<Movement> {
         .filter_map(|j| Some((j, record.readings(j).last()?.power_w - level(record.readings(j), leg)?)))
         .find(|(_, moved)| moved.abs() > RESTING_W)
         .map(|(j, _)| j);
-    let stood_w = if leg.mirrored { -before_w } else { before_w };
-    Some(Movement { asked_w: leg.to_w - stood_w, before_w, battery_w: now_w - before_w, grid_before_w, grid_w, other })
+
+    Some(Movement { asked_w: leg.to_w - leg.from_w, before_w, battery_w: now_w - before_w, grid_before_w, grid_w, other })
 }
 
 /// Judges a movement.
@@ -182,7 +188,7 @@ fn grid_level(record: &Record, leg: &Leg) -> Option<[i64; 3]> {
 fn newest(values: impl DoubleEndedIterator<Item = i64>) -> Option<i64> {
     let mut values = values.rev();
     let last = values.next()?;
-    Some(values.next().filter(|v| (last - v).abs() <= 15).map_or(last, |v| (last + v).div_euclid(2)))
+    Some(values.next().filter(|v| (last - v).abs() <= ALIKE_W).map_or(last, |v| (last + v).div_euclid(2)))
 }
 
 fn mean(values: impl Iterator<Item = i64>) -> Option<i64> {

@@ -33,6 +33,16 @@ pub struct Response {
     pub dead: Span,
     /// Time constant of the movement.
     pub lag: Span,
+    /// Mean error of the fit, per mille of the movement.
+    pub error_pm: i64,
+}
+
+impl Response {
+    /// When this part of a movement, per mille, is done: ms after the command.
+    pub fn reaches(&self, part: i64) -> i64 {
+        let ms = |span: Span| i64::try_from(span.as_ms()).unwrap_or(0);
+        ms(self.dead) + polyline(&RISE.map(|(x, y)| (y, x)), part) * ms(self.lag) / 1000
+    }
 }
 
 /// The response that fits best to what was seen: (time since the command in ms, part of the movement in per mille).
@@ -46,7 +56,9 @@ pub fn fit(seen: &[(i64, i64)]) -> Option<Response> {
         }
     }
     let ms = |ms: i64| Span::from_ms(u64::try_from(ms).unwrap_or(0));
-    Some(Response { dead: ms(best.2), lag: ms(best.1) })
+    let error = |&(t, part): &(i64, i64)| (part - rise(t - best.2, best.1)).abs();
+    let error_pm = seen.iter().map(error).sum::<i64>() / i64::try_from(seen.len()).unwrap_or(1).max(1);
+    Some(Response { dead: ms(best.2), lag: ms(best.1), error_pm })
 }
 
 /// Part of a movement that is done `t` ms after its beginning, per mille.
@@ -82,6 +94,7 @@ mod tests {
             [100, 430, 760].iter().flat_map(|t| (0..4).map(move |n| t + 1000 * n)).map(|t| (t, rise(t - 420, 310))).collect();
         let response = fit(&seen).unwrap();
         assert!(response.dead.as_ms().abs_diff(420) <= 60 && response.lag.as_ms().abs_diff(310) <= 80, "{response:?}");
+        assert!(response.error_pm < 20 && response.reaches(632).abs_diff(730) <= 80, "{response:?}");
         assert_eq!(fit(&[(100, 0), (1100, 30)]), None, "nothing moved");
     }
 

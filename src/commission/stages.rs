@@ -225,7 +225,7 @@ impl Commission {
             self.current += 1;
             return;
         };
-        let change_w = to_w - if subject.inverted == Some(true) { -subject.power_w() } else { subject.power_w() };
+        let change_w = to_w - subject.level_w;
         if change_w.abs() < self.setup.power_w / 2 {
             // It is there already.
             subject.tell(to_w, false);
@@ -287,8 +287,7 @@ impl Commission {
             }
             return;
         };
-        let mirrored = subject.inverted == Some(true);
-        let leg = Leg { battery: k, from_w: subject.level_w, to_w, mirrored, since: subject.since, sent };
+        let leg = Leg { battery: k, from_w: subject.level_w, to_w, since: subject.since, sent };
         let rests = settled(&self.record, &leg, &noise_w);
         if rests.is_none() && now.since(sent) < LEG {
             return;

@@ -19,19 +19,18 @@ const MANY: usize = 6;
 /// What noise and small loads may add to a part of a movement, per mille.
 const DOUBT_PM: i64 = 200;
 
-/// What one leg says about times.
+/// A fitted response counts when its mean error is no larger, per mille, …
+const FIT_PM: i64 = 40;
+/// … and is believed to this, ms.
+const FIT_MS: i64 = 200;
+
+/// What one leg says about times: ms since its command, and parts of the movement in per mille.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Times {
-    /// A value was at most this old on arrival, ms; relative to the battery's readings, so it may be negative.
-    pub at_most_ms: Option<i64>,
-    /// A value was at least this old on arrival, ms.
-    pub at_least_ms: Option<i64>,
-    /// The battery's readings: time since the command in ms, part of the movement in per mille.
+    /// The readings of the battery.
     pub rise: Vec<(i64, i64)>,
-    /// Values of the meter between old and new.
-    pub partial: i64,
-    /// From the command to the first reading that has moved.
-    pub response: Option<Span>,
+    /// The values of the meter, and whether they were fresh.
+    pub shown: Vec<(i64, i64, bool)>,
 }
 
 /// Whether the meter gives means instead of momentary values.
@@ -48,37 +47,58 @@ pub enum Averaging {
 /// What a clean leg that ended at `end` says.
 pub fn times(record: &Record, leg: &Leg, m: &Movement, clean: &Clean, end: Time) -> Times {
     let since_sent = |at: Time| ms(at.since(leg.sent));
-    let rise: Vec<(i64, i64)> = after(record.readings(leg.battery), leg.sent)
+    let rise = after(record.readings(leg.battery), leg.sent)
         .iter()
         .filter(|r| r.at <= end)
         .map(|r| (since_sent(r.at), part(r.power_w - m.before_w, m.battery_w)))
         .collect();
-    let on = |f: usize| clean.connection.is_on(f);
-    let mut times = Times { response: rise.iter().find(|r| r.1 >= 2 * DOUBT_PM).map(|r| span(r.0)), ..Times::default() };
-    for point in record.grid().iter().filter(|g| g.at > leg.sent && g.at <= end) {
-        let moved: i64 = (0..3).filter(|f| on(*f)).map(|f| point.power_w[f] - m.grid_before_w[f]).sum();
-        let (arrived, shown) = (since_sent(point.at), part(moved, clean.grid_w));
-        if shown >= 500 {
-            // Measured after the last reading that was clearly behind it, and after the command in any case.
-            let measured = rise.iter().filter(|r| r.1 < shown - DOUBT_PM).map(|r| r.0).max().unwrap_or(0);
-            times.at_most_ms = Some(times.at_most_ms.unwrap_or(i64::MAX).min(arrived - measured));
-        }
-        if shown <= DOUBT_PM {
-            // Measured before the first reading that was clearly ahead of it; true for means as well.
-            let measured = rise.iter().filter(|r| r.1 > 2 * DOUBT_PM).map(|r| r.0).min();
-            times.at_least_ms = measured.map(|t| times.at_least_ms.unwrap_or(i64::MIN).max(arrived - t)).or(times.at_least_ms);
-        }
-        times.partial += i64::from(point.fresh && (150..=850).contains(&shown));
+    let moved =
+        |power_w: &[i64; 3]| -> i64 { (0..3).filter(|f| clean.connection.is_on(*f)).map(|f| power_w[f] - m.grid_before_w[f]).sum() };
+    let shown = record
+        .grid()
+        .iter()
+        .filter(|g| g.at > leg.sent && g.at <= end)
+        .map(|g| (since_sent(g.at), part(moved(&g.power_w), clean.grid_w), g.fresh))
+        .collect();
+    Times { rise, shown }
+}
+
+impl Times {
+    /// From the command to the first reading that has moved.
+    pub fn response(&self) -> Option<Span> {
+        self.rise.iter().find(|r| r.1 >= 2 * DOUBT_PM).map(|r| span(r.0))
     }
-    times.rise = rise;
-    times
+
+    /// A value was at most this old on arrival, ms; relative to the battery's readings, so it may be negative.
+    fn at_most(&self, response: Option<Response>) -> Option<i64> {
+        // Measured after the last reading that was clearly behind it, and after the command in any case.
+        let measured = |shown: i64| {
+            let read = self.rise.iter().filter(|r| r.1 < shown - DOUBT_PM).map(|r| r.0).max().unwrap_or(0);
+            response.map_or(read, |r| read.max(r.reaches(shown - DOUBT_PM) - FIT_MS))
+        };
+        self.shown.iter().filter(|s| s.1 >= 500).map(|s| s.0 - measured(s.1.min(1000))).min()
+    }
+
+    /// A value was at least this old on arrival, ms.
+    fn at_least(&self, response: Option<Response>) -> Option<i64> {
+        // Measured before the first reading that was clearly ahead of it; true for means as well.
+        let read = self.rise.iter().filter(|r| r.1 > 2 * DOUBT_PM).map(|r| r.0).min()?;
+        let measured = response.map_or(read, |r| read.min(r.reaches(2 * DOUBT_PM) + FIT_MS));
+        self.shown.iter().filter(|s| s.1 <= DOUBT_PM).map(|s| s.0 - measured).max()
+    }
+
+    /// Values of the meter between old and new.
+    fn partial(&self) -> i64 {
+        self.shown.iter().filter(|s| s.2 && (150..=850).contains(&s.1)).count() as i64
+    }
 }
 
 /// The window that holds every age, given the longest refresh period that is possible; `None`: too little evidence, or it contradicts
 /// itself.
-pub fn window(legs: &[&Times], refresh: Span, averaging: Averaging) -> Option<Window> {
-    let mut at_most: Vec<i64> = legs.iter().filter_map(|t| t.at_most_ms).collect();
-    let mut at_least: Vec<i64> = legs.iter().filter_map(|t| t.at_least_ms).collect();
+pub fn window(legs: &[(&Times, Option<Response>)], refresh: Span, averaging: Averaging) -> Option<Window> {
+    let fitted = |r: &Option<Response>| r.filter(|r| r.error_pm <= FIT_PM);
+    let mut at_most: Vec<i64> = legs.iter().filter_map(|(t, r)| t.at_most(fitted(r))).collect();
+    let mut at_least: Vec<i64> = legs.iter().filter_map(|(t, r)| t.at_least(fitted(r))).collect();
     if at_most.len() < LEGS || at_least.len() < LEGS {
         return None;
     }
@@ -103,11 +123,12 @@ pub fn window(legs: &[&Times], refresh: Span, averaging: Averaging) -> Option<Wi
 pub fn averaging(legs: &[(&Times, Response)], refresh: Span, spacing: Span) -> Averaging {
     let expected = |window: Span| legs.iter().map(|(_, r)| partial_ms(r.lag, window)).sum::<i64>() * 1000 / ms(spacing).max(1);
     let (momentary, means) = (expected(Span::ZERO), expected(refresh));
-    let seen = legs.iter().map(|(t, _)| t.partial).sum::<i64>() * 1000;
+    let seen = legs.iter().map(|(t, _)| t.partial()).sum::<i64>() * 1000;
+    // With a lag as long as the refresh period both show nearly the same, and the counts are small.
     match means - momentary {
-        ..3000 => Averaging::Unknown,
-        gap if seen <= momentary + gap / 3 => Averaging::No,
-        gap if seen >= means - gap / 3 => Averaging::Yes,
+        ..2000 => Averaging::Unknown,
+        _ if seen <= momentary => Averaging::No,
+        _ if seen >= means => Averaging::Yes,
         _ => Averaging::Unknown,
     }
 }
