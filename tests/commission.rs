@@ -16,6 +16,7 @@ use sax_controller::daemon::wiring::plan;
 use sax_controller::device::library::Library;
 use sax_controller::plant::battery::Control;
 use sax_controller::plant::battery_params::{Banks, Encoding41, SaxParams};
+use sax_controller::plant::faults::Fault;
 use sax_controller::plant::house::House;
 use sax_controller::plant::meter::MeterParams;
 use sax_controller::plant::site::{Site, SiteParams};
@@ -68,6 +69,13 @@ impl Run {
     fn until(&mut self, what: &str) {
         while !self.lines.iter().any(|l| l.contains(what)) {
             assert!(!self.step(), "never said {what:?}:\n{}", self.lines.join("\n"));
+        }
+    }
+
+    /// Until this battery is on its way.
+    fn until_moved(&mut self, k: usize) {
+        while self.sim.site().battery_w(k).abs() < 150 {
+            assert!(!self.step(), "it never moved");
         }
     }
 
@@ -124,7 +132,7 @@ fn three_batteries_that_are_as_the_file_says_take_less_than_a_minute() {
             assert!(outcome.fits(), "old {old}, number {number}");
             assert!(outcome.took < Span::from_s(60), "{}", outcome.took);
             assert_eq!(phases(&outcome), [Some(0), Some(1), Some(2)]);
-            assert_window(&outcome, 600, 1000, 2500);
+            assert_window(&outcome, 600, 1000, 3800);
             assert!(run.highest_w <= POWER_W + 20, "{}", run.highest_w);
             assert!(changes(&outcome).is_empty());
             for f in &outcome.findings {
@@ -232,5 +240,126 @@ fn the_window_holds_the_latency_of_the_meter() {
             assert!(window_ms > 0 || outcome.averaging != Averaging::Yes, "{latency_ms} {period_ms}");
             assert!(window_ms == 0 || outcome.averaging != Averaging::No, "{latency_ms} {period_ms}");
         }
+    }
+}
+
+#[test]
+fn noise_and_a_load_step_in_the_middle() {
+    // An appliance that switches 60 W every few seconds, and a noisy meter.
+    let switching = |phase: usize| {
+        let point = |n: u64| {
+            let mut load = [600, 900, 300];
+            load[phase] += if n % 2 == 0 { 0 } else { 60 };
+            (n * 3700, load)
+        };
+        House::Trace((0..60).map(point).collect())
+    };
+    for phase in 0..3 {
+        let mut noisy = SiteParams::new(61, switching(phase), &Phase::ALL);
+        noisy.meter.noise_w = 15;
+        let outcome = run(noisy);
+        assert!(outcome.findings.iter().all(|f| f.issues.is_empty()), "{:?}", outcome.findings);
+        assert_window(&outcome, 600, 1000, 4000);
+    }
+    // 1200 W more, on the phase of the battery or on another one, at any moment of its legs.
+    for phase in [1, 2] {
+        for at_ms in [25_500, 27_500, 28_200, 30_000, 33_100, 36_400] {
+            let mut load = [600, 900, 300];
+            load[phase] += 1200;
+            let stepped = SiteParams::new(62, House::Trace(vec![(0, [600, 900, 300]), (at_ms, load)]), &Phase::ALL);
+            let outcome = run(stepped);
+            assert!(outcome.findings.iter().all(|f| f.issues.is_empty()), "{at_ms}: {:?}", outcome.findings);
+            for f in &outcome.findings {
+                assert!(f.scale_pm.unwrap().abs_diff(1000) <= 30, "{at_ms}: {f:?}");
+            }
+            assert_window(&outcome, 600, 1000, 4000);
+        }
+    }
+}
+
+/// A house that never stays the same leaves the finding open instead of wrong.
+#[test]
+fn a_restless_house_is_not_clear() {
+    let point = |n: u64| (n * 1300, [600, 900 + (n as i64 * 7919) % 1500, 300]);
+    let restless = SiteParams::new(63, House::Trace((0..300).map(point).collect()), &Phase::ALL);
+    let outcome = run(restless);
+    assert!(!outcome.fits());
+    let b = &outcome.findings[1];
+    assert!(b.issues == [Issue::NotClear] || b.issues.is_empty(), "{b:?}");
+    assert!(b.connection.0.is_none_or(|c| c == Connection::Phase(1)), "{b:?}");
+}
+
+#[test]
+fn the_scale_of_a_reading() {
+    for (reading_pm, expected) in [(970, 1031), (1030, 971)] {
+        let mut scaled = params(71);
+        scaled.batteries[1].0.reading_scale_pm = reading_pm;
+        let outcome = run(scaled);
+        assert!(outcome.fits());
+        let scales: Vec<_> = outcome.findings.iter().map(|f| f.scale_pm.unwrap()).collect();
+        assert!(scales[1].abs_diff(expected) <= 15 && scales[0].abs_diff(1000) <= 15, "{scales:?}");
+        assert_eq!(outcome.learned.batteries[1].scale_pm, scales[1]);
+    }
+}
+
+#[test]
+fn an_alarm_ends_it_at_once_and_releases() {
+    type Trouble = fn(&mut Site);
+    let troubles: [(Trouble, &str); 4] = [
+        (|site| site.set_extra_load_w([0, 5400, 0]), "too close to the fuse"),
+        (|site| site.faults().set(2, Fault::Silent), "battery C does not answer"),
+        (|site| site.faults().set(0, Fault::Silent), "does not answer"),
+        (
+            |site| {
+                let now_ms = site.now_ms();
+                site.battery_mut(1).unwrap().command(now_ms, 3000);
+            },
+            "battery B does",
+        ),
+    ];
+    for (trouble, said) in troubles {
+        for old in [false, true] {
+            let mut run = Run::new(&text(), &house::library(), if old { old_firmware(params(81)) } else { params(81) });
+            run.until("B: 0 -> 400 W");
+            run.until_moved(1);
+            let begun = run.sim.now();
+            trouble(&mut run.sim.site());
+            while !run.lines.iter().any(|l| l.contains("Stopping")) {
+                assert!(!run.step() && run.sim.now().since(begun) < Span::from_s(20), "{said}: {}", run.lines.join("\n"));
+            }
+            let stopped = run.sim.now().since(begun);
+            assert!(stopped <= Span::from_ms(7000), "{stopped}");
+            while !run.step() {
+                assert!(run.sim.now().since(begun) < Span::from_s(30), "{said}");
+            }
+            let outcome = run.sim.director().outcome().cloned().unwrap();
+            assert!(outcome.stopped.as_ref().is_some_and(|s| s.contains(said)), "{:?} {said}", outcome.stopped);
+            let silent: &[&str] = if said.contains("C ") { &["C"] } else { &[] };
+            if !said.starts_with("does") {
+                assert_eq!(outcome.unreleased, silent);
+            }
+            run.sim.stop();
+            let site = run.sim.site();
+            for k in 0..3 {
+                let unreachable = !site.faults().active(k).is_empty();
+                assert!(unreachable || handed_back(&site, k), "battery {k}, {said}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_request_to_stop_ends_it_at_any_moment() {
+    for at_ms in (500..60_000).step_by(2750) {
+        let mut run = Run::new(&text(), &house::library(), params(91));
+        while run.sim.now() < Time::from_ms(at_ms) && !run.step() {}
+        let now = run.sim.now();
+        run.sim.director().stop("a key was pressed", now);
+        while !run.step() {
+            assert!(run.sim.now().since(now) < Span::from_s(6), "{}", run.lines.join("\n"));
+        }
+        assert_eq!(run.sim.director().outcome().unwrap().unreleased, Vec::<String>::new());
+        run.assert_released();
+        assert!(run.sim.now().since(now) <= Span::from_ms(2600), "{} at {at_ms}", run.sim.now().since(now));
     }
 }

@@ -222,7 +222,12 @@ impl Commission {
         }
         let subject = &mut self.subjects[k];
         let Some(to_w) = subject.todo.as_mut().and_then(|t| t.pop_front()) else {
+            // The grid rests since the last leg of this one.
+            let since = subject.since;
             self.current += 1;
+            if let Some(next) = self.subjects.get_mut(self.current) {
+                next.since = next.since.max(since);
+            }
             return;
         };
         let change_w = to_w - subject.level_w;

@@ -128,7 +128,7 @@ pub fn averaging(legs: &[(&Times, Response)], refresh: Span, spacing: Span) -> A
     match means - momentary {
         ..2000 => Averaging::Unknown,
         _ if seen <= momentary => Averaging::No,
-        _ if seen >= means => Averaging::Yes,
+        gap if gap >= 3000 && seen >= means + 500 => Averaging::Yes,
         _ => Averaging::Unknown,
     }
 }
