@@ -15,7 +15,7 @@ use sax_controller::control::site::Connection;
 use sax_controller::daemon::wiring::plan;
 use sax_controller::device::library::Library;
 use sax_controller::plant::battery::Control;
-use sax_controller::plant::battery_params::{Banks, Encoding41, SaxParams};
+use sax_controller::plant::battery_params::{Banks, Encoding41};
 use sax_controller::plant::faults::Fault;
 use sax_controller::plant::house::House;
 use sax_controller::plant::meter::MeterParams;
@@ -236,7 +236,7 @@ fn the_window_holds_the_latency_of_the_meter() {
             params.meter = MeterParams { period_ms, phase_ms: 130, latency_ms, window_ms, noise_w: 5 };
             let outcome = run(params);
             assert!(outcome.findings.iter().all(|f| f.issues.is_empty()), "{latency_ms} {period_ms}");
-            assert_window(&outcome, latency_ms, period_ms, period_ms.max(900) * 3 + 1300);
+            assert_window(&outcome, latency_ms, period_ms, period_ms.max(900) * 4 + 1300);
             assert!(window_ms > 0 || outcome.averaging != Averaging::Yes, "{latency_ms} {period_ms}");
             assert!(window_ms == 0 || outcome.averaging != Averaging::No, "{latency_ms} {period_ms}");
         }
@@ -312,9 +312,9 @@ fn an_alarm_ends_it_at_once_and_releases() {
         (
             |site| {
                 let now_ms = site.now_ms();
-                site.battery_mut(1).unwrap().command(now_ms, 3000);
+                site.battery_mut(0).unwrap().command(now_ms, 3000);
             },
-            "battery B does",
+            "battery A does",
         ),
     ];
     for (trouble, said) in troubles {
@@ -325,7 +325,8 @@ fn an_alarm_ends_it_at_once_and_releases() {
             let begun = run.sim.now();
             trouble(&mut run.sim.site());
             while !run.lines.iter().any(|l| l.contains("Stopping")) {
-                assert!(!run.step() && run.sim.now().since(begun) < Span::from_s(20), "{said}: {}", run.lines.join("\n"));
+                assert!(run.sim.now().since(begun) < Span::from_s(20), "{said}: {}", run.lines.join("\n"));
+                run.step();
             }
             let stopped = run.sim.now().since(begun);
             assert!(stopped <= Span::from_ms(7000), "{stopped}");
