@@ -87,7 +87,18 @@ impl Run {
         println!("{}\n{}took {}, highest {} W", self.lines.join("\n"), report(&outcome), outcome.took, self.highest_w);
         assert!(outcome.unreleased.is_empty(), "{:?}", outcome.unreleased);
         self.assert_released();
+        self.assert_never_more_than_asked();
         outcome
+    }
+
+    /// Every setpoint that was written is one of the probe's, in whatever encoding; except the wrong ones, which are 0 W in another.
+    fn assert_never_more_than_asked(&self) {
+        let site = self.sim.site();
+        for e in site.events().filter(|e| e.address == 41 || e.address == 40049) {
+            let raw = i64::from(e.value as i16);
+            let watts = if e.address == 41 { if raw > 8000 { raw - 16384 } else { raw } } else { raw * 4600 / 10_000 };
+            assert!(watts.abs() <= POWER_W, "{e:?}");
+        }
     }
 
     fn assert_released(&self) {
@@ -144,6 +155,29 @@ fn three_batteries_that_are_as_the_file_says_take_less_than_a_minute() {
             assert_eq!(outcome.learned.movements, 9);
         }
     }
+}
+
+/// Any latency, dead time and refresh of the meter, out of step in any way: the window holds them, nothing else is found.
+#[test]
+fn whatever_the_times_are_the_window_holds_them() {
+    let (mut widest, mut longest) = (0, Span::ZERO);
+    for n in 0..60_u64 {
+        let mut params = params(1000 + n);
+        let (latency_ms, period_ms) = (n * 83 % 3000 / 10 * 10, [500, 1000, 1000, 2000][n as usize % 4]);
+        params.meter = MeterParams { period_ms, phase_ms: n * 170 % period_ms, latency_ms, window_ms: 0, noise_w: 5 };
+        for (k, (battery, _)) in params.batteries.iter_mut().enumerate() {
+            battery.dead_ms = 200 + (n * 131 + k as u64 * 400) % 2000;
+            battery.tau_ms = 100 + n * 57 % 600;
+        }
+        let params = if n % 3 == 0 { old_firmware(params) } else { params };
+        let outcome = run(params);
+        assert!(outcome.findings.iter().all(|f| f.issues.is_empty()), "{n}: {:?}", outcome.findings);
+        assert_window(&outcome, latency_ms, period_ms, 10_000);
+        let window = outcome.window.unwrap();
+        widest = widest.max(window.hi.as_ms() - window.lo.as_ms() - period_ms);
+        longest = longest.max(outcome.took);
+    }
+    println!("at most {widest} ms wider than the refresh period, {longest} at most");
 }
 
 #[test]

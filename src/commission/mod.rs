@@ -12,6 +12,7 @@
 pub mod finding;
 pub mod guard;
 pub mod leg;
+mod legs;
 pub mod machine;
 pub mod record;
 pub mod report;
