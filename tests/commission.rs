@@ -398,3 +398,27 @@ fn a_request_to_stop_ends_it_at_any_moment() {
         assert!(run.sim.now().since(now) <= Span::from_ms(2600), "{} at {at_ms}", run.sim.now().since(now));
     }
 }
+
+/// The fuse ends it while a battery runs away in the wrong encoding: its release must be written in the other one.
+#[test]
+fn an_alarm_while_a_battery_runs_away_releases_it_in_the_right_encoding() {
+    for (said, truth) in [("int16", Encoding41::Offset), ("offset", Encoding41::Plain)] {
+        for k in 0..3 {
+            let params = house::with_sax(old_firmware(params(95)), |j, sax| {
+                let other = if truth == Encoding41::Offset { Encoding41::Plain } else { Encoding41::Offset };
+                sax.encoding_41 = if j == k { truth } else { other };
+            });
+            let text = house::config_text(5000, "", &format!("setpoint_encoding = \"{said}\"")).replace("fuse_a = 25", "fuse_a = 14");
+            let mut run = Run::new(&text, &house::library(), params);
+            while !run.step() {
+                assert!(run.sim.now() < Time::from_ms(100_000), "{}", run.lines.join("\n"));
+            }
+            println!("{}", run.lines.join("\n"));
+            let now = run.sim.now();
+            run.sim.stop();
+            run.sim.run_until(now + Span::from_s(3));
+            assert!(run.sim.site().battery_w(k).abs() <= POWER_W, "{said} {k}: {}", run.lines.join("\n"));
+            run.assert_released();
+        }
+    }
+}
