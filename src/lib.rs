@@ -4,6 +4,7 @@
 //! they do no I/O, read no clock, start no thread and write no log. `daemon`, `link` and `serve` are the thin shell around them.
 
 pub mod cli;
+pub mod commission;
 pub mod config;
 pub mod control;
 pub mod daemon;

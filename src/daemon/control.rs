@@ -129,7 +129,10 @@ impl ControlTask {
         let decision = self.core.step(now);
         for (k, battery) in decision.batteries.iter().enumerate() {
             if battery.order != Order::Silent {
-                instruct(k, Instruction { order: battery.order, valid_until: now + COMMAND_VALID, only_if_commanded: false });
+                instruct(
+                    k,
+                    Instruction { order: battery.order, valid_until: now + COMMAND_VALID, only_if_commanded: false, encoding: None },
+                );
             }
         }
         self.say_what_changed();

@@ -9,6 +9,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use super::clock::Monotonic;
+use super::control::ControlTask;
 use super::memory::{Keeper, Memory};
 use super::threads::Threads;
 use super::wiring::plan;
@@ -73,7 +74,10 @@ pub fn run(config: &Config, library: &Library, state: &Path, reload: &dyn Fn() -
         config.site.strategy.name()
     );
     let (keeper, kept) = Keeper::start(Memory::open(state, config)).map_err(RunError::Threads)?;
-    let threads = Threads::start(config, plan(config, library), published.clone(), clock, kept).map_err(RunError::Threads)?;
+    let plan = plan(config, library);
+    let mut control = ControlTask::new(config.clone(), &plan);
+    control.keep(kept);
+    let threads = Threads::start(plan, control, published.clone(), clock).map_err(RunError::Threads)?;
     let serving = socket.try_clone().map_err(socket_error)?;
     std::thread::Builder::new().name("status".into()).spawn(move || serving.serve(&published)).map_err(RunError::Threads)?;
     tell_systemd(&[sd_notify::NotifyState::Ready]);
@@ -94,7 +98,7 @@ pub fn run(config: &Config, library: &Library, state: &Path, reload: &dyn Fn() -
     if handed_back {
         log::info!("stopped after {} ms", begun.elapsed().as_millis());
     } else {
-        log::error!("stopped, but not every battery could be handed back in time; its own timeout will do it");
+        log::error!("stopped, but not every battery has acknowledged its release in time; its own timeout will do it");
     }
     Ok(())
 }
