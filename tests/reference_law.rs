@@ -9,6 +9,7 @@ use sax_controller::control::capability::{Capability, SocBlocks, capability};
 use sax_controller::control::core::Core;
 use sax_controller::control::input::{BatterySample, MeterSample, PhaseSample, Written};
 use sax_controller::control::ladder::Mode;
+use sax_controller::control::learned::Learned;
 use sax_controller::control::site::{BatterySite, StartUp};
 use sax_controller::units::{Span, Time};
 
@@ -71,6 +72,8 @@ fn runs_are_those_of_the_reference() {
             core = Some(Core::new(s));
         }
         let core = core.as_mut().expect("set by the first row");
+        // The reference does not learn.
+        core.remember(Learned::nothing(3));
         let now = Time::from_ms(v[1] as u64);
         for k in 0..3 {
             core.battery(k, battery_sample(now.before(Span::from_ms(100)), v[6 + k], 500));

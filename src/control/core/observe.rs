@@ -3,7 +3,7 @@
 
 use super::{Battery, Core};
 use crate::control::allocate::{Binding, fuse_w};
-use crate::control::estimate::{BatteriesThen, Circumstances};
+use crate::control::estimate::BatteriesThen;
 use crate::control::history::{Hull, Series, ms};
 use crate::control::input::PhaseSample;
 use crate::control::learner::{Batteries, LEAST_MOVEMENTS};
@@ -18,13 +18,9 @@ impl Core {
         let (from, to) = (ms(arrived) - ms_of(window.hi), ms(arrived) - ms_of(window.lo));
         for (f, phase) in phases.iter().enumerate() {
             let then = self.batteries_then(f, from, to);
-            let around = Circumstances {
-                target_w: self.targets_w[f],
-                saturated: self.decision.phases[f].plan.binding != Binding::Load,
-                window,
-                confirm: self.must_confirm(f, phase),
-            };
-            self.estimates[f].take(phase.power_w, &then, &around, &self.site.tuning);
+            let saturated = self.decision.phases[f].plan.binding != Binding::Load;
+            self.estimates[f].confirm = self.must_confirm(f, phase);
+            self.estimates[f].take(phase.power_w, &then, self.targets_w[f], saturated, window, &self.site.tuning);
         }
     }
 
