@@ -61,6 +61,9 @@ impl Default for Cell {
     }
 }
 
+/// Loads of the phases from each time on, in ms and W.
+type Trace = Vec<(u64, [i64; 3])>;
+
 /// One step of the load.
 #[derive(Clone, Copy, Debug)]
 pub struct Step {
@@ -141,7 +144,7 @@ impl Cell {
     }
 
     /// `count` random steps of 600 to 3000 W on L2: the load, and when each step begins and ends.
-    fn trace(&self, number: u64, count: usize) -> (Vec<(u64, [i64; 3])>, Vec<(u64, u64)>) {
+    fn trace(&self, number: u64, count: usize) -> (Trace, Vec<(u64, u64)>) {
         let mut rng = Rng::new(number, "cell");
         let (mut at_ms, mut load) = (START_MS, 700);
         let (mut trace, mut steps) = (vec![(0, [200, load, 300])], Vec::new());

@@ -19,6 +19,9 @@ const MARGIN_MS: i64 = 150;
 /// ages, which span at least this much, ms.
 const REFRESH_MS: i64 = 1000;
 
+/// A window never ends later, ms.
+const LATEST_MS: i64 = LONGEST_MS + REFRESH_MS;
+
 /// One movement: a sample was at least, and one was at most this old, ms.
 type Bounds = (i64, i64);
 
@@ -57,7 +60,7 @@ impl Ages {
     pub fn window(&self) -> Window {
         let (lo, hi) = if self.count < LEAST_MOVEMENTS as usize { self.widened() } else { self.voted() };
         let span = |ms: i64| Span::from_ms(u64::try_from(ms).unwrap_or(0));
-        Window { lo: span(lo), hi: span(hi) }
+        Window { lo: span(lo), hi: span(hi.min(LATEST_MS)) }
     }
 
     /// The base, as far as it is not contradicted: a movement that rejects all of it widens it at once.
@@ -118,7 +121,7 @@ mod tests {
 
     #[test]
     fn one_movement_beyond_the_window_widens_it_at_once() {
-        assert_eq!(after(&[(7500, 15_000)]), (0, 16_150));
+        assert_eq!(after(&[(7500, 15_000)]), (0, 16_000));
         assert_eq!(after(&[(7500, 15_000), (7900, 9000), (7700, 8600)]), (6750, 9750));
     }
 

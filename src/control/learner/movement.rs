@@ -196,7 +196,9 @@ mod tests {
 
     #[test]
     fn without_rest_on_both_sides_there_is_no_event() {
-        assert_eq!(run(|s| s / 6 % 2 * 2000, |s| s / 6 % 2 * 2000, 120), []);
+        assert_eq!(run(|s| s / 5 % 2 * 2000, |s| s / 5 % 2 * 2000, 120), []);
+        let short = run(|s| s / 7 % 2 * 2000, |s| s / 7 % 2 * 2000, 120);
+        assert!(!short.is_empty() && short.iter().all(|(_, e)| !e.rested), "{short:?}");
         assert_eq!(run(|s| if s < 20 { 0 } else { (s - 20).min(12) * 200 }, |s| if s < 20 { 0 } else { 2400 }, 80), []);
     }
 }
