@@ -211,3 +211,23 @@ fn an_urgent_command_breaks_the_spacing() {
     w.want(Command::Setpoint(4010), false, FOREVER);
     assert_eq!(w.next(&p, s(20)), Some((s(20), Job::Setpoint(4010))), "and stays urgent until it is sent");
 }
+
+/// SIGTERM may come while the release is wanted and waits for the write budget.
+#[test]
+fn a_release_that_was_not_written_yet_leaves_the_command_standing() {
+    let p = profile("sax-sunspec");
+    let mut w = writer(&p);
+    assert!(!w.holds_command(&p));
+    w.want(Command::Setpoint(2300), false, FOREVER);
+    for _ in 0..3 {
+        let (at, job) = w.next(&p, s(20)).expect("something is due");
+        w.done(&p, job, Outcome::Acknowledged, at);
+    }
+    w.want(Command::Release, false, FOREVER);
+    assert!(w.holds_command(&p));
+    let (at, job) = w.next(&p, s(60)).expect("the release");
+    w.done(&p, job, Outcome::Unknown, at);
+    assert!(w.holds_command(&p), "it may not have arrived");
+    w.done(&p, job, Outcome::Acknowledged, at);
+    assert!(!w.holds_command(&p));
+}
