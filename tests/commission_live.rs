@@ -4,7 +4,7 @@
 #[path = "common/process.rs"]
 mod process;
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -104,4 +104,34 @@ fn without_a_terminal_it_asks_for_yes() {
     assert_eq!(live.with(|site| (0..3).map(|k| site.writes(k)).sum::<u64>()), 0);
     let mut wrong = start(&folder, &config(&folder, &live, 1000), &["--power", "900"]);
     assert_eq!(wrong.wait().unwrap().code(), Some(2));
+}
+
+/// At a real terminal: it asks, any key ends it, and the terminal is as before. (`script` of util-linux makes the terminal.)
+#[test]
+fn at_a_terminal_it_asks_and_any_key_ends_it() {
+    let (folder, live) = (Folder::new("commission-key"), live([600, 900, 700]));
+    std::fs::write(folder.file("controller.toml"), config(&folder, &live, 1000)).unwrap();
+    let at = |name: &str| folder.file(name).display().to_string();
+    let command = format!("{PROGRAM} commission -c {} --devices {} --state {}; stty -a", at("controller.toml"), at("devices"), at("."));
+    let mut child =
+        Command::new("script").args(["-qec", &command, "/dev/null"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let (mut keys, mut out) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let mut said = String::new();
+    let mut wait_for = |what: &str| {
+        let mut bytes = [0; 1000];
+        while !said.contains(what) {
+            let n = out.read(&mut bytes).unwrap_or(0);
+            assert!(n > 0, "{what:?} was never said: {said}");
+            said.push_str(&String::from_utf8_lossy(&bytes[..n]));
+        }
+    };
+    wait_for("Begin? (y/N)");
+    keys.write_all(b"y\n").unwrap();
+    wait_for("Any key ends it at once.");
+    keys.write_all(b"q").unwrap();
+    wait_for("stopped: a key was pressed");
+    wait_for(" icanon");
+    child.wait().unwrap();
+    assert!(said.contains("All batteries are released."), "{said}");
+    assert_released(&live);
 }

@@ -1,6 +1,6 @@
 //! `sax-controller commission`: moves every battery a little and says what does not fit the configuration.
 //!
-//! Enter ends it, not any key: that needs no raw terminal, which would have to be undone on every way out. Ctrl-C and SIGTERM end it too.
+//! Any key ends it, and Ctrl-C and SIGTERM do.
 
 use std::ffi::OsString;
 use std::io::{BufRead, IsTerminal, Write};
@@ -13,6 +13,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use super::files::Files;
+use super::keys::Keys;
 use super::{Failure, print, wrong};
 use crate::commission::finding::Outcome;
 use crate::commission::machine::Commission;
@@ -39,7 +40,7 @@ Finds out whether the configuration is right: moves one battery after the other 
 battery and meter. Says for every battery whether it follows, its sign, phase, dead time, lag, scale and setpoint encoding, how old the
 meter's values are, and which lines of the configuration to change. Asks before it begins. Three batteries take about a minute.
 
-Ends at once, with all batteries handed back, when Enter or Ctrl-C is pressed, when a fuse comes near its limit, when a device does not
+Ends at once, with all batteries handed back, when any key is pressed, when a fuse comes near its limit, when a device does not
 answer for 5 s, and when a battery does what it was not told. Does not start beside a running controller.
 Ends with 0 when everything fits, with 1 when something is to be changed, is not clear, or failed.
 
@@ -91,7 +92,7 @@ pub(super) fn run(arguments: Vec<OsString>) -> Result<(), Failure> {
     let config = prepared(&file);
     let plan = plan(&config, &library);
     let setup = Setup::new(&config, &plan, options.power_w);
-    let stops = stops()?;
+    let (stops, _keys) = stops()?;
     let (news_sender, news) = bounded(LINES_MOST);
     let (stop_sender, stop) = bounded(1);
     let show = Show { machine: Commission::new(setup), news: news_sender, stop, over: false };
@@ -154,8 +155,8 @@ fn confirmed() -> Result<bool, Failure> {
     Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }
 
-/// Gets a reason for every request to stop: a signal, or Enter at the terminal.
-fn stops() -> Result<Receiver<&'static str>, Failure> {
+/// Gets a reason for every request to stop: a signal, or a key at the terminal, which is as it was when the keys are dropped.
+fn stops() -> Result<(Receiver<&'static str>, Option<Keys>), Failure> {
     let (sender, stops) = bounded(4);
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(|e| Failure::failed(RunError::Signals(e)))?;
     let of_signals = sender.clone();
@@ -166,16 +167,17 @@ fn stops() -> Result<Receiver<&'static str>, Failure> {
         }
     };
     std::thread::Builder::new().name("signals".into()).spawn(signalled).map_err(threads)?;
-    if std::io::stdin().is_terminal() {
+    let keys = Keys::listen();
+    if let Some(keys) = &keys {
         let pressed = move || {
-            let mut line = String::new();
-            let _ = std::io::stdin().lock().read_line(&mut line);
-            let _ = sender.try_send("a key was pressed");
+            if Keys::wait() {
+                let _ = sender.try_send("a key was pressed");
+            }
         };
         std::thread::Builder::new().name("keys".into()).spawn(pressed).map_err(threads)?;
-        print("Enter ends it at once.\n")?;
+        print(&format!("{} ends it at once.\n", keys.name()))?;
     }
-    Ok(stops)
+    Ok((stops, keys))
 }
 
 /// Shows what happens until it is over. A second request to stop, or one that takes too long, ends it without an outcome.

@@ -4,6 +4,7 @@
 mod check;
 mod commission;
 mod files;
+mod keys;
 mod live;
 mod live_child;
 mod live_summary;
