@@ -7,6 +7,7 @@ use std::cell::Cell;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::config::Config;
+use crate::control::learned::Learned;
 use crate::daemon::battery::BatteryTask;
 use crate::daemon::clock::Clock;
 use crate::daemon::control::ControlTask;
@@ -18,19 +19,31 @@ use crate::daemon::wiring::plan;
 use crate::device::library::Library;
 use crate::plant::client::SimLink;
 use crate::plant::site::{Site, SiteParams};
+use crate::schedule::Zone;
 use crate::units::{Span, Time};
+
+/// The wall clock of a simulation starts at the midnight before this Monday, local time of the schedule.
+const FIRST_DAY: (i16, i8, i8) = (2026, 1, 5);
 
 /// A clock that someone sets.
 #[derive(Debug, Default)]
-pub struct VirtualClock(Cell<Time>);
+pub struct VirtualClock {
+    now: Cell<Time>,
+    /// What the wall clock showed at [`Time::ZERO`], unix seconds.
+    wall_start_s: Cell<i64>,
+}
 
 impl Clock for VirtualClock {
     fn now(&self) -> Time {
-        self.0.get()
+        self.now.get()
     }
 
     fn sleep(&self, span: Span) {
-        self.0.set(self.0.get() + span);
+        self.now.set(self.now.get() + span);
+    }
+
+    fn wall_s(&self) -> i64 {
+        self.wall_start_s.get().saturating_add(i64::try_from(self.now.get().as_ms() / 1000).unwrap_or(i64::MAX))
     }
 }
 
@@ -59,7 +72,7 @@ impl Simulation {
             meter: plan.meter.map(|p| (MeterTask::new(p.spec, endpoints[p.endpoint].clone()), Time::ZERO)),
             batteries: plan.batteries.into_iter().map(|p| (BatteryTask::new(p.spec, endpoints[p.endpoint].clone()), Time::ZERO)).collect(),
             site,
-            clock: VirtualClock::default(),
+            clock: VirtualClock { now: Cell::default(), wall_start_s: Cell::new(first_midnight(config)) },
             tick: Time::ZERO,
             queue: Vec::new(),
         }
@@ -78,6 +91,17 @@ impl Simulation {
     /// Virtual time.
     pub fn now(&self) -> Time {
         self.clock.now()
+    }
+
+    /// Starts the control from what was learned before.
+    pub fn remember(&mut self, learned: Learned) {
+        self.control.remember(learned);
+    }
+
+    /// Sets the wall clock, in unix seconds. Virtual time takes no notice.
+    pub fn set_wall_s(&self, unix_s: i64) {
+        let elapsed = i64::try_from(self.clock.now().as_ms() / 1000).unwrap_or(i64::MAX);
+        self.clock.wall_start_s.set(unix_s.saturating_sub(elapsed));
     }
 
     /// Lets time pass until `until`.
@@ -109,7 +133,7 @@ impl Simulation {
     }
 
     fn advance(&mut self, to: Time) {
-        self.clock.0.set(to);
+        self.clock.now.set(to);
         self.site().advance_to(to.as_ms());
     }
 
@@ -143,9 +167,16 @@ impl Simulation {
 
     fn step(&mut self, now: Time) {
         let batteries = &mut self.batteries;
-        self.control.step(now, |k, instruction| batteries[k].0.instruct(instruction));
+        self.control.step(now, self.clock.wall_s(), |k, instruction| batteries[k].0.instruct(instruction));
         if now >= self.tick {
             self.tick = now + TICK;
         }
     }
+}
+
+/// UTC where there is no schedule.
+fn first_midnight(config: &Config) -> i64 {
+    let utc = || Zone::find("UTC");
+    let zone = config.schedule.as_ref().map(|schedule| schedule.zone.clone()).or_else(utc);
+    zone.and_then(|zone| zone.unix_s(FIRST_DAY, (0, 0))).unwrap_or_default()
 }

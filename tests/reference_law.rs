@@ -4,13 +4,14 @@
 mod common;
 
 use common::{battery, battery_sample, rows, site};
-use sax_controller::control::allocate::{Scratch, plan_phase, split};
+use sax_controller::control::allocate::{Ask, Binding, Needs, plan};
 use sax_controller::control::capability::{Capability, SocBlocks, capability};
 use sax_controller::control::core::Core;
 use sax_controller::control::input::{BatterySample, MeterSample, PhaseSample, Written};
 use sax_controller::control::ladder::Mode;
 use sax_controller::control::learned::Learned;
-use sax_controller::control::site::{BatterySite, StartUp};
+use sax_controller::control::share::{Rooms, Scratch, split};
+use sax_controller::control::site::{BatterySite, SLOTS, SiteLimits, StartUp};
 use sax_controller::units::{Span, Time};
 
 #[test]
@@ -30,27 +31,38 @@ fn capabilities_are_those_of_the_reference() {
     }
 }
 
+/// Fuse, policy, balance per phase and in sum, import, export, dimming, unbalance, and the split.
 #[test]
 fn allocation_is_that_of_the_reference() {
     let mut scratch = Scratch::default();
     for (row, v) in rows(include_str!("reference/allocate.csv")).iter().enumerate() {
         let n = v[0] as usize;
-        let per: Vec<&[i64]> = v[7..].chunks(8).collect();
+        let three = |i: usize| [v[i], v[i + 1], v[i + 2]];
+        let some = |i: usize| Some(v[i]).filter(|w| *w >= 0);
+        let (net, target, trim, load_w, fuse_w) = (v[1] != 0, three(2), three(5), three(8), three(11));
+        let per: Vec<&[i64]> = v[18..].chunks(8).collect();
         let s = site(per.iter().map(|b| BatterySite { capacity_wh: b[6], ..battery(b[0] as usize) }).collect());
         let caps: Vec<Capability> = (per.iter())
             .map(|b| Capability { hard_discharge_w: b[1], hard_charge_w: b[2], discharge_w: b[3], charge_w: b[4], ..Default::default() })
             .collect();
+        let ready: Vec<(i64, i64)> = caps.iter().map(|c| (c.charge_w, c.discharge_w)).collect();
+        let mut sums = [Capability::default(); SLOTS];
+        let mut members: [Vec<usize>; SLOTS] = Default::default();
+        for (k, b) in s.batteries.iter().enumerate() {
+            let (slot, c) = (b.connection.slot(), caps[k]);
+            sums[slot].hard_charge_w += c.hard_charge_w;
+            sums[slot].hard_discharge_w += c.hard_discharge_w;
+            sums[slot].charge_w += c.charge_w;
+            sums[slot].discharge_w += c.discharge_w;
+            members[slot].push(k);
+        }
+        let wanted = [0, 1, 2].map(|f| load_w[f] - target[f] + trim[f]);
+        let ask = if net { Ask::Total(wanted.iter().sum(), Binding::Total) } else { Ask::PerPhase(wanted) };
+        let limits = SiteLimits { import_w: some(14), export_w: some(15), unbalance_va: some(16) };
+        let plans = plan(&Needs { load_w, fuse_w, ask, sums, limits, dimmed_w: some(17) });
         let mut out = vec![0; n];
-        for f in 0..3 {
-            let mut sum = Capability::default();
-            for c in caps.iter().zip(&s.batteries).filter(|(_, b)| b.connection.is_on(f)).map(|(c, _)| c) {
-                sum.hard_charge_w += c.hard_charge_w;
-                sum.hard_discharge_w += c.hard_discharge_w;
-                sum.charge_w += c.charge_w;
-                sum.discharge_w += c.discharge_w;
-            }
-            let plan = plan_phase(v[1 + f], v[1 + f], v[4 + f], &sum);
-            split(&s, f, plan.power_w, &caps, |k| per[k][5], &mut scratch, &mut out);
+        for (slot, plan) in plans.iter().enumerate() {
+            split(&s, &members[slot], plan.power_w, Rooms { caps: &caps, ready_w: &ready }, |k| per[k][5], &mut scratch, &mut out);
         }
         let expected: Vec<i64> = per.iter().map(|b| b[7]).collect();
         assert_eq!(out, expected, "row {row}: {v:?}");
@@ -72,9 +84,9 @@ fn runs_are_those_of_the_reference() {
             core = Some(Core::new(s));
         }
         let core = core.as_mut().expect("set by the first row");
+        let now = Time::from_ms(v[1] as u64);
         // The reference does not learn.
         core.remember(Learned::nothing(3));
-        let now = Time::from_ms(v[1] as u64);
         for k in 0..3 {
             core.battery(k, battery_sample(now.before(Span::from_ms(100)), v[6 + k], 500));
         }

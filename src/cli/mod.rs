@@ -8,6 +8,7 @@ mod live_child;
 mod live_summary;
 mod live_view;
 mod plan_text;
+mod policy_text;
 mod run;
 mod simulate;
 mod simulate_day;

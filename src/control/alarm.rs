@@ -25,6 +25,26 @@ pub enum Alarm {
     PhaseWrong(usize, Phase),
 }
 
+/// Alarms of the site, and of each battery.
+const OF_SITE: usize = 6;
+const OF_BATTERY: usize = 7;
+
+/// Where an alarm stands on the board.
+fn place(alarm: Alarm) -> usize {
+    let battery = |k: usize, n: usize| OF_SITE + k * OF_BATTERY + n;
+    match alarm {
+        Alarm::MeterLost => 0,
+        Alarm::MeterFrozen => 1,
+        Alarm::MeterImplausible => 2,
+        Alarm::FuseOverload(phase) => 3 + phase.index(),
+        Alarm::BatteryLost(k) => battery(k, 0),
+        Alarm::NotFollowed(k) => battery(k, 1),
+        Alarm::WritesFail(k) => battery(k, 2),
+        Alarm::SignWrong(k) => battery(k, 3),
+        Alarm::PhaseWrong(k, phase) => battery(k, 4 + phase.index()),
+    }
+}
+
 /// All alarms of a site.
 #[derive(Clone, PartialEq, Debug)]
 pub struct AlarmBoard {
@@ -34,23 +54,21 @@ pub struct AlarmBoard {
 impl AlarmBoard {
     /// For a site of `batteries`.
     pub fn new(batteries: usize) -> AlarmBoard {
-        let mut entries = vec![(Alarm::MeterLost, None), (Alarm::MeterFrozen, None), (Alarm::MeterImplausible, None)];
-        entries.extend(Phase::ALL.map(|p| (Alarm::FuseOverload(p), None)));
-        for k in 0..batteries {
-            entries.extend([
-                (Alarm::BatteryLost(k), None),
-                (Alarm::NotFollowed(k), None),
-                (Alarm::WritesFail(k), None),
-                (Alarm::SignWrong(k), None),
-            ]);
-            entries.extend(Phase::ALL.map(|p| (Alarm::PhaseWrong(k, p), None)));
+        let mut entries = vec![(Alarm::MeterLost, None); OF_SITE + batteries * OF_BATTERY];
+        let site = [Alarm::MeterLost, Alarm::MeterFrozen, Alarm::MeterImplausible].into_iter().chain(Phase::ALL.map(Alarm::FuseOverload));
+        let battery = |k| {
+            let own = [Alarm::BatteryLost(k), Alarm::NotFollowed(k), Alarm::WritesFail(k), Alarm::SignWrong(k)];
+            own.into_iter().chain(Phase::ALL.map(|p| Alarm::PhaseWrong(k, p)))
+        };
+        for alarm in site.chain((0..batteries).flat_map(battery)) {
+            entries[place(alarm)] = (alarm, None);
         }
         AlarmBoard { entries }
     }
 
     /// Notes whether `alarm` holds at `now`.
     pub fn set(&mut self, alarm: Alarm, holds: bool, now: Time) {
-        if let Some(entry) = self.entries.iter_mut().find(|e| e.0 == alarm) {
+        if let Some(entry) = self.entries.get_mut(place(alarm)) {
             match (holds, entry.1) {
                 (true, None) => entry.1 = Some(now),
                 (false, _) => entry.1 = None,
@@ -61,11 +79,27 @@ impl AlarmBoard {
 
     /// Whether `alarm` holds.
     pub fn holds(&self, alarm: Alarm) -> bool {
-        self.entries.iter().any(|e| e.0 == alarm && e.1.is_some())
+        self.entries.get(place(alarm)).is_some_and(|e| e.1.is_some())
     }
 
     /// The alarms that hold, and since when.
     pub fn active(&self) -> impl Iterator<Item = (Alarm, Time)> + '_ {
         self.entries.iter().filter_map(|&(a, since)| since.map(|t| (a, t)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_alarm_has_a_place_of_its_own() {
+        let mut board = AlarmBoard::new(2);
+        assert!(board.entries.iter().enumerate().all(|(i, e)| place(e.0) == i));
+        board.set(Alarm::PhaseWrong(1, Phase::L3), true, Time::from_ms(5));
+        board.set(Alarm::PhaseWrong(1, Phase::L3), true, Time::from_ms(7));
+        assert_eq!(board.active().collect::<Vec<_>>(), [(Alarm::PhaseWrong(1, Phase::L3), Time::from_ms(5))]);
+        board.set(Alarm::WritesFail(2), true, Time::ZERO);
+        assert!(!board.holds(Alarm::WritesFail(2)), "there is no third battery");
     }
 }

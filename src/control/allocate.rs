@@ -1,26 +1,45 @@
-//! From the net loads to a power per battery: the fuse (P1) before the SoC policy (P3) before self-consumption (P5), then the exact split.
+//! From the net loads to a power per slot (L1, L2, L3 and the three-phase batteries): every lower priority only chooses inside what the
+//! higher ones leave (`spec/control.md` 2.4): hard limits (P0), fuse (P1), site limits (P2), SoC policy (P3), peak shaving (P4), balance (P5).
 //!
-//! A pure function of its inputs. Every lower priority only chooses inside what the higher ones leave. The shares of a phase sum up exactly.
+//! A pure function of its inputs: no time, no memory. How a slot's power is split over its batteries is [`share`](super::share)'s.
 
+use super::balance::balance;
 use super::capability::Capability;
-use super::math::{clamp, leg, project, share_by_weight};
-use super::site::Site;
+use super::math::{clamp, leg, project};
+use super::site::{ALL_PHASES, SLOTS, Site, SiteLimits};
+use super::site_limits::limit;
 
-/// What binds a phase, for the explanation.
+/// What decides over a slot, for the explanation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Binding {
-    /// Nothing: the phase gets what the load asks for.
+    /// Nothing: the phase gets what its load asks for.
     #[default]
     Load,
-    /// The fuse forces another power than the load would.
-    Fuse,
+    /// Nothing: the phases together get what they ask for.
+    Total,
+    /// A schedule asks for it.
+    Schedule,
+    /// The import is below the threshold of peak shaving.
+    BelowPeak,
+    /// The import is so low that peak shaving recharges.
+    Recharge,
     /// The batteries can or may not do more.
     Batteries,
+    /// The most that may be imported.
+    ImportLimit,
+    /// The most that may be exported.
+    ExportLimit,
+    /// The grid operator.
+    Dimmed,
+    /// The most that phases may differ.
+    Unbalance,
+    /// The fuse forces another power than anything else would.
+    Fuse,
 }
 
-/// The outcome for one phase, W, discharge positive.
+/// The outcome for one slot, W, discharge positive.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct PhasePlan {
+pub struct SlotPlan {
     /// Lowest power that fuse and hard limits allow.
     pub lo: i64,
     /// Highest power that fuse and hard limits allow.
@@ -29,22 +48,38 @@ pub struct PhasePlan {
     pub policy_lo: i64,
     /// The same inside the SoC policy.
     pub policy_hi: i64,
-    /// What self-consumption alone would ask for.
+    /// What would be asked of the slot if it could do everything.
     pub wanted_w: i64,
-    /// What the phase gets.
+    /// What the slot gets.
     pub power_w: i64,
     /// What decided.
     pub binding: Binding,
 }
 
-/// Reused memory, so that a step allocates nothing.
-#[derive(Clone, PartialEq, Debug, Default)]
-pub struct Scratch {
-    members: Vec<usize>,
-    weight: Vec<i64>,
-    cap: Vec<i64>,
-    share: Vec<i64>,
-    extra: Vec<i64>,
+/// What is asked of the batteries before any limit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ask {
+    /// This power of every phase, W.
+    PerPhase([i64; 3]),
+    /// This power in sum, W, and why.
+    Total(i64, Binding),
+}
+
+/// What an allocation starts from.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Needs {
+    /// Estimated net load of each phase, W.
+    pub load_w: [i64; 3],
+    /// What the fuse lets through on each phase, W, ≥ 0.
+    pub fuse_w: [i64; 3],
+    /// What is asked for.
+    pub ask: Ask,
+    /// What the batteries of each slot may do in sum.
+    pub sums: [Capability; SLOTS],
+    /// Bounds for the whole site.
+    pub limits: SiteLimits,
+    /// What may be charged from the grid while dimmed, W.
+    pub dimmed_w: Option<i64>,
 }
 
 /// Active power that the fuse allows on a phase, W: √((V·(I_fuse − margin))² − Q²).
@@ -53,60 +88,83 @@ pub fn fuse_w(site: &Site, voltage_mv: i64, reactive_var: i64) -> i64 {
     leg(apparent, reactive_var)
 }
 
-/// Bounds and power of one phase whose batteries have these capabilities in sum.
-pub fn plan_phase(load_w: i64, wanted_w: i64, fuse_w: i64, sum: &Capability) -> PhasePlan {
-    let hard = (-sum.hard_charge_w, sum.hard_discharge_w);
-    let (lo, hi) = project(hard, (load_w - fuse_w, load_w + fuse_w));
-    let (policy_lo, policy_hi) = project((lo, hi), (-sum.charge_w, sum.discharge_w));
-    let power_w = clamp(wanted_w, policy_lo, policy_hi);
-    let inside_batteries = clamp(wanted_w, -sum.charge_w, sum.discharge_w);
-    let binding = if power_w != inside_batteries {
-        Binding::Fuse
-    } else if power_w != wanted_w {
-        Binding::Batteries
-    } else {
-        Binding::Load
-    };
-    PhasePlan { lo, hi, policy_lo, policy_hi, wanted_w, power_w, binding }
+/// The power of every slot.
+pub fn plan(needs: &Needs) -> [SlotPlan; SLOTS] {
+    let mut x = balance(needs);
+    limit(needs, &mut x);
+    if needs.sums[ALL_PHASES] != Capability::default() {
+        // What the limits changed on all phases at once moves the bounds of each, so they look again.
+        hold_fuses(needs, &mut x);
+        limit(needs, &mut x);
+    }
+    let three_phase = x.w[ALL_PHASES];
+    let mut plans = [SlotPlan::default(); SLOTS];
+    for (slot, plan) in plans.iter_mut().enumerate() {
+        let (lo, hi) = hard_bounds(needs, slot, three_phase);
+        let (policy_lo, policy_hi) = policy_bounds(needs, slot, (lo, hi));
+        let power_w = clamp(x.w[slot], lo, hi);
+        let binding = if power_w == x.w[slot] { x.binding[slot] } else { Binding::Fuse };
+        *plan = SlotPlan { lo, hi, policy_lo, policy_hi, wanted_w: x.wanted[slot], power_w, binding };
+    }
+    plans
 }
 
-/// Splits the power of phase `phase` over its batteries, in proportion to the energy they can give or take; the part that only the fuse
-/// can ask for (beyond the SoC policy) is split over the hard limits. Writes to `out_w`.
-pub fn split(
-    site: &Site,
-    phase: usize,
-    power_w: i64,
-    caps: &[Capability],
-    soc_pm: impl Fn(usize) -> i64,
-    scratch: &mut Scratch,
-    out_w: &mut [i64],
-) {
-    let discharging = power_w >= 0;
-    scratch.members.clear();
-    scratch.members.extend((0..site.batteries.len()).filter(|&k| site.batteries[k].connection.slot() == phase));
-    let n = scratch.members.len();
-    for v in [&mut scratch.weight, &mut scratch.cap, &mut scratch.share, &mut scratch.extra] {
-        v.clear();
-        v.resize(n, 0);
-    }
-    for (i, &k) in scratch.members.iter().enumerate() {
-        let b = &site.batteries[k];
-        let band_pm = if discharging { soc_pm(k) - b.min_soc_pm } else { b.max_soc_pm - soc_pm(k) };
-        scratch.weight[i] = (band_pm * b.capacity_wh).div_euclid(1000).max(1);
-        scratch.cap[i] = if discharging { caps[k].discharge_w } else { caps[k].charge_w };
-    }
-    let total = power_w.abs();
-    share_by_weight(&scratch.weight, &scratch.cap, total, &mut scratch.share);
-    let rest = total - scratch.share.iter().sum::<i64>();
-    if rest > 0 {
-        for (i, &k) in scratch.members.iter().enumerate() {
-            let hard = if discharging { caps[k].hard_discharge_w } else { caps[k].hard_charge_w };
-            scratch.cap[i] = hard - scratch.share[i];
+/// Brings every phase back into its fuse, given what the three-phase batteries give now.
+fn hold_fuses(needs: &Needs, x: &mut Draft) {
+    let held = std::array::from_fn(|slot| {
+        let (lo, hi) = hard_bounds(needs, slot, x.w[ALL_PHASES]);
+        clamp(x.w[slot], lo, hi)
+    });
+    x.replace(held, Binding::Fuse);
+}
+
+/// Powers of the slots on their way through the priorities.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Draft {
+    /// W, discharge positive.
+    pub w: [i64; SLOTS],
+    /// What would be asked for without bounds.
+    pub wanted: [i64; SLOTS],
+    /// What decided so far.
+    pub binding: [Binding; SLOTS],
+}
+
+impl Draft {
+    /// Takes over `w`, for the reason `binding` where it differs.
+    pub fn replace(&mut self, w: [i64; SLOTS], binding: Binding) {
+        for ((own, new), reason) in self.w.iter_mut().zip(w).zip(&mut self.binding) {
+            if *own != new {
+                (*own, *reason) = (new, binding);
+            }
         }
-        share_by_weight(&scratch.weight, &scratch.cap, rest, &mut scratch.extra);
     }
-    for (i, &k) in scratch.members.iter().enumerate() {
-        let w = scratch.share[i] + scratch.extra[i];
-        out_w[k] = if discharging { w } else { -w };
+}
+
+/// What of the three-phase power `w` shows on phase `f`, W: the three parts sum up exactly, and none falls when `w` rises.
+pub fn third(w: i64, f: usize) -> i64 {
+    w.div_euclid(3) + i64::from((f as i64) < w.rem_euclid(3))
+}
+
+/// P0 and P1: what hard limits and the fuse allow the batteries of a slot, while the three-phase batteries give `three_phase_w`.
+/// The bounds of the three-phase slot itself are those in which the single-phase batteries can still hold the fuse.
+pub fn hard_bounds(needs: &Needs, slot: usize, three_phase_w: i64) -> (i64, i64) {
+    let hard = (-needs.sums[slot].hard_charge_w, needs.sums[slot].hard_discharge_w);
+    if slot == ALL_PHASES {
+        return if hard == (0, 0) { hard } else { project(hard, three_phase_fuse(needs)) };
     }
+    let (load, fuse, common) = (needs.load_w[slot], needs.fuse_w[slot], third(three_phase_w, slot));
+    project(hard, (load - fuse - common, load + fuse - common))
+}
+
+/// P3 inside `bounds`.
+pub fn policy_bounds(needs: &Needs, slot: usize, bounds: (i64, i64)) -> (i64, i64) {
+    project(bounds, (-needs.sums[slot].charge_w, needs.sums[slot].discharge_w))
+}
+
+fn three_phase_fuse(needs: &Needs) -> (i64, i64) {
+    let lowest = |f: usize| needs.load_w[f] - needs.fuse_w[f] - needs.sums[f].hard_discharge_w;
+    let highest = |f: usize| needs.load_w[f] + needs.fuse_w[f] + needs.sums[f].hard_charge_w;
+    let lo = lowest(0).max(lowest(1)).max(lowest(2));
+    let hi = highest(0).min(highest(1)).min(highest(2));
+    (3 * lo, 3 * hi)
 }

@@ -38,10 +38,38 @@ pub enum Cause {
     NotFollowing,
     /// Its sign or its phase is wrong.
     Distrusted,
+    /// Sign and phase are being checked.
+    Checked,
     /// The data is older than it may be for more power.
     Aging,
     /// There is no usable data.
     NoData,
+}
+
+/// How far a battery can be counted on, apart from what it says itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Trust {
+    /// Nothing speaks against it.
+    #[default]
+    Full,
+    /// It has shown that it does no more than this, W, both ≥ 0.
+    CappedAt {
+        /// When charging.
+        charge_w: i64,
+        /// When discharging.
+        discharge_w: i64,
+    },
+    /// While another battery is being checked it does no more than it did, W, both ≥ 0, except for the fuse.
+    Kept {
+        /// When charging.
+        charge_w: i64,
+        /// When discharging.
+        discharge_w: i64,
+    },
+    /// Its sign and phase are being checked: it is told 0 W and watched.
+    Checked,
+    /// Its sign or its phase is wrong: it is told 0 W, and what it does is part of the load.
+    Distrusted,
 }
 
 /// Powers that a battery may take and give now, W, both ≥ 0.
@@ -62,6 +90,13 @@ pub struct Capability {
 }
 
 impl Capability {
+    /// Nothing more is discharged but for the fuse.
+    pub fn keep_reserve(&mut self) {
+        if self.discharge_w > 0 {
+            (self.discharge_w, self.discharge_cause) = (0, Cause::Reserve);
+        }
+    }
+
     /// There is nothing to count on.
     pub fn is_excluded(&self) -> bool {
         self.charge_cause == Cause::NoData
@@ -140,6 +175,29 @@ pub fn capability(site: &BatterySite, sample: Option<&BatterySample>, blocks: So
         discharge_w: discharge.w,
         charge_cause: charge.cause,
         discharge_cause: discharge.cause,
+    }
+}
+
+/// Lowers what a battery may do to what it is trusted with.
+pub fn limit_by_trust(cap: Capability, trust: &Trust) -> Capability {
+    let (charge_w, discharge_w, cause) = match *trust {
+        Trust::Full => return cap,
+        Trust::CappedAt { charge_w, discharge_w } => (charge_w, discharge_w, Cause::NotFollowing),
+        Trust::Kept { charge_w, discharge_w } => (charge_w, discharge_w, Cause::Checked),
+        Trust::Checked => (0, 0, Cause::Checked),
+        Trust::Distrusted => (0, 0, Cause::Distrusted),
+    };
+    let lowered = |w: i64, to: i64, was: Cause| if to < w { (to.max(0), cause) } else { (w, was) };
+    let (charge, discharge) =
+        (lowered(cap.charge_w, charge_w, cap.charge_cause), lowered(cap.discharge_w, discharge_w, cap.discharge_cause));
+    let hard = |w: i64, to: i64| if matches!(trust, Trust::Kept { .. }) { w } else { w.min(to.max(0)) };
+    Capability {
+        hard_charge_w: hard(cap.hard_charge_w, charge_w),
+        hard_discharge_w: hard(cap.hard_discharge_w, discharge_w),
+        charge_w: charge.0,
+        discharge_w: discharge.0,
+        charge_cause: charge.1,
+        discharge_cause: discharge.1,
     }
 }
 

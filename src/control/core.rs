@@ -5,12 +5,17 @@
 
 mod analyse;
 mod decide;
+mod group;
+mod limits;
 mod observe;
 mod trust;
 
+use group::Group;
+use limits::Commanded;
+
 use super::alarm::{Alarm, AlarmBoard};
-use super::allocate::Scratch;
-use super::capability::{Capability, SocBlocks, capability};
+use super::allocate::SlotPlan;
+use super::capability::{Capability, SocBlocks, Trust, capability, limit_by_trust};
 use super::decision::{BatteryDecision, Decision};
 use super::demand::{Action, Demand};
 use super::estimate::PhaseEstimate;
@@ -22,7 +27,8 @@ use super::ladder::{Ladder, Mode};
 use super::learned::Learned;
 use super::learner::Learner;
 use super::limits_mode::Limit;
-use super::site::{ControlKind, Site};
+use super::share::Scratch;
+use super::site::{BatterySite, ControlKind, SLOTS, Site};
 use crate::units::{Span, Time};
 
 /// Batteries that were never heard hold up the others for at most this long.
@@ -37,12 +43,17 @@ struct Battery {
     written: Series,
     blocks: SocBlocks,
     follow: Follow,
+    /// Its sign or phase is wrong.
+    distrusted: bool,
     writes_failed: u32,
     out_w: i64,
     ramp_from_w: i64,
     charge_limit: Limit,
     discharge_limit: Limit,
     ramp_from_limits: (i64, i64),
+    commanded: Commanded,
+    /// A schedule keeps what is left, until the hysteresis is passed.
+    reserved: bool,
 }
 
 /// The state of the control law for one site.
@@ -64,13 +75,18 @@ pub struct Core {
     newest_sample: Option<Time>,
     started: Option<Time>,
     stepped: Option<Time>,
+    trust: Vec<Trust>,
     capabilities: Vec<Capability>,
+    /// Charge and discharge power of those that are to do the work as a rule, W.
+    ready_w: Vec<(i64, i64)>,
+    groups: [Group; SLOTS],
+    plans: [SlotPlan; SLOTS],
     shares: Vec<i64>,
     scratch: Scratch,
     /// What of the configured ramp did not make a whole watt yet, mW.
     ramp_rest_mw: i64,
-    /// What the batteries of a phase were told until now violates its fuse.
-    violated: [bool; 3],
+    /// What the batteries of a slot were told until now violates a fuse.
+    violated: [bool; SLOTS],
     decision: Decision,
 }
 
@@ -78,12 +94,16 @@ impl Core {
     /// A core that has seen nothing yet.
     pub fn new(site: Site) -> Core {
         let n = site.batteries.len();
+        let battery = |b: &BatterySite| Battery {
+            commanded: if b.control == ControlKind::Setpoint { Commanded::Always } else { Commanded::Not },
+            ..Battery::default()
+        };
         Core {
             learned: Learned::nothing(n),
             learner: Learner::new(n),
             demand: Demand::default(),
             targets_w: site.targets(site.target_w),
-            batteries: vec![Battery::default(); n],
+            batteries: site.batteries.iter().map(battery).collect(),
             estimates: Default::default(),
             phases: None,
             ladder: Ladder::default(),
@@ -93,17 +113,22 @@ impl Core {
             newest_sample: None,
             started: None,
             stepped: None,
+            trust: vec![Trust::Full; n],
             capabilities: vec![Capability::default(); n],
+            ready_w: vec![(0, 0); n],
+            groups: std::array::from_fn(|slot| Group::new(&site, slot)),
+            plans: Default::default(),
             shares: vec![0; n],
-            scratch: Scratch::default(),
+            scratch: Scratch::new(n),
             ramp_rest_mw: 0,
-            violated: [false; 3],
+            violated: [false; SLOTS],
             decision: Decision {
                 at: Time::ZERO,
                 mode: Mode::Init,
                 meter_age: None,
                 progress: Ladder::default().progress(),
                 phases: Default::default(),
+                three_phase: SlotPlan::default(),
                 batteries: vec![BatteryDecision::default(); n],
             },
             site,
@@ -177,8 +202,8 @@ impl Core {
         self.learner.polled(k, ms(sample.taken), sample.power_w);
         b.blocks = b.blocks.after(&self.site.batteries[k], sample.soc_pm);
         b.sample = Some(sample);
-        if self.site.batteries[k].control == ControlKind::Setpoint {
-            b.follow.judge(&b.polled, &b.written);
+        if b.commanded != Commanded::Not {
+            b.follow.judge(&b.polled, &b.written, self.learned.batteries[k].response, self.site.batteries[k].cap_age);
         }
     }
 
@@ -259,7 +284,8 @@ impl Core {
         let age = self.ladder.last_good().map(|t| now.since(t));
         self.analyse_phases(now, age);
         let limit_w = self.change_limit_w(now);
-        self.find_violations(limit_w.0);
+        self.take_over(now);
+        self.find_violations(limit_w.0, now);
         let kept = self.kept();
         let outputs_age = self.ladder.age_of_outputs(now);
         for k in 0..self.batteries.len() {
@@ -307,7 +333,12 @@ impl Core {
     fn analyse_batteries(&mut self, now: Time) {
         for (k, b) in self.batteries.iter_mut().enumerate() {
             let usable = b.writes_failed < WRITES_FAILED_MOST;
-            let cap = capability(&self.site.batteries[k], b.sample.as_ref(), b.blocks, usable, now);
+            let mut cap = capability(&self.site.batteries[k], b.sample.as_ref(), b.blocks, usable, now);
+            b.reserved = self.demand.reserves(b.sample.map_or(0, |s| s.soc_pm), b.reserved, self.site.batteries[k].hysteresis_pm);
+            if b.reserved {
+                cap.keep_reserve();
+            }
+            let cap = limit_by_trust(cap, &self.trust[k]);
             let silent = b.sample.is_none_or(|s| now.since(s.taken) > self.site.batteries[k].exclude_age);
             if silent {
                 b.polled.clear();
@@ -316,9 +347,9 @@ impl Core {
                 self.learner.forget(k);
             }
             self.capabilities[k] = cap;
+            self.ready_w[k] = (cap.charge_w, cap.discharge_w);
             let missed = silent && self.started.is_some_and(|t| now.since(t) > self.site.batteries[k].exclude_age);
             self.alarms.set(Alarm::BatteryLost(k), missed, now);
-            self.alarms.set(Alarm::NotFollowed(k), b.follow.refuses(), now);
             self.alarms.set(Alarm::WritesFail(k), !usable, now);
         }
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::allocate::PhasePlan;
+use super::allocate::SlotPlan;
 use super::capability::{Capability, Cause};
 use super::ladder::Mode;
 use crate::units::{Phase, Span, Time};
@@ -59,6 +59,8 @@ pub enum Reason {
     Scheduled,
     /// The import is below the threshold: nothing is asked of the batteries.
     BelowPeak,
+    /// The import is so low that what was shaved is put back.
+    Recharging,
     /// Other batteries do it alone.
     Resting,
     /// The battery cannot or may not charge more.
@@ -102,6 +104,7 @@ impl fmt::Display for Reason {
             Reason::ExportLimit => "limited by export_limit_w",
             Reason::Scheduled => "scheduled",
             Reason::BelowPeak => "at rest, the import is below the limit",
+            Reason::Recharging => "recharging, the import is below recharge_below_w",
             Reason::Resting => "at rest, other batteries do it alone",
             Reason::ChargeBound(cause) => return write!(f, "charging limited: {}", said(*cause, true)),
             Reason::DischargeBound(cause) => return write!(f, "discharging limited: {}", said(*cause, false)),
@@ -129,6 +132,7 @@ fn said(cause: Cause, charging: bool) -> &'static str {
         (Cause::Reserve, _) => "kept in reserve by a schedule",
         (Cause::NotFollowing, _) => "it does not follow its commands",
         (Cause::Distrusted, _) => "its sign or its phase is wrong",
+        (Cause::Checked, _) => "sign and phase are being checked",
         (Cause::Aging, _) => "its data is getting old",
         (Cause::NoData, _) => "no data",
     }
@@ -153,7 +157,7 @@ pub struct PhaseDecision {
     /// Estimated net load, W, where one is known.
     pub load_w: Option<i64>,
     /// Bounds and outcome.
-    pub plan: PhasePlan,
+    pub plan: SlotPlan,
     /// A current above the alarm threshold was measured.
     pub overload: bool,
 }
@@ -169,8 +173,10 @@ pub struct Decision {
     pub meter_age: Option<Span>,
     /// Good samples in a row and how many lead to `Run`.
     pub progress: (u32, u32),
-    /// Per phase.
+    /// Per phase; bounds and outcome are those of its single-phase batteries.
     pub phases: [PhaseDecision; 3],
+    /// Bounds and outcome of the three-phase batteries.
+    pub three_phase: SlotPlan,
     /// Per battery, in the order of the site.
     pub batteries: Vec<BatteryDecision>,
 }

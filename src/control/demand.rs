@@ -9,6 +9,17 @@ pub struct Demand {
     pub dimmed_w: Option<i64>,
 }
 
+impl Demand {
+    /// Whether a battery at this SoC is to be kept in reserve, given whether it was: a block ends only when the SoC has come back by
+    /// `hysteresis_pm`.
+    pub fn reserves(&self, soc_pm: i64, before: bool, hysteresis_pm: i64) -> bool {
+        match self.action {
+            Some(Action::ReserveSoc(reserve_pm)) => soc_pm <= reserve_pm || (before && soc_pm < reserve_pm + hysteresis_pm),
+            _ => false,
+        }
+    }
+}
+
 /// What a schedule can ask for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Action {

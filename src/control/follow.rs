@@ -1,89 +1,291 @@
 //! Does a battery do what it is told? Compares measured with commanded power and believes neither.
 //!
 //! A battery may be slow: dead times of 30 s and ramps of 12 W/s are reported from the field (`facts/sax.md` 2, Rates). So a battery
-//! follows while its power lies between what it was told during the last half minute, or while it is clearly on its way there.
+//! follows while its power lies between what it was told during its dead time, or while it is clearly on its way there. Charging and
+//! discharging are judged apart: one that cannot discharge by remote control (`facts/sax.md` 2) may still charge.
+//!
+//! ```text
+//!   Fine ── short of its command ──► Short ── for the patience ──► Capped ◄── failed ──┐
+//!     ▲                                │                              │ after a minute  │
+//!     └──── follows, or comes closer ──┘                              ▼                 │
+//!     └──────────────────────────────────── does what is asked ──── Probed ─────────────┘
+//! ```
+//! It never says how power is shared: it says what a battery has shown that it does.
 
+mod response;
+
+use super::capability::Trust;
 use super::history::{Hull, Series};
 use crate::units::{Span, Time};
+use response::Responses;
 
-/// The longest dead time that still counts as following, ms.
+/// The dead time that counts as following where nothing is known of the battery, ms (`facts/sax.md` 2, Rates).
 const DEAD_TIME_MS: i64 = 30_000;
-/// Off by less than this is following, W (2.4), or by this share of the command (a battery's own reading may be 15 % off, 2.2).
+/// Beside twice the longest response that was seen, ms.
+const DEAD_TIME_MORE_MS: i64 = 3000;
+/// Off by less than this is following, W (`spec/control.md` 2.4), or by this share of the command (a battery's own reading may be 15 % off, 2.2).
 const TOLERANCE_W: i64 = 150;
 const TOLERANCE_PCT: i64 = 15;
-/// Off for this long is not following (2.4).
+/// Off for this long is not following, where polls are not slower (2.4).
 const PATIENCE: Span = Span::from_s(5);
 /// Coming closer by this much in ten seconds is a slow ramp, not a refusal, W.
 const APPROACH_W: i64 = 60;
 const APPROACH_MS: i64 = 10_000;
+/// It may do this much more than it does, W (2.4).
+const ROOM_W: i64 = 200;
+/// The cap stays where it is until what the battery does has moved by this much, W, so that noise makes no commands.
+const STICKY_W: i64 = 60;
+/// Time between probes (2.4).
+const PROBE_AFTER: Span = Span::from_s(60);
+/// How much more than it did a probe lets it do: a quarter, and this, W. Enough to tell, and no more than that is missing if it fails.
+const PROBE_W: i64 = 500;
+/// Commands of at least this much that are done with the other sign are a wrong sign, W.
+const MIRROR_W: i64 = 300;
+/// … against everything it was told for this long, ms.
+const MIRROR_MS: i64 = 5000;
 
 /// Watches one battery.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Follow {
-    off_since: Option<Time>,
-    refuses: bool,
+    discharge: Side,
+    charge: Side,
+    mirrored_since: Option<Time>,
+    /// When it was found to do the negative of what it is told.
+    mirrors: Option<Time>,
+    responses: Responses,
+}
+
+/// One direction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+enum Side {
+    #[default]
+    Fine,
+    /// It does less than it was told.
+    Short { since: Time },
+    /// It may do no more than `cap_w`.
+    Capped { cap_w: i64, since: Time },
+    /// It did `start_w` and may do more, up to `cap_w`. `asked`: since when it is told enough to tell.
+    Probed { cap_w: i64, start_w: i64, asked: Option<Time> },
 }
 
 impl Follow {
-    /// The battery does not do what it is told.
-    pub fn refuses(&self) -> bool {
-        self.refuses
+    /// What it has shown that it does.
+    pub fn trust(&self) -> Trust {
+        match (self.charge.cap_w(), self.discharge.cap_w()) {
+            (None, None) => Trust::Full,
+            (charge, discharge) => Trust::CappedAt { charge_w: charge.unwrap_or(i64::MAX), discharge_w: discharge.unwrap_or(i64::MAX) },
+        }
+    }
+
+    /// It does less than it is told, when charging and when discharging.
+    pub fn falls_short(&self) -> (bool, bool) {
+        (self.charge.cap_w().is_some(), self.discharge.cap_w().is_some())
+    }
+
+    /// When it was found to do what it is told with the other sign.
+    pub fn mirrors(&self) -> Option<Time> {
+        self.mirrors
+    }
+
+    /// The longest of its latest responses to a command, once there were several.
+    pub fn response(&self) -> Option<Span> {
+        self.responses.longest()
     }
 
     /// Nothing is being commanded.
     pub fn rest(&mut self) {
-        *self = Follow::default();
+        *self = Follow { responses: self.responses.interrupted(), mirrors: self.mirrors, ..Follow::default() };
     }
 
-    /// Judges the newest poll against the setpoints written so far.
-    pub fn judge(&mut self, polled: &Series, written: &Series) {
-        let (Some((t, power)), Some(told)) = (polled.newest(), told(written, polled.newest().map_or(0, |p| p.0))) else {
-            self.rest();
-            return;
+    /// Judges the newest poll against the setpoints written so far. `response`: the longest response known, `patience`: the age from
+    /// which its data counts as old.
+    pub fn judge(&mut self, polled: &Series, written: &Series, response: Option<Span>, patience: Span) {
+        self.responses.watch(polled, written);
+        let dead_ms = dead_time_ms(response);
+        let Some((t, power)) = polled.newest() else { return self.rest() };
+        let (Some(told), Some(lately)) = (told(polled, written, t, dead_ms), told(polled, written, t, MIRROR_MS)) else {
+            return self.rest();
         };
-        let off = distance(power, told);
-        let closer = polled.at(t - APPROACH_MS).map_or(0, |before| distance(before, told) - off);
         let now = Time::from_ms(u64::try_from(t).unwrap_or(0));
-        if off == 0 || closer >= APPROACH_W {
-            self.rest();
-        } else if now.since(*self.off_since.get_or_insert(now)) >= PATIENCE {
-            self.refuses = true;
+        let before = polled.at(t - APPROACH_MS).unwrap_or(power);
+        let patience = patience.max(PATIENCE);
+        let waits = patience + Span::from_ms(u64::try_from(dead_ms).unwrap_or(0));
+        let seen = Seen { now, power, before, told, newest: written.newest().map_or(0, |w| w.1), patience, waits };
+        self.look_into_the_mirror(&seen, lately);
+        // A cap would change the commands before the sign is known.
+        if self.mirrored_since.is_none() {
+            self.discharge = self.discharge.after(&seen);
+            self.charge = self.charge.after(&seen.mirrored());
+        }
+    }
+
+    /// Commands arrive with the wrong sign: it has just moved to the negative of what it was told.
+    fn look_into_the_mirror(&mut self, seen: &Seen, lately: Hull) {
+        let clear = lately.lo.signum() == lately.hi.signum() && lately.lo.abs().max(lately.hi.abs()) >= MIRROR_W;
+        let follows = distance(seen.power, seen.told) == 0;
+        let mirrored = clear && !follows && distance(-seen.power, lately) == 0;
+        let moved = (seen.power - seen.before).abs() >= MIRROR_W;
+        match self.mirrored_since {
+            Some(since) if mirrored && seen.now.since(since) >= seen.patience => self.mirrors = Some(seen.now),
+            Some(_) if mirrored => {}
+            None if mirrored && moved => self.mirrored_since = Some(seen.now),
+            _ => self.mirrored_since = None,
+        }
+        if clear && follows {
+            self.mirrors = None;
         }
     }
 }
 
-/// Everything the battery was told in the last half minute, and what it was told before that.
-fn told(written: &Series, now_ms: i64) -> Option<Hull> {
-    let mut found: Option<Hull> = None;
-    for (t, w) in written.iter() {
-        found = match found {
-            Some(h) if t > now_ms - DEAD_TIME_MS => Some(Hull { lo: h.lo.min(w), hi: h.hi.max(w) }),
-            _ => Some(Hull { lo: w, hi: w }),
-        };
+/// How long after a command the battery may still be doing something else, ms.
+fn dead_time_ms(response: Option<Span>) -> i64 {
+    let known = response.and_then(|r| i64::try_from(r.as_ms()).ok()).map(|ms| ms.saturating_mul(2).saturating_add(DEAD_TIME_MORE_MS));
+    known.unwrap_or(DEAD_TIME_MS).clamp(0, 2 * DEAD_TIME_MS)
+}
+
+/// What is known at a poll, discharge positive.
+#[derive(Clone, Copy)]
+struct Seen {
+    now: Time,
+    power: i64,
+    /// Ten seconds ago.
+    before: i64,
+    told: Hull,
+    /// The newest command.
+    newest: i64,
+    patience: Span,
+    /// Patience and dead time.
+    waits: Span,
+}
+
+impl Seen {
+    /// The same with charging positive.
+    fn mirrored(&self) -> Seen {
+        let told = Hull { lo: -self.told.hi, hi: -self.told.lo };
+        Seen { power: -self.power, before: -self.before, told, newest: -self.newest, ..*self }
     }
-    // Right after the first command the battery may still be doing anything.
+
+    fn short(&self) -> i64 {
+        short(self.power, self.told)
+    }
+
+    fn comes_closer(&self) -> bool {
+        short(self.before, self.told) - self.short() >= APPROACH_W
+    }
+}
+
+impl Side {
+    fn cap_w(self) -> Option<i64> {
+        match self {
+            Side::Fine | Side::Short { .. } => None,
+            Side::Capped { cap_w, .. } | Side::Probed { cap_w, .. } => Some(cap_w),
+        }
+    }
+
+    fn after(self, seen: &Seen) -> Side {
+        let does = seen.power.max(0);
+        let capped = Side::Capped { cap_w: does + ROOM_W, since: seen.now };
+        match self {
+            Side::Fine | Side::Short { .. } if seen.short() == 0 || seen.comes_closer() => Side::Fine,
+            Side::Fine => Side::Short { since: seen.now },
+            Side::Short { since } if seen.now.since(since) >= seen.patience => capped,
+            Side::Short { .. } => self,
+            Side::Capped { since, .. } if seen.now.since(since) >= PROBE_AFTER => {
+                Side::Probed { cap_w: does + does / 4 + PROBE_W, start_w: seen.power, asked: None }
+            }
+            Side::Capped { cap_w, since } if (does + ROOM_W - cap_w).abs() > STICKY_W => Side::Capped { cap_w: does + ROOM_W, since },
+            Side::Capped { .. } => self,
+            Side::Probed { cap_w, start_w, asked } => {
+                let more = seen.newest - start_w;
+                if more <= tolerance(seen.newest) {
+                    return Side::Probed { cap_w, start_w, asked: None };
+                }
+                let since = asked.unwrap_or(seen.now);
+                if seen.power - start_w >= more / 2 {
+                    Side::Fine
+                } else if seen.now.since(since) >= seen.waits && !seen.comes_closer() {
+                    capped
+                } else {
+                    Side::Probed { cap_w, start_w, asked: Some(since) }
+                }
+            }
+        }
+    }
+}
+
+/// Everything the battery was told during its dead time, and what it was told before that, or did where it was told nothing before.
+fn told(polled: &Series, written: &Series, now_ms: i64, dead_ms: i64) -> Option<Hull> {
     let first = written.get(0)?.0;
-    if now_ms - first < PATIENCE.as_ms() as i64 { None } else { found }
+    let did = polled.iter().take_while(|p| p.0 <= first).last().or(polled.get(0))?.1;
+    let mut found = Hull { lo: did, hi: did };
+    for (t, w) in written.iter() {
+        found = if t > now_ms - dead_ms { Hull { lo: found.lo.min(w), hi: found.hi.max(w) } } else { Hull { lo: w, hi: w } };
+    }
+    Some(found)
+}
+
+fn tolerance(told_w: i64) -> i64 {
+    TOLERANCE_W.max(told_w.abs() * TOLERANCE_PCT / 100)
+}
+
+/// By how much less than the least it was told, W.
+fn short(power: i64, told: Hull) -> i64 {
+    (told.lo - tolerance(told.lo.abs().max(told.hi.abs())) - power).max(0)
 }
 
 fn distance(power: i64, told: Hull) -> i64 {
-    let tolerance = TOLERANCE_W.max(told.lo.abs().max(told.hi.abs()) * TOLERANCE_PCT / 100);
-    (told.lo - tolerance - power).max(power - told.hi - tolerance).max(0)
+    short(power, told).max(short(-power, Hull { lo: -told.hi, hi: -told.lo }))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn run(power: impl Fn(i64) -> i64, commands: &[(u64, i64)], until_s: u64) -> Option<u64> {
-        let (mut polled, mut written, mut follow) = (Series::default(), Series::default(), Follow::default());
-        for s in 1..=until_s {
-            for &(t, w) in commands.iter().filter(|c| c.0 == s) {
-                written.push(Time::from_ms(t * 1000), w);
+    struct Run {
+        polled: Series,
+        written: Series,
+        follow: Follow,
+        response: Option<Span>,
+        now: u64,
+        power: i64,
+    }
+
+    impl Run {
+        fn new() -> Run {
+            Run { polled: Series::default(), written: Series::default(), follow: Follow::default(), response: None, now: 0, power: 0 }
+        }
+
+        fn tell(&mut self, w: i64) {
+            self.written.push(Time::from_ms(self.now), w);
+        }
+
+        fn second(&mut self, power: i64) -> Trust {
+            self.now += 1000;
+            self.power = power;
+            self.polled.push(Time::from_ms(self.now), power);
+            self.follow.judge(&self.polled, &self.written, self.response, Span::from_s(5));
+            self.follow.trust()
+        }
+
+        fn seconds(&mut self, n: u64, power: i64) {
+            for _ in 0..n {
+                self.second(power);
             }
-            polled.push(Time::from_ms(s * 1000), power(s as i64));
-            follow.judge(&polled, &written);
-            if follow.refuses() {
+        }
+
+        /// Seconds until it is capped, of at most `most`.
+        fn until_capped(&mut self, most: u64, power: impl Fn(u64) -> i64) -> Option<u64> {
+            (1..=most).find(|&s| self.second(power(s)) != Trust::Full)
+        }
+    }
+
+    fn run(power: impl Fn(i64) -> i64, commands: &[(u64, i64)], until_s: u64) -> Option<u64> {
+        let mut run = Run::new();
+        for s in 1..=until_s {
+            for &(_, w) in commands.iter().filter(|c| c.0 == s) {
+                run.written.push(Time::from_ms(s * 1000), w);
+            }
+            if run.second(power(s as i64)) != Trust::Full {
                 return Some(s);
             }
         }
@@ -104,5 +306,57 @@ mod tests {
     fn slow_ramps_and_long_dead_times_follow() {
         assert_eq!(run(|s| ((s - 10).max(0) * 12).min(3000), &[(2, 0), (10, 3000)], 400), None);
         assert_eq!(run(|s| if s < 38 { 0 } else { 3000 }, &[(2, 0), (10, 3000)], 120), None);
+    }
+
+    /// Three quick answers, and a battery that stops is found in seconds instead of half a minute.
+    #[test]
+    fn a_fast_battery_that_stops_is_found_fast() {
+        let mut r = Run::new();
+        r.tell(0);
+        r.seconds(10, 0);
+        for w in [800, 0, 1200] {
+            r.tell(w);
+            r.second(r.power);
+            (0..20).for_each(|_| assert_eq!(r.second(w), Trust::Full));
+        }
+        r.response = r.follow.response();
+        assert_eq!(r.response, Some(Span::from_ms(2000)));
+        r.tell(3000);
+        assert_eq!(r.until_capped(60, |_| 1200), Some(12));
+    }
+
+    #[test]
+    fn a_cap_follows_what_it_does_is_probed_and_ends() {
+        let mut r = Run::new();
+        r.tell(0);
+        r.seconds(10, 0);
+        r.tell(4000);
+        r.until_capped(60, |_| 1000).expect("capped");
+        assert_eq!(r.follow.trust(), Trust::CappedAt { charge_w: i64::MAX, discharge_w: 1200 });
+        assert_eq!(r.second(1040), Trust::CappedAt { charge_w: i64::MAX, discharge_w: 1200 }, "noise");
+        assert_eq!(r.second(1300), Trust::CappedAt { charge_w: i64::MAX, discharge_w: 1500 });
+        r.tell(1500);
+        r.seconds(60, 1300);
+        assert_eq!(r.follow.trust(), Trust::CappedAt { charge_w: i64::MAX, discharge_w: 1300 + 325 + 500 }, "a probe");
+        r.seconds(50, 1300);
+        assert_eq!(r.follow.trust(), Trust::CappedAt { charge_w: i64::MAX, discharge_w: 2125 }, "nobody asks for it");
+        r.tell(2125);
+        r.seconds(36, 1300);
+        assert_eq!(r.follow.trust(), Trust::CappedAt { charge_w: i64::MAX, discharge_w: 1500 }, "it failed");
+        r.tell(1500);
+        r.seconds(61, 1300);
+        r.tell(2125);
+        r.second(1300);
+        assert_eq!(r.second(2100), Trust::Full);
+    }
+
+    #[test]
+    fn a_battery_that_does_the_opposite_is_seen() {
+        let mut r = Run::new();
+        r.tell(0);
+        r.seconds(10, 0);
+        r.tell(1000);
+        r.seconds(45, -1000);
+        assert!(r.follow.mirrors().is_some());
     }
 }

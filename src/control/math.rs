@@ -74,12 +74,8 @@ pub fn share_by_weight(weight: &[i64], cap: &[i64], total: i64, share: &mut [i64
         i64::try_from(wanted.min(i128::from(cap[i]))).unwrap_or(cap[i])
     };
     let highest = cap.iter().copied().max().unwrap_or(0);
-    let (mut low, mut high) = (0, (highest + 1).saturating_mul(weights).saturating_add(1));
-    while low < high {
-        let middle = low + (high - low + 1) / 2;
-        let sum: i64 = (0..cap.len()).map(|i| level(i, middle)).sum();
-        if sum <= total { low = middle } else { high = middle - 1 }
-    }
+    let most = (highest + 1).saturating_mul(weights).saturating_add(1);
+    let low = last_that(0, most, |mu| (0..cap.len()).map(|i| level(i, mu)).sum::<i64>() <= total);
     for (i, s) in share.iter_mut().enumerate() {
         *s = level(i, low);
     }
@@ -89,6 +85,56 @@ pub fn share_by_weight(weight: &[i64], cap: &[i64], total: i64, share: &mut [i64
         *s += more;
         rest -= more;
     }
+}
+
+/// The shares nearest to `wanted` (least squares) inside `lo … hi` that sum up to `total`, as far as the bounds allow it. Exact; what is
+/// left by rounding goes to the lower index. (`spec/control.md` 2.4, "waterfill".)
+pub fn level_to<const N: usize>(wanted: [i64; N], lo: [i64; N], hi: [i64; N], total: i64) -> [i64; N] {
+    let total = clamp(total, lo.iter().sum(), hi.iter().sum());
+    let at = |mu: i64| -> [i64; N] { std::array::from_fn(|i| clamp(wanted[i] + mu, lo[i], hi[i])) };
+    let lowest = (0..N).map(|i| lo[i] - wanted[i]).min().unwrap_or(0);
+    let highest = (0..N).map(|i| hi[i] - wanted[i]).max().unwrap_or(0);
+    let mu = last_that(lowest, highest, |mu| at(mu).iter().sum::<i64>() <= total);
+    fill_up(at(mu), at(mu + 1), total)
+}
+
+/// Lowers the highest of `x` first until they sum up to at most `total`, none below its `floor` (and none that is below it already).
+pub fn lower_to<const N: usize>(x: [i64; N], floor: [i64; N], total: i64) -> [i64; N] {
+    if x.iter().sum::<i64>() <= total {
+        return x;
+    }
+    let at = |mu: i64| -> [i64; N] { std::array::from_fn(|i| if x[i] > floor[i] { x[i].min(mu).max(floor[i]) } else { x[i] }) };
+    let lowest = x.iter().chain(&floor).copied().min().unwrap_or(0) - 1;
+    let highest = x.iter().copied().max().unwrap_or(0);
+    let mu = last_that(lowest, highest, |mu| at(mu).iter().sum::<i64>() <= total);
+    fill_up(at(mu), at(mu + 1), total)
+}
+
+/// Raises the lowest of `x` first until they sum up to at least `total`, none above its `ceiling`.
+pub fn raise_to<const N: usize>(x: [i64; N], ceiling: [i64; N], total: i64) -> [i64; N] {
+    lower_to(x.map(|w| -w), ceiling.map(|w| -w), -total).map(|w| -w)
+}
+
+/// The last number of `first … last` with this property, which the ones before it have too; `first` where none has it.
+pub fn last_that(first: i64, last: i64, has: impl Fn(i64) -> bool) -> i64 {
+    let (mut low, mut high) = (first, last.max(first));
+    while low < high {
+        let middle = low + (high - low + 1) / 2;
+        if has(middle) { low = middle } else { high = middle - 1 }
+    }
+    low
+}
+
+/// Takes over single steps from `x` to `more` until the sum is `total`.
+fn fill_up<const N: usize>(mut x: [i64; N], more: [i64; N], total: i64) -> [i64; N] {
+    let mut rest = total - x.iter().sum::<i64>();
+    for (x, more) in x.iter_mut().zip(more) {
+        if rest > 0 && more > *x {
+            *x += 1;
+            rest -= 1;
+        }
+    }
+    x
 }
 
 #[cfg(test)]

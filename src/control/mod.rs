@@ -10,8 +10,10 @@
 //! reading of the meter. The *window* is how old a meter value may be when it arrives. Signs: grid import +, battery discharge +.
 //! Contract: `spec/control.md`; the law's reference is `spec/control/law.py`, and `tests/reference_law.rs` compares with it.
 
+pub mod active;
 pub mod alarm;
 pub mod allocate;
+pub mod balance;
 pub mod capability;
 pub mod core;
 pub mod decision;
@@ -26,4 +28,6 @@ pub mod learned;
 pub mod learner;
 pub mod limits_mode;
 pub mod math;
+pub mod share;
 pub mod site;
+pub mod site_limits;

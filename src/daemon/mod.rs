@@ -6,6 +6,7 @@
 //!                    │          └────────┬─────────┘
 //!      beats of all  ▼                   ▼ Document
 //!             watchdog thread       status socket thread          main: signals, start, stop
+//!                                    memory thread: what was learned, to disk
 //! ```
 //! Tasks ([`battery`], [`meter`], [`control`]) take the time from outside and run in virtual time as well; [`threads`] gives each a thread.
 //! Threads share bounded channels, one endpoint per host, and the published document; nothing else. Only `main` ends the process.
@@ -19,6 +20,7 @@ pub mod control;
 pub mod endpoint;
 pub mod health;
 pub mod journal;
+pub mod memory;
 pub mod message;
 pub mod meter;
 mod reading;

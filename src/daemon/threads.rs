@@ -10,6 +10,7 @@ use super::battery::BatteryTask;
 use super::clock::{Clock, Monotonic};
 use super::control::ControlTask;
 use super::endpoint::SharedEndpoint;
+use super::memory::Kept;
 use super::message::{Event, Instruction};
 use super::meter::MeterTask;
 use super::slot::{Slot, slot};
@@ -56,7 +57,7 @@ struct Context {
 
 impl Threads {
     /// Starts the tasks of the plan.
-    pub fn start(config: &Config, plan: Plan, published: Published, clock: Monotonic) -> io::Result<Threads> {
+    pub fn start(config: &Config, plan: Plan, published: Published, clock: Monotonic, kept: Kept) -> io::Result<Threads> {
         let (stop_sender, stop) = bounded::<()>(0);
         let (done_sender, done) = bounded::<()>(0);
         let (events_sender, events) = bounded(EVENTS_MOST);
@@ -78,7 +79,8 @@ impl Threads {
         let users = |endpoint: usize| plan.batteries.iter().filter(|b| b.endpoint == endpoint).count() + 1;
         let patience: Vec<_> = plan.endpoints.iter().enumerate().map(|(i, e)| patience(users(i), e.timeout)).collect();
         let mut watched = vec![Watched { name: "control".into(), patience: Span::from_s(5) }];
-        let control = ControlTask::new(config.clone(), &plan);
+        let mut control = ControlTask::new(config.clone(), &plan);
+        control.keep(kept);
         let mut slots = Vec::new();
         for placed in plan.batteries {
             let fallback = order(placed.spec.fallback);
@@ -208,7 +210,7 @@ fn control_loop(mut task: ControlTask, events: &Receiver<Event>, slots: &[Slot<I
             tick += TICK.times(missed + 1);
         }
         if step {
-            task.step(now, |k, instruction| slots[k].put(instruction));
+            task.step(now, c.clock.wall_s(), |k, instruction| slots[k].put(instruction));
             published.publish(task.document(now));
         }
         c.beat();

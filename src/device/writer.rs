@@ -95,6 +95,8 @@ pub struct Writer {
     setpoint: Asserted,
     charge: Asserted,
     discharge: Asserted,
+    /// A setpoint other than 0 W may be in force.
+    setpoint_stands: bool,
     /// Release writes made; `None` while a command stands.
     released: Option<usize>,
     /// What a percentage setpoint refers to.
@@ -112,6 +114,7 @@ impl Writer {
             setpoint: None,
             charge: None,
             discharge: None,
+            setpoint_stands: false,
             released: None,
             context,
         }
@@ -178,14 +181,17 @@ impl Writer {
             // A device that does not take what is only of use beside its setpoint is asked again later.
             Job::Start(i) if outcome != Outcome::Acknowledged && self.is_optional(profile, job) => self.start[i] = Some((NOT_TAKEN, now)),
             Job::Start(i) => self.start[i] = asserted(0),
-            Job::Setpoint(w) => self.setpoint = asserted(w),
+            Job::Setpoint(w) => {
+                self.setpoint = asserted(w);
+                self.setpoint_stands = w != 0 || (self.setpoint_stands && outcome != Outcome::Acknowledged);
+            }
             Job::Charge(w) => self.charge = asserted(w),
             Job::Discharge(w) => self.discharge = asserted(w),
             Job::Release(_) => {}
         }
         if !releasing {
             self.released = None;
-        } else if outcome == Outcome::Acknowledged {
+        } else if outcome == Outcome::Acknowledged && !(self.settings.limits && matches!(job, Job::Setpoint(_))) {
             self.released = Some(self.released.unwrap_or(0) + 1);
             if self.next_release(profile).is_none() {
                 self.start.fill(None);
@@ -218,7 +224,8 @@ impl Writer {
     /// What hands the device back, in order: the profile's own writes, or what means the same.
     pub fn release_jobs(&self, profile: &Profile) -> Vec<Job> {
         if self.settings.limits {
-            vec![Job::Charge(self.settings.rated_charge_w), Job::Discharge(self.settings.rated_discharge_w)]
+            let first = self.setpoint_stands.then_some(Job::Setpoint(0));
+            first.into_iter().chain([Job::Charge(self.settings.rated_charge_w), Job::Discharge(self.settings.rated_discharge_w)]).collect()
         } else if profile.release.is_empty() {
             vec![Job::Setpoint(0)]
         } else {
@@ -257,6 +264,10 @@ impl Writer {
 
     fn next_limit(&self, profile: &Profile, charge_w: i64, discharge_w: i64, now: Time) -> Option<(Time, Job)> {
         let refresh = profile.limits.as_ref()?.refresh;
+        // A battery that was commanded for a while: its own control goes on when the device's timeout has passed.
+        if self.setpoint_stands {
+            return Some((now, Job::Setpoint(0)));
+        }
         let charge = (self.due(self.charge, charge_w, refresh, now), Job::Charge(charge_w));
         let discharge = (self.due(self.discharge, discharge_w, refresh, now), Job::Discharge(discharge_w));
         Some(earlier(charge, discharge))

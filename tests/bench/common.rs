@@ -88,7 +88,8 @@ impl Controller {
         fs::write(&config, settings.text(ports, &folder.join("status.sock"))).expect("the configuration");
         let log = fs::File::create(folder.join("log")).expect("the log");
         let mut command = Command::new(binary());
-        command.arg("run").arg("--config").arg(config).arg("--devices").arg("etc/devices");
+        command.arg("run").arg("--config").arg(&config).arg("--devices").arg("etc/devices");
+        command.arg("--state").arg(config.parent().expect("a folder"));
         command.env_remove("RUST_LOG").env_remove("NOTIFY_SOCKET").stdin(Stdio::null());
         if let Some(level) = std::env::var_os("SAX_BENCH_LOG") {
             command.env("RUST_LOG", level);

@@ -77,6 +77,8 @@ impl Running {
             .arg(&path)
             .arg("--devices")
             .arg(folder.file("devices"))
+            .arg("--state")
+            .arg(&folder.0)
             .env_remove("NOTIFY_SOCKET")
             .stderr(Stdio::piped())
             .stdout(Stdio::null())

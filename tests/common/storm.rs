@@ -3,6 +3,7 @@
 
 use sax_controller::control::core::Core;
 use sax_controller::control::decision::Order;
+use sax_controller::control::demand::{Action, Demand};
 use sax_controller::control::input::{BatterySample, MeterSample, PhaseSample, Written};
 use sax_controller::control::site::*;
 use sax_controller::plant::rng::Rng;
@@ -58,11 +59,14 @@ pub fn absurd(rng: &mut Rng, sample: &mut MeterSample) -> &'static str {
 pub fn random_site(rng: &mut Rng) -> Site {
     let n = 1 + rng.below(12) as usize;
     let limits = rng.chance(200);
+    let three_phase = if rng.chance(250) { 300 } else { 0 };
+    let import_w = rng.chance(300).then(|| rng.range(0, 15_000));
+    let shaving = import_w.is_some_and(|w| w > 0) && rng.chance(500);
     let battery = |rng: &mut Rng| {
         let (max_discharge_w, max_charge_w) = (rng.range(0, 8000), rng.range(0, 8000));
         let min_soc_pm = rng.range(0, 300);
         BatterySite {
-            connection: Connection::Phase(rng.below(3) as usize),
+            connection: if rng.chance(three_phase) { Connection::AllPhases } else { Connection::Phase(rng.below(3) as usize) },
             max_discharge_w,
             max_charge_w,
             capacity_wh: rng.range(100, 30_000),
@@ -72,20 +76,31 @@ pub fn random_site(rng: &mut Rng) -> Site {
             hysteresis_pm: rng.range(10, 100),
             cap_age: Span::from_s(5),
             exclude_age: Span::from_s(15),
-            control: if limits && rng.chance(700) { ControlKind::Limits } else { ControlKind::Setpoint },
+            control: match rng.below(10) {
+                0..4 if limits => ControlKind::Limits,
+                4..7 if limits => ControlKind::Hybrid,
+                _ => ControlKind::Setpoint,
+            },
             fallback_charge_w: if rng.chance(700) { 0 } else { rng.range(0, max_charge_w) },
             fallback_discharge_w: if rng.chance(700) { 0 } else { rng.range(0, max_discharge_w) },
-            min_power_w: 0,
+            min_power_w: rng.range(0, 300),
         }
     };
     let hold = if rng.chance(500) { 3 } else { 15 };
     let ramp_start = if hold == 3 { 10_000 } else { 22_500 };
     Site {
         batteries: (0..n).map(|_| battery(rng)).collect(),
-        strategy: Strategy::SelfConsumption,
-        balance: Balance::PerPhase,
+        strategy: match import_w {
+            Some(w) if shaving => Strategy::PeakShaving { recharge_below_w: w / 2 },
+            _ => Strategy::SelfConsumption,
+        },
+        balance: if rng.chance(300) { Balance::Sum } else { Balance::PerPhase },
         target_w: if rng.chance(500) { 0 } else { 6 * rng.range(-330, 330) },
-        limits: SiteLimits::default(),
+        limits: SiteLimits {
+            import_w,
+            export_w: rng.chance(300).then(|| rng.range(0, 10_000)),
+            unbalance_va: rng.chance(300).then(|| rng.range(0, 6_000)),
+        },
         fuse_ma: rng.range(6, 63) * 1000,
         fuse_margin_ma: 1500,
         voltage_mv: 230_000,
@@ -104,12 +119,24 @@ pub fn random_site(rng: &mut Rng) -> Site {
     }
 }
 
+pub fn random_demand(rng: &mut Rng) -> Demand {
+    let action = match rng.below(8) {
+        0 => Some(Action::Hold),
+        1 => Some(Action::Charge(rng.range(1, 12_000))),
+        2 => Some(Action::GridTarget(6 * rng.range(-500, 500))),
+        3 => Some(Action::ReserveSoc(rng.range(0, 1000))),
+        _ => None,
+    };
+    Demand { action, dimmed_w: rng.chance(200).then(|| rng.range(0, 5000)) }
+}
+
 /// An input to the core.
 #[derive(Clone, Copy, Debug)]
 pub enum Entry {
     Meter(MeterSample),
     Battery(usize, BatterySample),
     Written(usize, Written, Time),
+    Demand(Demand),
 }
 
 impl Entry {
@@ -118,6 +145,7 @@ impl Entry {
             Entry::Meter(m) => core.meter(m),
             Entry::Battery(k, b) => core.battery(k, b),
             Entry::Written(k, w, at) => core.written(k, w, at),
+            Entry::Demand(d) => core.demand(d),
         }
     }
 }
@@ -134,6 +162,8 @@ pub struct Storm {
     pub in_a_row: u32,
     pub in_a_row_most: u32,
     pub log: Option<Vec<Entry>>,
+    pub no_demands: bool,
+    hold_back: bool,
     load_w: [i64; 3],
     power_w: Vec<i64>,
     soc_pm: Vec<i64>,
@@ -158,6 +188,8 @@ impl Storm {
             in_a_row: 0,
             in_a_row_most: 0,
             log: None,
+            no_demands: false,
+            hold_back: false,
             load_w: [500; 3],
             power_w: vec![0; n],
             soc_pm,
@@ -168,11 +200,21 @@ impl Storm {
     }
 
     fn give(&mut self, entry: Entry) {
-        entry.apply(&mut self.core);
+        if !self.hold_back {
+            entry.apply(&mut self.core);
+        }
         self.last.push(entry);
         if let Some(log) = &mut self.log {
             log.push(entry);
         }
+    }
+
+    /// Time passes; the inputs that come are returned and not given to the core.
+    pub fn round(&mut self) -> Vec<Entry> {
+        self.hold_back = true;
+        self.inputs();
+        self.hold_back = false;
+        self.last.clone()
     }
 
     /// Time passes, and some of the inputs come.
@@ -191,6 +233,10 @@ impl Storm {
             if rng.chance(60) {
                 self.load_w[f] = rng.range(-9_000, 15_000);
             }
+        }
+        if !self.no_demands && rng.chance(30) {
+            let demand = random_demand(rng);
+            self.give(Entry::Demand(demand));
         }
         for k in 0..self.site.batteries.len() {
             self.battery_input(k, bad);

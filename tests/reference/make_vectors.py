@@ -29,20 +29,29 @@ def caps_vectors():
 
 
 def allocate_vectors():
-    """n, ell*3, pf*3, then per battery phase, Dh, Ch, Dp, Cp, soc, cap_wh, out"""
+    """n, net, ref*3, trim*3, ell*3, pf*3, peak, export, unbalance, dimmed (each -1 for none), then per battery phase, Dh, Ch, Dp, Cp, soc, cap_wh, out"""
     r = random.Random(12)
     with open(HERE / 'allocate.csv', 'w') as f:
-        for _ in range(500):
+        for case in range(2500):
+            plain = case < 500
             n = r.choice([1, 2, 3, 3, 4, 6, 12])
             bats = tuple(BatCfg(i, r.randrange(3), 4600, 3500, r.choice([2000, 7700, 15000])) for i in range(n))
-            cfg = Cfg(bats=bats, **FREE)
+            some = lambda v: -1 if plain or r.random() < .5 else v
+            peak, export, unbalance, dimmed = some(r.randrange(0, 12000)), some(r.choice([0, r.randrange(0, 9000)])), some(r.choice([0, 1000, 4600])), some(r.randrange(0, 6000))
+            net = not plain and r.random() < .5
+            ref = [0] * 3 if plain else [r.choice([0, r.randrange(-800, 801)]) for _ in range(3)]
+            trim = [0] * 3 if plain or net else [r.randrange(-150, 151) for _ in range(3)]
+            none = 10**6
+            cfg = Cfg(bats=bats, net_mode=net, ref=tuple(ref), peak_import=none if peak < 0 else peak, export_total=none if export < 0 else export,
+                      unbalance=none if unbalance < 0 else unbalance, n_steuve=1, p14a_each=max(0, dimmed))
             dh = [r.choice([0, 500, 4600, r.randrange(4601)]) for _ in bats]; ch = [r.choice([0, 500, 3500, r.randrange(3501)]) for _ in bats]
             dp = [r.choice([0, v, v]) for v in dh]; cp = [r.choice([0, v, v]) for v in ch]
             soc = [r.randrange(1001) for _ in bats]
             ell = [r.choice([r.randrange(-9000, 9001), r.randrange(-1500, 1501)]) for _ in range(3)]
             pf = [r.choice([0, 2000, 5405, 7820]) for _ in range(3)]
-            out, x, L, U = allocate(cfg, ell, [0] * 3, pf, dh, ch, dp, cp, soc, 0, False)
-            f.write(row(n, ell, pf, *[(b.phase, dh[k], ch[k], dp[k], cp[k], soc[k], b.cap_wh, out[k]) for k, b in enumerate(bats)]))
+            out, x, L, U = allocate(cfg, ell, trim, pf, dh, ch, dp, cp, soc, 0, dimmed >= 0)
+            f.write(row(n, net, ref, trim, ell, pf, peak, export, unbalance, dimmed,
+                        *[(b.phase, dh[k], ch[k], dp[k], cp[k], soc[k], b.cap_wh, out[k]) for k, b in enumerate(bats)]))
 
 
 def run_vectors():

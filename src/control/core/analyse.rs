@@ -1,14 +1,16 @@
-//! The first half of a step: what the phases need and may, and where a fuse cannot wait. Orders nothing.
+//! The first half of a step: what the slots need and may, and where a fuse cannot wait. Orders nothing.
 
 use super::Core;
 use crate::control::alarm::Alarm;
-use crate::control::allocate::{PhasePlan, fuse_w, plan_phase, split};
+use crate::control::allocate::{Ask, Binding, Needs, SlotPlan, fuse_w, plan, third};
 use crate::control::capability::Capability;
 use crate::control::decision::PhaseDecision;
-use crate::control::estimate::PhaseEstimate;
+use crate::control::demand::Action;
 use crate::control::input::PhaseSample;
 use crate::control::ladder::Mode;
 use crate::control::math::clamp;
+use crate::control::share::{Rooms, split};
+use crate::control::site::{ALL_PHASES, Balance, SLOTS, Strategy};
 use crate::units::{Phase, Span, Time};
 
 /// The alarm threshold lies this far below the fuse, mA (`spec/control.md` 2.6: 24 A of 25 A).
@@ -16,38 +18,65 @@ const ALARM_BELOW_FUSE_MA: i64 = 1000;
 
 impl Core {
     pub(super) fn analyse_phases(&mut self, now: Time, age: Option<Span>) {
-        self.shares.fill(0);
         let lost = age.map_or(self.started.is_some_and(|t| now.since(t) > self.site.ladder.hold), |a| a > self.site.ladder.hold);
         self.alarms.set(Alarm::MeterLost, lost, now);
+        self.shares.fill(0);
+        self.plans = [SlotPlan::default(); SLOTS];
+        let seeded = self.estimates.iter().all(|e| e.seeded);
+        if seeded {
+            self.plans = plan(&self.needs());
+            self.share_out(now);
+        }
         for f in 0..3 {
-            let phase = self.phases.map_or_else(PhaseSample::default, |p| p[f]);
-            let overload = !lost && self.overloaded(&phase);
+            let overload = !lost && self.phases.is_some_and(|phases| self.overloaded(&phases[f]));
             self.alarms.set(Alarm::FuseOverload(Phase::ALL[f]), overload, now);
-            let estimate = self.estimates[f];
-            let mut out = PhaseDecision { load_w: estimate.seeded.then_some(estimate.load_w), overload, ..Default::default() };
-            if estimate.seeded {
-                out.plan = self.plan(f, &phase, &estimate);
-                let soc = |k: usize| self.batteries[k].sample.map_or(0, |s| s.soc_pm);
-                split(&self.site, f, out.plan.power_w, &self.capabilities, soc, &mut self.scratch, &mut self.shares);
-            }
-            self.decision.phases[f] = out;
+            let load_w = seeded.then_some(self.estimates[f].load_w);
+            self.decision.phases[f] = PhaseDecision { load_w, plan: self.plans[f], overload };
+        }
+        self.decision.three_phase = self.plans[ALL_PHASES];
+    }
+
+    /// Who does how much of what a slot gets.
+    fn share_out(&mut self, now: Time) {
+        for (slot, group) in self.groups.iter_mut().enumerate() {
+            let power_w = self.plans[slot].power_w;
+            group.choose(power_w, &self.batteries, &self.capabilities, &mut self.ready_w, now);
+            let rooms = Rooms { caps: &self.capabilities, ready_w: &self.ready_w };
+            let soc = |k: usize| self.batteries[k].sample.map_or(0, |s| s.soc_pm);
+            split(&self.site, group.members(), power_w, rooms, soc, &mut self.scratch, &mut self.shares);
         }
     }
 
-    /// Where the fuse cannot wait: neither what the batteries of a phase were told until now nor what they would be told if they moved
-    /// no faster than `change_w` may violate it.
-    pub(super) fn find_violations(&mut self, change_w: i64) {
+    /// Where the fuse cannot wait: neither what the batteries were told until now nor what they would be told if they moved no faster than
+    /// `change_w` may violate it.
+    pub(super) fn find_violations(&mut self, change_w: i64, now: Time) {
+        self.violated = [false; SLOTS];
         let running = matches!(self.ladder.mode(), Mode::Run { .. });
-        for f in 0..3 {
-            let plan = self.decision.phases[f].plan;
-            let (mut told, mut slewed) = (0, 0);
-            for k in (0..self.batteries.len()).filter(|&k| self.site.batteries[k].connection.slot() == f) {
-                told += self.batteries[k].out_w;
-                slewed += self.within_hard(k, self.slewed(k, change_w));
-            }
-            let holds = |w: &i64| (plan.lo..=plan.hi).contains(w);
-            self.violated[f] = running && self.estimates[f].seeded && !(holds(&told) && holds(&slewed));
+        if !running || !self.estimates.iter().all(|e| e.seeded) {
+            return;
         }
+        let (mut told, mut slewed) = ([0; SLOTS], [0; SLOTS]);
+        for k in 0..self.batteries.len() {
+            let slot = self.site.batteries[k].connection.slot();
+            told[slot] += self.batteries[k].out_w;
+            slewed[slot] += self.within_hard(k, self.slewed(k, self.change_of(k, change_w, now)));
+        }
+        for (slot, plan) in self.plans.iter().enumerate() {
+            let holds = |w: i64| (plan.lo..=plan.hi).contains(&w);
+            self.violated[slot] = !(holds(told[slot]) && holds(slewed[slot]));
+        }
+        // The bounds of a phase stand on what the three-phase batteries are to give, so none may wait for the other.
+        let planned = self.plans[ALL_PHASES].power_w;
+        let differs = |w: &[i64; SLOTS]| (0..3).any(|f| self.exceeds(f, w[f] + third(w[ALL_PHASES], f)));
+        let stake = self.violated.contains(&true) || differs(&told) || differs(&slewed);
+        if stake && (told[ALL_PHASES] != planned || slewed[ALL_PHASES] != planned) {
+            self.violated = [true; SLOTS];
+        }
+    }
+
+    /// Whether phase `f` with this battery power is beyond its fuse.
+    fn exceeds(&self, f: usize, battery_w: i64) -> bool {
+        (self.estimates[f].load_w - battery_w).abs() > self.fuse_of(f)
     }
 
     /// The share of battery `k`, no further than `change_w` from what it was told last.
@@ -61,12 +90,53 @@ impl Core {
         clamp(w, -self.capabilities[k].hard_charge_w, self.capabilities[k].hard_discharge_w)
     }
 
-    fn plan(&self, f: usize, phase: &PhaseSample, estimate: &PhaseEstimate) -> PhasePlan {
-        let members = (0..self.batteries.len()).filter(|&k| self.site.batteries[k].connection.slot() == f);
-        let sum = members.fold(Capability::default(), |sum, k| add(sum, &self.capabilities[k]));
-        let fuse = fuse_w(&self.site, phase.voltage_mv.unwrap_or(self.site.voltage_mv), phase.reactive_var);
-        let wanted = estimate.load_w - self.targets_w[f] + estimate.trim_w;
-        plan_phase(estimate.load_w, wanted, fuse, &sum)
+    fn needs(&self) -> Needs {
+        let mut sums = [Capability::default(); SLOTS];
+        for (k, battery) in self.site.batteries.iter().enumerate() {
+            let slot = battery.connection.slot();
+            sums[slot] = add(sums[slot], &self.capabilities[k]);
+        }
+        Needs {
+            load_w: self.estimates.map(|e| e.load_w),
+            fuse_w: std::array::from_fn(|f| self.fuse_of(f)),
+            ask: self.ask(),
+            sums,
+            limits: self.site.limits,
+            dimmed_w: self.demand.dimmed_w,
+        }
+    }
+
+    /// What is asked of the batteries before any limit.
+    pub(super) fn ask(&self) -> Ask {
+        let wanted = std::array::from_fn(|f| self.estimates[f].load_w - self.targets_w[f] + self.estimates[f].trim_w);
+        let total: i64 = wanted.iter().sum();
+        match (self.demand.action, self.site.strategy) {
+            (Some(Action::Hold), _) => Ask::Total(0, Binding::Schedule),
+            (Some(Action::Charge(w)), _) if total > -w => Ask::Total(-w, Binding::Schedule),
+            (Some(Action::Charge(_)), _) => Ask::Total(total, Binding::Total),
+            (None | Some(Action::ReserveSoc(_)), Strategy::PeakShaving { recharge_below_w }) => self.shave(recharge_below_w),
+            _ if self.site.balance == Balance::Sum => Ask::Total(total, Binding::Total),
+            _ => Ask::PerPhase(wanted),
+        }
+    }
+
+    /// P4: what is above the limit comes from the batteries, and what is free below the other threshold goes into them.
+    fn shave(&self, recharge_below_w: i64) -> Ask {
+        let load: i64 = self.estimates.iter().map(|e| e.load_w).sum();
+        let most = self.site.limits.import_w.unwrap_or(i64::MAX);
+        if load > most {
+            Ask::Total(load - most, Binding::ImportLimit)
+        } else if load < recharge_below_w {
+            Ask::Total(load - recharge_below_w, Binding::Recharge)
+        } else {
+            Ask::Total(0, Binding::BelowPeak)
+        }
+    }
+
+    /// What the fuse lets through on phase `f`, W.
+    fn fuse_of(&self, f: usize) -> i64 {
+        let phase = self.phases.map_or_else(PhaseSample::default, |p| p[f]);
+        fuse_w(&self.site, phase.voltage_mv.unwrap_or(self.site.voltage_mv), phase.reactive_var)
     }
 
     fn overloaded(&self, phase: &PhaseSample) -> bool {

@@ -1,11 +1,12 @@
 //! The second half of a step: the order for each battery, and why.
 
 use super::Core;
+use super::limits::Commanded;
 use crate::control::allocate::Binding;
 use crate::control::decision::{BatteryDecision, Order, Reason};
 use crate::control::ladder::{Mode, ramped};
 use crate::control::math::clamp;
-use crate::control::site::{ControlKind, FallbackKind};
+use crate::control::site::{ALL_PHASES, Balance, FallbackKind, SLOTS};
 use crate::units::{Phase, Span, Time};
 
 impl Core {
@@ -31,18 +32,19 @@ impl Core {
         k: usize,
         age: Span,
         change_limit: (i64, Reason),
-        kept: &[(i64, i64); 3],
+        kept: &[(i64, i64); SLOTS],
         now: Time,
     ) -> BatteryDecision {
         let cap = self.capabilities[k];
+        let commanded = self.batteries[k].commanded;
+        let change_limit = (self.change_of(k, change_limit.0, now), change_limit.1);
         let (setpoint_w, mut reason) = self.setpoint(k, age, change_limit, kept);
         self.batteries[k].out_w = setpoint_w;
         // The fallback must not wait for the write budget either.
         let urgent = self.violated[self.site.batteries[k].connection.slot()] || self.ladder.mode() == Mode::Fallback;
-        let limits = self.site.batteries[k].control != ControlKind::Setpoint;
         let mut order = match self.ladder.mode() {
             Mode::Fallback if self.site.fallback == FallbackKind::Release => Order::Release,
-            mode if limits => self.limits(k, mode, age, urgent, now),
+            mode if commanded == Commanded::Not => self.limits(k, mode, age, urgent, now),
             _ => Order::Setpoint { watts: setpoint_w, urgent },
         };
         if self.batteries[k].sample.is_none() {
@@ -59,7 +61,7 @@ impl Core {
         BatteryDecision { order, setpoint_w, capability: cap, reason }
     }
 
-    fn setpoint(&self, k: usize, age: Span, (change_w, change_why): (i64, Reason), kept: &[(i64, i64); 3]) -> (i64, Reason) {
+    fn setpoint(&self, k: usize, age: Span, (change_w, change_why): (i64, Reason), kept: &[(i64, i64); SLOTS]) -> (i64, Reason) {
         let (b, cap) = (&self.batteries[k], &self.capabilities[k]);
         let f = self.site.batteries[k].connection.slot();
         let (wanted, reason) = match self.ladder.mode() {
@@ -85,65 +87,51 @@ impl Core {
         (allowed, reason)
     }
 
-    /// Per phase what is being charged, and the last known surplus, W: all batteries of a phase are judged by the same figures.
-    pub(super) fn kept(&self) -> [(i64, i64); 3] {
-        std::array::from_fn(|f| {
-            let members = self.batteries.iter().zip(&self.site.batteries).filter(|(_, s)| s.connection.slot() == f);
-            let charging = members.map(|(b, _)| (-b.out_w).max(0)).sum();
-            (charging, (-(self.estimates[f].load_w + self.estimates[f].trim_w)).max(0))
+    /// Per slot what is being charged, and the last known surplus, W: all batteries of a slot are judged by the same figures. Where phases
+    /// are netted, or batteries work on all of them, the whole site is one.
+    pub(super) fn kept(&self) -> [(i64, i64); SLOTS] {
+        let charging = |slots: std::ops::Range<usize>| {
+            let members = self.batteries.iter().zip(&self.site.batteries).filter(|(_, s)| slots.contains(&s.connection.slot()));
+            members.map(|(b, _)| (-b.out_w).max(0)).sum()
+        };
+        let surplus = |f: usize| -(self.estimates[f].load_w + self.estimates[f].trim_w);
+        let all = charging(0..SLOTS);
+        let common = self.site.batteries.iter().any(|b| b.connection.slot() == ALL_PHASES);
+        let apart = self.site.balance == Balance::PerPhase && !common;
+        std::array::from_fn(|slot| match slot {
+            ALL_PHASES => (all, (0..3).map(surplus).sum::<i64>().max(0)),
+            f if apart => (charging(f..f + 1), surplus(f).max(0)),
+            _ => (all, (0..3).map(surplus).sum::<i64>().max(0)),
         })
     }
 
     fn reason(&self, k: usize) -> Reason {
-        let f = self.site.batteries[k].connection.slot();
-        let (plan, cap) = (&self.decision.phases[f].plan, &self.capabilities[k]);
+        let slot = self.site.batteries[k].connection.slot();
+        let (plan, cap) = (&self.plans[slot], &self.capabilities[k]);
         match plan.binding {
-            Binding::Load => Reason::FollowingLoad,
-            Binding::Fuse => Reason::Fuse(Phase::ALL[f]),
+            Binding::Load | Binding::Total if self.shares[k] == 0 && self.ready_w[k] == (0, 0) && !cap.is_excluded() => Reason::Resting,
+            Binding::Load | Binding::Total => Reason::FollowingLoad,
+            Binding::Schedule => Reason::Scheduled,
+            Binding::BelowPeak => Reason::BelowPeak,
+            Binding::Recharge => Reason::Recharging,
+            Binding::ImportLimit => Reason::ImportLimit,
+            Binding::ExportLimit => Reason::ExportLimit,
+            Binding::Dimmed => Reason::Dimmed,
+            Binding::Unbalance => Reason::Unbalance,
+            Binding::Fuse => Reason::Fuse(self.tightest_phase(slot)),
             Binding::Batteries if plan.wanted_w > plan.power_w => Reason::DischargeBound(cap.discharge_cause),
             Binding::Batteries => Reason::ChargeBound(cap.charge_cause),
         }
     }
 
-    /// The limits of a battery that balances by itself.
-    fn limits(&mut self, k: usize, mode: Mode, age: Span, urgent: bool, now: Time) -> Order {
-        let site = &self.site.batteries[k];
-        let (plan, cap) = (self.decision.phases[site.connection.slot()].plan, self.capabilities[k]);
-        let members = || (0..self.capabilities.len()).filter(|&i| self.site.batteries[i].connection == site.connection);
-        let all_charge: i64 = members().map(|i| self.capabilities[i].charge_w).sum();
-        let all_discharge: i64 = members().map(|i| self.capabilities[i].discharge_w).sum();
-        let (fallback_charge, fallback_discharge) = (site.fallback_charge_w, site.fallback_discharge_w);
-        let ages = &self.site.ladder;
-        let b = &mut self.batteries[k];
-        let (charge_w, discharge_w) = match mode {
-            Mode::Init | Mode::Hold { .. } => (b.charge_limit.current_w(), b.discharge_limit.current_w()),
-            Mode::Run { .. } => {
-                let charge = portion(cap.charge_w, (-plan.policy_lo).max(0), all_charge);
-                let discharge = portion(cap.discharge_w, plan.policy_hi.max(0), all_discharge);
-                (b.charge_limit.towards(charge, now), b.discharge_limit.towards(discharge, now))
-            }
-            Mode::Ramp => {
-                let (charge, discharge) = b.ramp_from_limits;
-                let charge = ramped(charge, charge.min(fallback_charge), age, ages);
-                let discharge = ramped(discharge, discharge.min(fallback_discharge), age, ages);
-                (b.charge_limit.force(charge), b.discharge_limit.force(discharge))
-            }
-            Mode::Fallback => (b.charge_limit.force(fallback_charge), b.discharge_limit.force(fallback_discharge)),
-        };
-        Order::Limits {
-            charge_w: clamp(charge_w, 0, cap.hard_charge_w.max(fallback_charge)),
-            discharge_w: clamp(discharge_w, 0, cap.hard_discharge_w.max(fallback_discharge)),
-            urgent,
-        }
+    /// The phase whose fuse decides over a slot: its own, or the fullest.
+    fn tightest_phase(&self, slot: usize) -> Phase {
+        let fullest = (0..3).max_by_key(|&f| self.estimates[f].load_w.abs()).unwrap_or(0);
+        Phase::ALL[if slot == ALL_PHASES { fullest } else { slot }]
     }
 }
 
 /// In `Hold` outputs are kept, but nothing more is charged than the last known surplus: charging from the grid ends.
 fn held(out: i64, (charging, surplus): (i64, i64)) -> i64 {
     if out < 0 && charging > surplus { out * surplus / charging } else { out }
-}
-
-/// The part of what a phase may do that falls to a battery which could do `own_w` of `all_w`, W.
-fn portion(own_w: i64, phase_w: i64, all_w: i64) -> i64 {
-    if phase_w >= all_w { own_w } else { own_w * phase_w / all_w.max(1) }
 }

@@ -3,7 +3,7 @@
 
 use super::{Battery, Core};
 use crate::control::allocate::{Binding, fuse_w};
-use crate::control::estimate::BatteriesThen;
+use crate::control::estimate::{BatteriesThen, Circumstances, TRIM_REACH_W};
 use crate::control::history::{Hull, Series, ms};
 use crate::control::input::PhaseSample;
 use crate::control::learner::{Batteries, LEAST_MOVEMENTS};
@@ -18,9 +18,22 @@ impl Core {
         let (from, to) = (ms(arrived) - ms_of(window.hi), ms(arrived) - ms_of(window.lo));
         for (f, phase) in phases.iter().enumerate() {
             let then = self.batteries_then(f, from, to);
-            let saturated = self.decision.phases[f].plan.binding != Binding::Load;
-            self.estimates[f].confirm = self.must_confirm(f, phase);
-            self.estimates[f].take(phase.power_w, &then, self.targets_w[f], saturated, window, &self.site.tuning);
+            let (target_w, saturated) = self.trim_towards(f, phases);
+            let around = Circumstances { target_w, saturated, window, confirm: self.must_confirm(f, phase) };
+            self.estimates[f].take(phase.power_w, &then, &around, &self.site.tuning);
+        }
+    }
+
+    /// What the trim of phase `f` compares its power with, W, and whether it rests. Where phases are netted the sum counts, and each phase
+    /// takes a third of what is missing there.
+    fn trim_towards(&self, f: usize, phases: &[PhaseSample; 3]) -> (i64, bool) {
+        match self.plans[f].binding {
+            Binding::Load => (self.targets_w[f], false),
+            Binding::Total => {
+                let missing = phases.iter().map(|p| p.power_w).sum::<i64>() - self.targets_w.iter().sum::<i64>();
+                (phases[f].power_w - missing / 3, missing.abs() >= TRIM_REACH_W)
+            }
+            _ => (self.targets_w[f], true),
         }
     }
 
@@ -28,8 +41,8 @@ impl Core {
         let mut then = BatteriesThen { hull: Hull::ZERO, middle_w: 0, absolute_w: 0 };
         let averaging = ms_of(self.learned.averaging);
         let members = self.site.batteries.iter().enumerate().filter(|(_, s)| s.connection.is_on(f));
-        // A battery that is not heard counts as part of the load, and so do the commands it may or may not have got.
-        for (k, s) in members.filter(|(k, _)| !self.batteries[*k].polled.is_empty()) {
+        // A battery that is not heard, or not believed, counts as part of the load, and so do the commands it may or may not have got.
+        for (k, s) in members.filter(|(k, _)| !self.batteries[*k].polled.is_empty() && !self.batteries[*k].distrusted) {
             let b = &self.batteries[k];
             let past = self.learned.batteries[k].past(&b.polled, &b.written);
             let part = if s.connection == Connection::AllPhases { 3 } else { 1 };

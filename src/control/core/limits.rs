@@ -1,0 +1,124 @@
+//! Batteries that balance by themselves: the limits they get, and when one is commanded instead (`spec/control.md` 2.5, LIMIT and HYBRID).
+
+use super::Core;
+use crate::control::allocate::SlotPlan;
+use crate::control::decision::Order;
+use crate::control::demand::Action;
+use crate::control::ladder::{Mode, ramped};
+use crate::control::math::clamp;
+use crate::control::site::{ControlKind, Strategy};
+use crate::units::{Span, Time};
+
+/// Whether a battery gets setpoints.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) enum Commanded {
+    /// As a rule.
+    #[default]
+    Always,
+    /// It balances by itself.
+    Not,
+    /// For a while, since then.
+    Since(Time),
+}
+
+impl Core {
+    /// Takes hybrid batteries over, or lets them go.
+    pub(super) fn take_over(&mut self, now: Time) {
+        for k in 0..self.batteries.len() {
+            let commanded = match self.site.batteries[k].control {
+                ControlKind::Setpoint => continue,
+                ControlKind::Limits => false,
+                ControlKind::Hybrid => self.needs_more_than_limits(k),
+            };
+            let b = &mut self.batteries[k];
+            b.commanded = match (b.commanded, commanded) {
+                (Commanded::Since(since), true) => Commanded::Since(since),
+                (_, true) => {
+                    b.out_w = b.sample.map_or(0, |s| s.power_w);
+                    Commanded::Since(now)
+                }
+                (before, false) => {
+                    if before != Commanded::Not {
+                        b.written.clear();
+                        b.follow.rest();
+                    }
+                    Commanded::Not
+                }
+            };
+        }
+    }
+
+    /// How far the command of battery `k` may move in this step, W, where all may move by `change_w`: a battery that was just taken over is
+    /// first told what it is doing anyway.
+    pub(super) fn change_of(&self, k: usize, change_w: i64, now: Time) -> i64 {
+        if self.batteries[k].commanded == Commanded::Since(now) { 0 } else { change_w }
+    }
+
+    /// A balanced phase is not all that is wanted: charging from the grid, another target, or more than its load for the fuse.
+    fn needs_more_than_limits(&self, k: usize) -> bool {
+        let plan = &self.plans[self.site.batteries[k].connection.slot()];
+        let asked = match self.demand.action {
+            Some(Action::Charge(_)) => true,
+            Some(Action::GridTarget(w)) => w != 0,
+            Some(Action::Hold | Action::ReserveSoc(_)) | None => false,
+        };
+        matches!(self.ladder.mode(), Mode::Run { .. }) && (asked || plan.lo > 0 || plan.hi < 0)
+    }
+
+    /// The limits of a battery that balances by itself.
+    pub(super) fn limits(&mut self, k: usize, mode: Mode, age: Span, urgent: bool, now: Time) -> Order {
+        let cap = self.capabilities[k];
+        let wanted = self.wanted_limits(k);
+        let site = &self.site.batteries[k];
+        let (fallback_charge, fallback_discharge) = (site.fallback_charge_w, site.fallback_discharge_w);
+        let ages = &self.site.ladder;
+        let b = &mut self.batteries[k];
+        let (charge_w, discharge_w) = match mode {
+            Mode::Init | Mode::Hold { .. } => (b.charge_limit.current_w(), b.discharge_limit.current_w()),
+            Mode::Run { .. } => (b.charge_limit.towards(wanted.0, now), b.discharge_limit.towards(wanted.1, now)),
+            Mode::Ramp => {
+                let (charge, discharge) = b.ramp_from_limits;
+                let charge = ramped(charge, charge.min(fallback_charge), age, ages);
+                let discharge = ramped(discharge, discharge.min(fallback_discharge), age, ages);
+                (b.charge_limit.force(charge), b.discharge_limit.force(discharge))
+            }
+            Mode::Fallback => (b.charge_limit.force(fallback_charge), b.discharge_limit.force(fallback_discharge)),
+        };
+        Order::Limits {
+            charge_w: clamp(charge_w, 0, cap.hard_charge_w.max(fallback_charge)),
+            discharge_w: clamp(discharge_w, 0, cap.hard_discharge_w.max(fallback_discharge)),
+            urgent,
+        }
+    }
+
+    /// Charge and discharge power that the battery may use for its own balance, W.
+    fn wanted_limits(&self, k: usize) -> (i64, i64) {
+        let (connection, cap) = (self.site.batteries[k].connection, self.capabilities[k]);
+        let plan = self.plans[connection.slot()];
+        let members = || (0..self.capabilities.len()).filter(|&i| self.site.batteries[i].connection == connection);
+        let all_charge: i64 = members().map(|i| self.capabilities[i].charge_w).sum();
+        let all_discharge: i64 = members().map(|i| self.capabilities[i].discharge_w).sum();
+        let (charge, discharge) = self.slot_limits(&plan);
+        let share = self.shares[k];
+        match (self.demand.action, self.site.strategy) {
+            (Some(Action::Hold), _) => (0, 0),
+            // By itself it takes what the sun gives; what it has must not run out of it meanwhile.
+            (Some(Action::Charge(_)), _) => (portion(cap.charge_w, charge, all_charge), 0),
+            (None | Some(Action::ReserveSoc(_)), Strategy::PeakShaving { .. }) => ((-share).max(0), share.max(0)),
+            _ => (portion(cap.charge_w, charge, all_charge), portion(cap.discharge_w, discharge, all_discharge)),
+        }
+    }
+
+    /// What a slot may charge and discharge with, W, inside fuse, policy, unbalance and dimming.
+    fn slot_limits(&self, plan: &SlotPlan) -> (i64, i64) {
+        let even = self.site.limits.unbalance_va.unwrap_or(i64::MAX);
+        let surplus = -self.estimates.iter().map(|e| e.load_w).sum::<i64>();
+        let budget = self.demand.dimmed_w.map_or(i64::MAX, |w| w.max(surplus).max(0));
+        ((-plan.policy_lo).max(0).min(even).min(budget), plan.policy_hi.max(0).min(even))
+    }
+}
+
+/// The part of what a phase may do that falls to a battery which could do `own_w` of `all_w`, W.
+fn portion(own_w: i64, phase_w: i64, all_w: i64) -> i64 {
+    if phase_w >= all_w { own_w } else { own_w * phase_w / all_w.max(1) }
+}
