@@ -11,7 +11,7 @@ use sax_controller::control::allocate::{Ask, Needs, fuse_w, plan};
 use sax_controller::control::capability::{Capability, SocBlocks, capability};
 use sax_controller::control::core::Core;
 use sax_controller::control::decision::{Decision, Order};
-use sax_controller::control::estimate::{BatteriesThen, PhaseEstimate};
+use sax_controller::control::estimate::{BatteriesThen, Circumstances, PhaseEstimate};
 use sax_controller::control::history::Hull;
 use sax_controller::control::ladder::Mode;
 use sax_controller::control::learned::Learned;
@@ -392,18 +392,19 @@ fn soc_blocks_do_not_chatter() {
 fn saturation_leaves_no_memory() {
     let mut rng = Rng::new(1, "windup");
     let rest = |w: i64| BatteriesThen { hull: Hull { lo: w, hi: w }, middle_w: w, absolute_w: w.abs() };
+    let around = |saturated: bool| Circumstances { target_w: 0, saturated, window: Window::PRIOR, confirm: false };
     for round in 0..500 {
         let mut e = PhaseEstimate::default();
         for _ in 0..rng.range(1, 300) {
             let b = rng.range(-4600, 4600);
-            e.take(rng.range(-9000, 9000), &rest(b), 0, rng.chance(500), Window::PRIOR, &Tuning::default());
+            e.take(rng.range(-9000, 9000), &rest(b), &around(rng.chance(500)), &Tuning::default());
             assert!(e.trim_w.abs() <= 150, "round {round}");
         }
         let trim = e.trim_w;
         for _ in 0..100 {
-            e.take(4000 + rng.range(-20, 20), &rest(4600), 0, true, Window::PRIOR, &Tuning::default());
+            e.take(4000 + rng.range(-20, 20), &rest(4600), &around(true), &Tuning::default());
         }
-        e.take(1000, &rest(4600), 0, true, Window::PRIOR, &Tuning::default());
+        e.take(1000, &rest(4600), &around(true), &Tuning::default());
         assert_eq!((e.load_w, e.trim_w), (5600, trim), "round {round}");
     }
 }

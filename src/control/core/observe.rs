@@ -3,7 +3,7 @@
 
 use super::{Battery, Core};
 use crate::control::allocate::{Binding, fuse_w};
-use crate::control::estimate::{BatteriesThen, TRIM_REACH_W};
+use crate::control::estimate::{BatteriesThen, Circumstances, TRIM_REACH_W};
 use crate::control::history::{Hull, Series, ms};
 use crate::control::input::PhaseSample;
 use crate::control::learner::{Batteries, LEAST_MOVEMENTS};
@@ -19,8 +19,8 @@ impl Core {
         for (f, phase) in phases.iter().enumerate() {
             let then = self.batteries_then(f, from, to);
             let (target_w, saturated) = self.trim_towards(f, phases);
-            self.estimates[f].confirm = self.must_confirm(f, phase);
-            self.estimates[f].take(phase.power_w, &then, target_w, saturated, window, &self.site.tuning);
+            let around = Circumstances { target_w, saturated, window, confirm: self.must_confirm(f, phase) };
+            self.estimates[f].take(phase.power_w, &then, &around, &self.site.tuning);
         }
     }
 

@@ -46,7 +46,10 @@ struct Search {
 /// The state of searching.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Swing {
+    /// The phase that is looked at, and the first battery on it: in the order of the batteries, so that the names of the phases do not
+    /// matter.
     phase: usize,
+    battery: usize,
     search: Option<Search>,
     not_before_ms: i64,
 }
@@ -79,7 +82,7 @@ impl Swing {
             return None;
         }
         self.search = None;
-        self.phase = (self.phase + 1) % 3;
+        self.next(site);
         let most = search.swing_w * CONSTANT_PM / 1000;
         let found = search.best.0 < most * most && search.best.0 < search.best_inside / 100 * BETTER_PCT;
         found.then_some(search.best.1)
@@ -87,11 +90,25 @@ impl Swing {
 
     /// Begins a search where a battery of the phase swings.
     fn begin(&mut self, site: &Site, batteries: &impl Batteries, samples: &Samples) {
+        self.phase = match site.batteries.get(self.battery).map(|b| b.connection) {
+            Some(Connection::Phase(f)) => f,
+            _ => 0,
+        };
         let swing = self.stretch(site, batteries, samples);
         if swing.is_none() {
-            self.phase = (self.phase + 1) % 3;
+            self.next(site);
         }
         self.search = swing;
+    }
+
+    /// Goes on to the next battery that is the first one of its kind of connection.
+    fn next(&mut self, site: &Site) {
+        let n = site.batteries.len().max(1);
+        let is_first = |k: &usize| {
+            let connection = site.batteries.get(*k).map(|b| b.connection);
+            site.batteries.iter().take(*k).all(|b| Some(b.connection) != connection)
+        };
+        self.battery = (1..=n).map(|i| (self.battery + i) % n).find(is_first).unwrap_or(0);
     }
 
     fn stretch(&self, site: &Site, batteries: &impl Batteries, samples: &Samples) -> Option<Search> {
