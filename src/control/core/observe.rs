@@ -66,9 +66,8 @@ impl Core {
         }
         let members = self.site.batteries.iter().zip(&self.learned.batteries).filter(|(s, _)| s.connection.is_on(f));
         let Some(response) = members.map(|(_, l)| l.response.unwrap_or(Span::ZERO)).min() else { return false };
-        // The response is the longest one seen. Where every step shows a part first, waiting costs nothing, so half of it will do.
-        let response = if averaging >= self.site.meter_period { Span::from_ms(response.as_ms() / 2) } else { response };
-        let seen_after = Span::from_ms(self.learned.window.lo.as_ms() + response.as_ms());
+        // The response is the longest one seen, blurred by the polls, and waiting in vain costs less than acting on a part: half of it.
+        let seen_after = Span::from_ms(self.learned.window.lo.as_ms() + response.as_ms() / 2);
         let fuse = fuse_w(&self.site, phase.voltage_mv.unwrap_or(self.site.voltage_mv), phase.reactive_var);
         seen_after < averaging && phase.power_w.saturating_abs() <= fuse
     }
