@@ -4,7 +4,7 @@
 //! the battery had come when it was taken. That bounds the time at which it was taken, and with its arrival its age, from both sides.
 //! Between two readings the battery may have been anywhere between them, so slow polls give wide bounds, never wrong ones.
 
-use super::samples::{Sample, Samples};
+use super::samples::Samples;
 use super::{LEAST_FOR_SCALE_W, LONGEST_MS, REST_MS, REST_W};
 use crate::control::history::{Past, Series};
 
@@ -21,6 +21,8 @@ const EFFECT_PM: std::ops::RangeInclusive<i64> = 820..=1180;
 const SCALABLE_PM: std::ops::RangeInclusive<i64> = 850..=1150;
 /// … and where at least so many samples were taken afterwards (`spec/control/plant.py`).
 const LEAST_AFTER: i64 = 2;
+/// What a battery did before is what it did on average for so long, ms.
+const BEFORE_MS: i64 = 3500;
 /// The ages of the samples of one movement differ by no more than this, ms.
 const MOST_SPREAD_MS: i64 = 1500;
 /// A sample sets a movement off within this time, ms.
@@ -167,12 +169,28 @@ impl Course<'_> {
     /// may have been corrected a little, so every sample is taken with the power of its time.
     fn effect_pm(&self, samples: &Samples, f: usize, first: usize, end: usize, window_ms: (i64, i64)) -> Option<i64> {
         let settled = samples.until(self.event.end_ms + window_ms.1).max(first + 1);
-        let power = |s: Sample| s.power_w[f] + self.past.at(s.at_ms - (window_ms.0 + window_ms.1) / 2) / self.part;
-        let after: i64 = (settled..end).filter_map(|i| samples.get(i)).map(power).sum();
+        let after = || (settled..end).filter_map(|i| samples.get(i));
         let count = end.saturating_sub(settled) as i64;
-        let before = samples.get(first)?.power_w[f] + self.event.from_w * self.past.scale_pm / 1000 / self.part;
-        let effect = 1000 - (after / count.max(1) - before) * 1000 / self.change_w;
+        let grid_w = after().map(|s| s.power_w[f]).sum::<i64>() / count.max(1);
+        let battery_w = after().map(|s| self.past.at(s.at_ms - (window_ms.0 + window_ms.1) / 2)).sum::<i64>() / count.max(1);
+        let from_w = self.before_w()?;
+        let moved_w = (battery_w - from_w) / self.part;
+        if moved_w == 0 {
+            return None;
+        }
+        let effect = (samples.get(first)?.power_w[f] - grid_w) * 1000 / moved_w;
         (count >= LEAST_AFTER && SCALABLE_PM.contains(&effect)).then_some(effect)
+    }
+
+    /// Power in the last seconds before the command, W: the beginning of a rest may still be on the way to it, and a reading after the
+    /// command may be on the way from it.
+    fn before_w(&self) -> Option<i64> {
+        let polled = self.past.polled;
+        let told_ms = self.event.first_told_ms;
+        let readings = || polled.iter_from(polled.before(told_ms - BEFORE_MS)).take_while(|p| p.0 <= told_ms);
+        let count = readings().count() as i64;
+        let sum: i64 = readings().map(|p| p.1).sum();
+        (count > 0).then(|| sum * self.past.scale_pm / (1000 * count))
     }
 
     /// The movement has not reached the meter: its values are older than that. The sample that sent the battery on says it most clearly;
