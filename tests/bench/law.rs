@@ -89,12 +89,11 @@ fn distance(verdict: &mut Verdict) {
                 verdict.demand(share >= 0.95, format!("{name}, {window}: {:.1} % within 1.10", share * 100.0));
                 verdict.demand(total.calm >= 0.99, format!("{name}, {window}: {:.1} % without overshoot", total.calm * 100.0));
             } else if is_learned {
-                // An average over a part of the period is no case for the confirm rule; where the battery is faster than that, 3.2 has the
-                // same tail.
-                let all: Vec<Step> =
-                    rows.iter().filter(|r| averaging_ms == 1000 || r.1.latency_ms + r.1.dead_ms > 1200).flat_map(|r| r.2.clone()).collect();
-                let share = within(&all, 1.45);
-                verdict.demand(share >= 0.99, format!("{name}, {window}: {:.1} % within 1.45", share * 100.0));
+                // An average over a part of the period is no case for the confirm rule, and where the battery is faster than it, a fifth of the
+                // steps shows twice: 3.2 has the same tail.
+                let (share, least) = (within(&all, 1.45), if averaging_ms == 1000 { 0.99 } else { 0.95 });
+                println!("    {:.2} % within 1.45, {:.2} % within 1.10", share * 100.0, within(&all, 1.10) * 100.0);
+                verdict.demand(share >= least, format!("{name}, {window}: {:.2} % within 1.45", share * 100.0));
                 let share = within(&all, 1.10);
                 verdict.demand(share >= 0.90, format!("{name}, {window}: {:.1} % within 1.10", share * 100.0));
             }
