@@ -20,7 +20,6 @@ use crate::commission::machine::Commission;
 use crate::commission::report::report;
 use crate::commission::setup::{Setup, prepared};
 use crate::config::{Config, LogLevel};
-use crate::control::learned::Learned;
 use crate::daemon::clock::Monotonic;
 use crate::daemon::director::Director;
 use crate::daemon::journal;
@@ -209,7 +208,7 @@ fn finish(config: &Config, state: &Path, outcome: Option<Outcome>, released: boo
     let complete = outcome.as_ref().filter(|o| o.stopped.is_none());
     if let Some(outcome) = complete {
         print(&format!("\n{}\n", report(outcome)))?;
-        print(&format!("{}\nIt took {}. ", kept(state, config, &outcome.learned), outcome.took))?;
+        print(&format!("{}\nIt took {}. ", kept(state, config, outcome), outcome.took))?;
     }
     if released && outcome.is_some() && unreleased.is_empty() {
         print("All batteries are released.\n")?;
@@ -228,9 +227,18 @@ fn finish(config: &Config, state: &Path, outcome: Option<Outcome>, released: boo
 }
 
 /// Keeps what was learned for the controller, and says so in a sentence.
-fn kept(directory: &Path, config: &Config, learned: &Learned) -> String {
+fn kept(directory: &Path, config: &Config, outcome: &Outcome) -> String {
+    if outcome.window.is_none() {
+        return "How old the meter's values are is not clear: what was known of it stays as it was.".into();
+    }
     let memory = Memory::open(directory, config);
-    match memory.save(learned) {
+    match memory.save(&outcome.learned) {
+        Ok(()) if !outcome.fits() => {
+            format!(
+                "What was learned is kept in {}. It belongs to this configuration: run this again after the change.",
+                memory.path().display()
+            )
+        }
         Ok(()) => format!("What was learned about the meter and the batteries is kept in {}.", memory.path().display()),
         Err(error) => format!("What was learned about the meter and the batteries is not kept: {error}"),
     }

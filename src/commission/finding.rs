@@ -17,7 +17,9 @@ const ODD_PM: i64 = 80;
 /// Scales that can be (`control::learned`).
 const SCALES_PM: std::ops::RangeInclusive<i64> = 850..=1150;
 /// The longest window that makes sense, beginning to end (`spec/control.md` 2.2: 15 s).
-const WINDOW_MOST: Span = Span::from_s(20);
+const WINDOW_MOST: Span = Span::from_s(16);
+/// Scales of the legs that differ by no more than this say the same, per mille.
+const SAME_SCALE_PM: i64 = 45;
 
 /// Whether a battery does what it is told.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -125,7 +127,7 @@ pub(super) fn conclude(c: &Commission, end: Time) -> Outcome {
         learned.averaging = if averages == Averaging::Yes { refresh.unwrap_or_default() } else { Span::ZERO };
     }
     for ((kept, found), subject) in learned.batteries.iter_mut().zip(&findings).zip(&c.subjects) {
-        kept.scale_pm = found.scale_pm.filter(|s| SCALES_PM.contains(s)).unwrap_or(1000);
+        kept.scale_pm = found.scale_pm.filter(|s| SCALES_PM.contains(s) && agree_on_scale(&subject.clean)).unwrap_or(1000);
         let responses = subject.clean.iter().filter_map(|l| l.times.response());
         kept.response = responses.max().filter(|_| subject.clean.len() >= LEGS);
     }
@@ -194,9 +196,20 @@ fn follows(s: &Subject) -> Follows {
     }
 }
 
+/// The legs say the same about the scale, so closely that the house cannot have said it. Else it is left to be learned from larger
+/// movements while running: a wrong scale costs more than none.
+fn agree_on_scale(legs: &[CleanLeg]) -> bool {
+    let (lowest, highest) = (legs.iter().map(leg_scale_pm).min(), legs.iter().map(leg_scale_pm).max());
+    legs.len() >= LEGS && highest.unwrap_or(0) - lowest.unwrap_or(0) <= SAME_SCALE_PM
+}
+
+fn leg_scale_pm(leg: &CleanLeg) -> i64 {
+    leg.clean.grid_w.abs() * 1000 / leg.movement.battery_w.abs().max(1)
+}
+
 /// Movement of the grid by movement of the reading, over all legs but odd ones, per mille.
 fn scale_pm(legs: &[CleanLeg]) -> Option<i64> {
-    let scale = |l: &CleanLeg| l.clean.grid_w.abs() * 1000 / l.movement.battery_w.abs().max(1);
+    let scale = leg_scale_pm;
     let mut scales: Vec<i64> = legs.iter().map(scale).collect();
     scales.sort_unstable();
     let middle = *scales.get(scales.len() / 2)?;

@@ -94,8 +94,10 @@ pub fn plan(needs: &Needs) -> [SlotPlan; SLOTS] {
     limit(needs, &mut x);
     if needs.sums[ALL_PHASES] != Capability::default() {
         // What the limits changed on all phases at once moves the bounds of each, so they look again.
-        hold_fuses(needs, &mut x);
-        limit(needs, &mut x);
+        for _ in 0..3 {
+            hold_fuses(needs, &mut x);
+            limit(needs, &mut x);
+        }
     }
     let three_phase = x.w[ALL_PHASES];
     let mut plans = [SlotPlan::default(); SLOTS];

@@ -28,11 +28,13 @@ use super::learned::Learned;
 use super::learner::Learner;
 use super::limits_mode::Limit;
 use super::share::Scratch;
-use super::site::{BatterySite, ControlKind, SLOTS, Site};
+use super::site::{BatterySite, ControlKind, SLOTS, Site, Window};
 use crate::units::{Span, Time};
 
 /// Batteries that were never heard hold up the others for at most this long.
 const WAIT_FOR_BATTERIES: Span = Span::from_s(15);
+/// A narrower window was not learned from a meter.
+const NARROWEST: Span = Span::from_ms(300);
 /// Failed writes in a row that exclude a battery (2.6).
 const WRITES_FAILED_MOST: u32 = 3;
 
@@ -68,6 +70,10 @@ pub struct Core {
     batteries: Vec<Battery>,
     estimates: [PhaseEstimate; 3],
     phases: Option<[PhaseSample; 3]>,
+    /// For how long each phase was off its target, less the time in which it was not, ms.
+    off_ms: [i64; 3],
+    /// When the phases were estimated last.
+    estimated: Option<Time>,
     ladder: Ladder,
     total_block: Frozen,
     phase_block: Frozen,
@@ -94,18 +100,21 @@ impl Core {
     /// A core that has seen nothing yet.
     pub fn new(site: Site) -> Core {
         let n = site.batteries.len();
+        let window = Window::prior(site.meter_period);
         let battery = |b: &BatterySite| Battery {
             commanded: if b.control == ControlKind::Setpoint { Commanded::Always } else { Commanded::Not },
             ..Battery::default()
         };
         Core {
-            learned: Learned::nothing(n),
-            learner: Learner::new(n),
+            learned: Learned { window, ..Learned::nothing(n) },
+            learner: Learner::new(n, window),
             demand: Demand::default(),
             targets_w: site.targets(site.target_w),
             batteries: site.batteries.iter().map(battery).collect(),
             estimates: Default::default(),
             phases: None,
+            off_ms: [0; 3],
+            estimated: None,
             ladder: Ladder::default(),
             total_block: Frozen::new(n, true),
             phase_block: Frozen::new(n, false),
@@ -140,12 +149,24 @@ impl Core {
         &self.site
     }
 
-    /// Starts from what was learned before; something else than this site's is ignored.
-    pub fn remember(&mut self, learned: Learned) {
-        if learned.batteries.len() == self.site.batteries.len() {
-            self.learner.remember(&learned);
-            self.learned = learned;
+    /// Starts from what was learned before; something else than this site's is ignored, and what cannot be is left out.
+    pub fn remember(&mut self, mut learned: Learned) {
+        if learned.batteries.len() != self.site.batteries.len() {
+            return;
         }
+        let period = self.site.meter_period;
+        if learned.movements == 0 || learned.window.hi.less(learned.window.lo) < NARROWEST {
+            (learned.window, learned.movements) = (Window::prior(period), 0);
+        } else {
+            // The polls met the meter's refreshes in another way then.
+            let slip = period.less(Span::from_s(1));
+            learned.window = Window { lo: learned.window.lo.less(slip), hi: (learned.window.hi + slip).min(Window::LATEST) };
+        }
+        if learned.averaging > period {
+            learned.averaging = Span::ZERO;
+        }
+        self.learner.remember(&learned);
+        self.learned = learned;
     }
 
     /// What was learned so far.

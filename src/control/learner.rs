@@ -64,11 +64,11 @@ pub struct Learner {
 
 impl Learner {
     /// A learner that has seen nothing, for a site of `batteries`.
-    pub fn new(batteries: usize) -> Learner {
+    pub fn new(batteries: usize, prior: Window) -> Learner {
         Learner {
             samples: Samples::default(),
             movements: vec![Movement::default(); batteries],
-            ages: Ages::new(Window::PRIOR),
+            ages: Ages::new(prior),
             partial: Partial::default(),
             swing: Swing::default(),
             next: 0,

@@ -197,6 +197,13 @@ pub struct Window {
 impl Window {
     /// Before anything was learned (`spec/control.md` 2.2).
     pub const PRIOR: Window = Window { lo: Span::ZERO, hi: Span::from_s(6) };
+    /// No window ends later.
+    pub const LATEST: Span = Span::from_s(16);
+
+    /// What is possible for a meter that is read with this period, before anything was learned: its own refresh may be as slow.
+    pub fn prior(meter_period: Span) -> Window {
+        Window { hi: Window::PRIOR.hi.max(meter_period + Span::from_s(2)).min(Window::LATEST), ..Window::PRIOR }
+    }
 }
 
 /// Ages of the last good sample at which the fail-safe ladder goes one step down (`spec/control.md`, head and 2.6).

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, never, select_biased};
 
@@ -119,8 +119,15 @@ impl Threads {
     pub fn stop(self, patience: Duration) -> bool {
         self.hurry.call();
         drop(self.stop);
-        // The channel closes when the last thread drops its end.
-        self.done.recv_timeout(patience).err() == Some(RecvTimeoutError::Disconnected)
+        let deadline = Instant::now() + patience;
+        let mut all_released = true;
+        // The channel closes when the last thread drops its end; one that could not release does not end the wait for the others.
+        loop {
+            match self.done.recv_deadline(deadline) {
+                Ok(_) => all_released = false,
+                Err(error) => return all_released && error == RecvTimeoutError::Disconnected,
+            }
+        }
     }
 }
 

@@ -104,7 +104,8 @@ fn battery(
     let fallback = match (control.fallback, limits) {
         (Fallback::Release, _) => Command::Release,
         (Fallback::Zero, true) => {
-            Command::Limits { charge_w: control.fallback_charge_w.into(), discharge_w: control.fallback_discharge_w.into() }
+            let (charge_w, discharge_w) = fallback_limits(b, config);
+            Command::Limits { charge_w, discharge_w }
         }
         (Fallback::Zero, false) => Command::Setpoint(0),
     };
@@ -233,10 +234,16 @@ fn battery_site(b: &config::Battery, config: &Config) -> BatterySite {
             ControlMode::Limits => ControlKind::Limits,
             ControlMode::Hybrid => ControlKind::Hybrid,
         },
-        fallback_charge_w: config.control.fallback_charge_w.into(),
-        fallback_discharge_w: config.control.fallback_discharge_w.into(),
+        fallback_charge_w: fallback_limits(b, config).0,
+        fallback_discharge_w: fallback_limits(b, config).1,
         min_power_w: b.min_power_w.into(),
     }
+}
+
+/// Charge and discharge limit in fallback, W: never more than the battery's own ratings.
+fn fallback_limits(b: &config::Battery, config: &Config) -> (i64, i64) {
+    let control = &config.control;
+    (control.fallback_charge_w.min(b.max_charge_w).into(), control.fallback_discharge_w.min(b.max_discharge_w).into())
 }
 
 impl Devices for Library {

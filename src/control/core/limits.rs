@@ -6,7 +6,7 @@ use crate::control::decision::Order;
 use crate::control::demand::Action;
 use crate::control::ladder::{Mode, ramped};
 use crate::control::math::clamp;
-use crate::control::site::{ControlKind, Strategy};
+use crate::control::site::{Connection, ControlKind, Strategy};
 use crate::units::{Span, Time};
 
 /// Whether a battery gets setpoints.
@@ -54,15 +54,22 @@ impl Core {
         if self.batteries[k].commanded == Commanded::Since(now) { 0 } else { change_w }
     }
 
-    /// A balanced phase is not all that is wanted: charging from the grid, another target, or more than its load for the fuse.
+    /// A balanced phase is not all that is wanted: charging from the grid, another target, or, of a three-phase battery, what the fuse of one
+    /// phase asks for (a single-phase one that balances its phase holds its fuse anyway). Missing meter data changes nothing at first.
     fn needs_more_than_limits(&self, k: usize) -> bool {
-        let plan = &self.plans[self.site.batteries[k].connection.slot()];
+        let connection = self.site.batteries[k].connection;
+        let plan = &self.plans[connection.slot()];
+        let for_fuse = connection == Connection::AllPhases && (plan.lo > 0 || plan.hi < 0);
         let asked = match self.demand.action {
             Some(Action::Charge(_)) => true,
             Some(Action::GridTarget(w)) => w != 0,
             Some(Action::Hold | Action::ReserveSoc(_)) | None => false,
         };
-        matches!(self.ladder.mode(), Mode::Run { .. }) && (asked || plan.lo > 0 || plan.hi < 0)
+        match self.ladder.mode() {
+            Mode::Run { .. } => asked || for_fuse,
+            Mode::Hold { .. } => self.batteries[k].commanded != Commanded::Not,
+            Mode::Init | Mode::Ramp | Mode::Fallback => false,
+        }
     }
 
     /// The limits of a battery that balances by itself.
@@ -100,13 +107,19 @@ impl Core {
         let all_discharge: i64 = members().map(|i| self.capabilities[i].discharge_w).sum();
         let (charge, discharge) = self.slot_limits(&plan);
         let share = self.shares[k];
-        match (self.demand.action, self.site.strategy) {
+        let beside_commanded = members().any(|i| i != k && self.batteries[i].commanded != Commanded::Not);
+        let (charge, discharge) = match (self.demand.action, self.site.strategy) {
             (Some(Action::Hold), _) => (0, 0),
+            // It would take back what the commanded one is to give to the grid.
+            (Some(Action::GridTarget(w)), _) if w != 0 && beside_commanded => (0, 0),
             // By itself it takes what the sun gives; what it has must not run out of it meanwhile.
             (Some(Action::Charge(_)), _) => (portion(cap.charge_w, charge, all_charge), 0),
             (None | Some(Action::ReserveSoc(_)), Strategy::PeakShaving { .. }) => ((-share).max(0), share.max(0)),
             _ => (portion(cap.charge_w, charge, all_charge), portion(cap.discharge_w, discharge, all_discharge)),
-        }
+        };
+        // Whatever else: what the fuse asks for may be used.
+        let for_fuse = |forced: bool, w: i64| if forced { w.max(0) } else { 0 };
+        (charge.max(for_fuse(plan.hi < 0, -share)), discharge.max(for_fuse(plan.lo > 0, share)))
     }
 
     /// What a slot may charge and discharge with, W, inside fuse, policy, unbalance and dimming.

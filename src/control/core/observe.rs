@@ -10,10 +10,17 @@ use crate::control::learner::{Batteries, LEAST_MOVEMENTS};
 use crate::control::site::{Connection, ControlKind};
 use crate::units::{Span, Time};
 
+/// Off its target, W, for so long, on balance, a phase does not come to rest, ms.
+const OFF_W: i64 = 100;
+const OFF_FOR_MS: i64 = 180_000;
+/// One sample counts for no more time than this, ms.
+const OFF_STEP_MS: i64 = 15_000;
+
 impl Core {
     /// Takes the powers of the phases, which arrived just now, into the estimates.
     pub(super) fn estimate(&mut self, phases: &[PhaseSample; 3], arrived: Time) {
         self.learner.sample(ms(arrived), phases.map(|p| p.power_w));
+        self.doubt_scales(phases, arrived);
         let window = self.learned.window;
         let (from, to) = (ms(arrived) - ms_of(window.hi), ms(arrived) - ms_of(window.lo));
         for (f, phase) in phases.iter().enumerate() {
@@ -21,6 +28,22 @@ impl Core {
             let (target_w, saturated) = self.trim_towards(f, phases);
             let around = Circumstances { target_w, saturated, window, confirm: self.must_confirm(f, phase) };
             self.estimates[f].take(phase.power_w, &then, &around, &self.site.tuning);
+        }
+    }
+
+    /// A scale that does not fit shows as a phase that does not come to rest at its target: then it is learned anew.
+    fn doubt_scales(&mut self, phases: &[PhaseSample; 3], arrived: Time) {
+        let passed = self.estimated.map_or(0, |t| ms_of(arrived.since(t)).min(OFF_STEP_MS));
+        self.estimated = Some(arrived);
+        for (f, phase) in phases.iter().enumerate() {
+            let off = self.plans[f].binding == Binding::Load && (phase.power_w - self.targets_w[f]).abs() > OFF_W;
+            self.off_ms[f] = (self.off_ms[f] + if off { passed } else { -passed }).max(0);
+            if self.off_ms[f] < OFF_FOR_MS {
+                continue;
+            }
+            self.off_ms[f] = 0;
+            let members = self.site.batteries.iter().zip(&mut self.learned.batteries).filter(|(s, _)| s.connection.is_on(f));
+            members.for_each(|(_, learned)| learned.scale_pm = 1000);
         }
     }
 

@@ -59,11 +59,11 @@ impl Responses {
 
     fn take_movement(&mut self, now: i64, power: i64) {
         let Some((at, from, direction)) = self.step else { return };
-        if (power - from) * direction >= MOVED_W {
+        if now - at > LONGEST_MS {
+            self.step = None;
+        } else if (power - from) * direction >= MOVED_W {
             self.ms[self.seen as usize % KEPT] = (now - at).max(0);
             self.seen = if self.seen as usize >= 2 * KEPT - 1 { KEPT as u32 } else { self.seen + 1 };
-            self.step = None;
-        } else if now - at > LONGEST_MS {
             self.step = None;
         }
     }

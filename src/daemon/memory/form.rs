@@ -120,7 +120,7 @@ pub(super) fn from_text(text: &str, devices: &[String], names: &[String]) -> Res
     let window = Window { lo: Span::from_ms(lo_ms), hi: Span::from_ms(hi_ms) };
     let faults = [
         ("window_ms", lo_ms > hi_ms || hi_ms > LATEST_MS || hi_ms == 0),
-        ("movements", form.movements == 0 && window != Window::PRIOR),
+        ("movements", form.movements == 0 && (lo_ms > 0 || window.hi < Window::PRIOR.hi)),
         ("averaging_ms", form.averaging_ms > LATEST_MS),
         ("list of batteries", form.batteries.iter().map(|b| &b.name).ne(names)),
         ("scale_pm", form.batteries.iter().any(|b| !SCALE_PM.contains(&b.scale_pm))),
