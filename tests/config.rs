@@ -597,6 +597,32 @@ fn strategy_limits_leaves_the_balancing_to_the_batteries() {
 }
 
 #[test]
+fn what_nobody_is_commanded_for_is_refused() {
+    let help = "Leave it out, or have the batteries commanded: strategy \"self-consumption\" and control = \"setpoint\".";
+    let sum = SMALL.replace("fuse_a", "balance = \"sum\"\nfuse_a");
+    let expected =
+        [format!("3:11: site balance: with strategy \"limits\" each battery balances by itself: \"sum\" would have no effect. {help}")];
+    assert_eq!(findings(&sum.replace("self-consumption", "limits")), expected);
+    let limited = |text: &str| format!("{text}control = \"limits\"\n");
+    let expected = [format!("3:11: site balance: no battery is commanded, each balances by itself: \"sum\" would have no effect. {help}")];
+    assert_eq!(findings(&limited(&sum)), expected);
+    assert!(parse(&limited(&sum).replace("\"sum\"", "\"per-phase\""), &Fake).is_ok());
+    let target = SMALL.replace("fuse_a", "grid_target_w = 50\nfuse_a");
+    let expected = ["3:17: site grid_target_w: no battery is commanded: each balances by itself at 0 W, inside limits."];
+    assert_eq!(findings(&limited(&target)), expected);
+    let peak = SMALL.replace("\"self-consumption\"", "\"peak-shaving\"\nimport_limit_w = 4000");
+    let expected =
+        ["2:12: site strategy: \"peak-shaving\" commands batteries, and none of these is: each balances by itself, inside limits. \
+                     At least one must take setpoints and have control = \"setpoint\"."];
+    assert_eq!(findings(&limited(&peak)), expected);
+    // One that is commanded is enough.
+    let master = |text: &str| text.replace("name = \"A\"", "name = \"A\"\nrole = \"master\"");
+    for text in [&sum, &target, &peak] {
+        assert!(parse(&(limited(&master(text)) + SECOND), &Fake).is_ok());
+    }
+}
+
+#[test]
 fn a_target_belongs_to_the_strategy_that_aims_at_one() {
     let help = "A window of a [[schedule]] may have another target.";
     let with = |strategy: &str| SMALL.replace("\"self-consumption\"", strategy);
@@ -682,6 +708,7 @@ fn time_zones_are_known_by_name() {
     zone("Europa/Wien", "Time zones are named after places, as in \"Europe/Berlin\".");
     zone("Europe/New York", "Did you mean \"America/New_York\"?");
     zone("Europe/Zürich", "Did you mean \"Europe/Zurich\"?");
+    zone("CEST", "Time zones are named after places, as in \"Europe/Berlin\".");
     zone("MESZ", "Time zones are named after places, as in \"Europe/Berlin\".");
     zone("", "Time zones are named after places, as in \"Europe/Berlin\".");
     let expected = "14:12: schedule 1 timezone: must be a string, this is an integer.";
@@ -719,6 +746,8 @@ fn a_window_asks_for_exactly_one_thing_that_can_be_done() {
     let one = "10: schedule 1 action: must be exactly one of grid_target_w, reserve_soc_pct, charge_w and hold.";
     action("hold = true, charge_w = 1", one);
     action("", one);
+    let expected = "17:10: schedule 1 action: must be a section, this is a string. It is written as in action = { hold = true }.";
+    window("{ charge_w = 2000 }", "\"hold\"", expected);
     action("hold = false", "19: schedule 1 action.hold: must be true: a window that asks for nothing is left out.");
     action("charge_w = 0", "23: schedule 1 action.charge_w: 0 is out of range, it must be 1 to 50000.");
     action("charge = 100", "12: schedule 1 action.charge: this key is not known here. Did you mean charge_w?");
@@ -730,6 +759,12 @@ fn a_window_asks_for_exactly_one_thing_that_can_be_done() {
     let text = format!("{SMALL}max_soc_pct = 90\n{}", WINDOW.replace("charge_w = 2000", "reserve_soc_pct = 90.1"));
     let expected = ["18:30: schedule 1 action.reserve_soc_pct: 90.1 is more than the max_soc_pct of every battery, the largest is 90."];
     assert_eq!(findings(&text), expected);
+    let none = "is not above the min_soc_pct of any battery, the smallest is 10: it keeps nothing.";
+    action("reserve_soc_pct = 10", &format!("30: schedule 1 action.reserve_soc_pct: 10 {none}"));
+    assert!(parse(&format!("{SMALL}{}", WINDOW.replace("charge_w = 2000", "reserve_soc_pct = 10.1")), &Fake).is_ok());
+    let limited = format!("{SMALL}{WINDOW}").replace("fuse_a", "import_limit_w = 1999\nfuse_a");
+    assert_eq!(findings(&limited), ["18:23: schedule 1 action.charge_w: 2000 W is above import_limit_w, which is 1999."]);
+    assert!(parse(&limited.replace("1999", "2000"), &Fake).is_ok());
     let text =
         format!("{SMALL}{WINDOW}").replace("fuse_a", "import_limit_w = 500\nfuse_a").replace("charge_w = 2000", "grid_target_w = 600");
     assert_eq!(findings(&text), ["18:28: schedule 1 action.grid_target_w: aims at 600 W, above import_limit_w, which is 500."]);
