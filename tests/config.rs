@@ -709,6 +709,8 @@ fn time_zones_are_known_by_name() {
     zone("Europe/New York", "Did you mean \"America/New_York\"?");
     zone("Europe/Zürich", "Did you mean \"Europe/Zurich\"?");
     zone("CEST", "Time zones are named after places, as in \"Europe/Berlin\".");
+    zone("GMT+1", "Time zones are named after places, as in \"Europe/Berlin\".");
+    zone("Rom", "Did you mean \"Europe/Rome\"?");
     zone("MESZ", "Time zones are named after places, as in \"Europe/Berlin\".");
     zone("", "Time zones are named after places, as in \"Europe/Berlin\".");
     let expected = "14:12: schedule 1 timezone: must be a string, this is an integer.";

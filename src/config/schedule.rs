@@ -88,8 +88,10 @@ fn nearest_zones(name: &str) -> Vec<String> {
     let limit = (wanted.chars().count() / 4).max(1);
     let mut near: Vec<(usize, usize, String)> =
         Zone::names().into_iter().map(|zone| (distance(&place(&zone), &wanted), distance(&zone, name), zone)).collect();
-    // Abbreviations such as "CET" are files of the zone database too, but none that anybody should be led to.
-    near.retain(|(of_place, _, zone)| zone.contains('/') && wanted.len() > 2 && *of_place <= limit);
+    // Abbreviations are not places: "CET" is a zone that nobody should be led to, "CEST" is not "Brazil/West", and "Etc/GMT+1" is west.
+    let first = |place: &str| place.chars().next().map(|c| c.to_ascii_lowercase());
+    let named = |zone: &str| zone.contains('/') && !zone.starts_with("Etc/") && first(&place(zone)) == first(&wanted);
+    near.retain(|(of_place, _, zone)| wanted.len() > 2 && *of_place <= limit && named(zone));
     near.sort();
     let most = if near.first().is_some_and(|(of_place, _, _)| *of_place == 0) { OFFERED } else { 1 };
     let best = near.first().map_or(0, |(of_place, _, _)| *of_place);
