@@ -21,9 +21,10 @@ lint:
 build:
 	$(CARGO) build --release --locked
 
-# Figures on this machine: latency from meter to setpoint, footprint, the law against its bounds, and step quality in real time (about twelve minutes).
+# Figures on this machine: latency from meter to setpoint, footprint, the law against its bounds, step quality in
+# real time, the cost of a step, and simulated days (about a quarter of an hour).
 bench: build
-	$(CARGO) bench --locked --bench latency --bench footprint --bench law --bench steps
+	$(CARGO) bench --locked --bench latency --bench footprint --bench law --bench steps --bench step --bench days
 
 clean:
 	$(CARGO) clean

@@ -1,88 +1,16 @@
 //! What `controller.toml` may say, and what is said about one that is wrong.
 
+#[path = "common/texts.rs"]
+mod texts;
+
 use proptest::prelude::{ProptestConfig, Strategy as Generator, proptest};
 use sax_controller::config::reader::{Document, Spanned};
 use sax_controller::config::*;
 use sax_controller::units::{Phase, Span};
+use texts::{Fake, SECOND, SMALL, findings, good};
 
 const SPEC: &str = include_str!("data/spec-controller.toml");
 const THREE: &str = include_str!("../etc/examples/three-sax.toml");
-
-/// A few devices, whatever ships.
-struct Fake;
-
-impl Devices for Fake {
-    fn find(&self, name: &str) -> Option<DeviceFacts> {
-        let encodings = |names: &[&str]| names.iter().map(|name| name.to_string()).collect();
-        let sax = DeviceFacts {
-            battery: true,
-            meter: true,
-            via_battery: true,
-            supported: true,
-            tcp_port: Some(502),
-            setpoint: true,
-            limits: true,
-            hybrid: true,
-            encodings: encodings(&["int16", "offset"]),
-        };
-        match name {
-            "sax" | "sax-basic" => Some(sax),
-            "sax-sunspec" => Some(DeviceFacts { limits: false, hybrid: false, encodings: Vec::new(), ..sax }),
-            "own-meter" => Some(DeviceFacts { meter: true, supported: true, tcp_port: Some(1502), ..DeviceFacts::default() }),
-            "own-battery" => Some(DeviceFacts { battery: true, supported: true, setpoint: true, ..DeviceFacts::default() }),
-            "own-limited" => Some(DeviceFacts {
-                battery: true,
-                supported: true,
-                limits: true,
-                encodings: encodings(&["offset"]),
-                ..DeviceFacts::default()
-            }),
-            "powerpack" => Some(DeviceFacts { battery: true, ..DeviceFacts::default() }),
-            _ => None,
-        }
-    }
-
-    fn names(&self) -> Vec<String> {
-        ["sax", "sax-basic", "sax-sunspec", "own-meter", "own-battery", "own-limited", "powerpack"].map(String::from).into()
-    }
-}
-
-/// The smallest file that controls something: line 1 to 12.
-const SMALL: &str = r#"[site]
-strategy = "self-consumption"
-fuse_a = 25.0
-[control]
-heartbeat_timeout_s = 60
-[meter]
-device = "sax"
-[[battery]]
-name = "A"
-device = "sax"
-phase = "L1"
-link.tcp = { host = "192.168.1.11" }
-"#;
-
-/// Another battery, for appending: line 13 to 17.
-const SECOND: &str = r#"[[battery]]
-name = "B"
-device = "sax"
-phase = "L2"
-link.tcp = { host = "192.168.1.12" }
-"#;
-
-fn good(text: &str) -> Config {
-    match parse(text, &Fake) {
-        Ok(config) => config,
-        Err(findings) => panic!("{}", findings.render("test.toml")),
-    }
-}
-
-fn findings(text: &str) -> Vec<String> {
-    match parse(text, &Fake) {
-        Ok(config) => panic!("nothing is wrong: {config:?}"),
-        Err(findings) => findings.to_string().lines().map(str::to_owned).collect(),
-    }
-}
 
 /// [`SMALL`] with one piece replaced must have exactly this one finding.
 #[track_caller]
@@ -597,6 +525,32 @@ fn strategy_limits_leaves_the_balancing_to_the_batteries() {
 }
 
 #[test]
+fn what_nobody_is_commanded_for_is_refused() {
+    let help = "Leave it out, or have the batteries commanded: strategy \"self-consumption\" and control = \"setpoint\".";
+    let sum = SMALL.replace("fuse_a", "balance = \"sum\"\nfuse_a");
+    let expected =
+        [format!("3:11: site balance: with strategy \"limits\" each battery balances by itself: \"sum\" would have no effect. {help}")];
+    assert_eq!(findings(&sum.replace("self-consumption", "limits")), expected);
+    let limited = |text: &str| format!("{text}control = \"limits\"\n");
+    let expected = [format!("3:11: site balance: no battery is commanded, each balances by itself: \"sum\" would have no effect. {help}")];
+    assert_eq!(findings(&limited(&sum)), expected);
+    assert!(parse(&limited(&sum).replace("\"sum\"", "\"per-phase\""), &Fake).is_ok());
+    let target = SMALL.replace("fuse_a", "grid_target_w = 50\nfuse_a");
+    let expected = ["3:17: site grid_target_w: no battery is commanded: each balances by itself at 0 W, inside limits."];
+    assert_eq!(findings(&limited(&target)), expected);
+    let peak = SMALL.replace("\"self-consumption\"", "\"peak-shaving\"\nimport_limit_w = 4000");
+    let expected =
+        ["2:12: site strategy: \"peak-shaving\" commands batteries, and none of these is: each balances by itself, inside limits. \
+                     At least one must take setpoints and have control = \"setpoint\"."];
+    assert_eq!(findings(&limited(&peak)), expected);
+    // One that is commanded is enough.
+    let master = |text: &str| text.replace("name = \"A\"", "name = \"A\"\nrole = \"master\"");
+    for text in [&sum, &target, &peak] {
+        assert!(parse(&(limited(&master(text)) + SECOND), &Fake).is_ok());
+    }
+}
+
+#[test]
 fn a_target_belongs_to_the_strategy_that_aims_at_one() {
     let help = "A window of a [[schedule]] may have another target.";
     let with = |strategy: &str| SMALL.replace("\"self-consumption\"", strategy);
@@ -636,109 +590,6 @@ fn phases_and_the_least_useful_power() {
     battery("min_power_w = -1", "13:15: battery \"A\" min_power_w: -1 is out of range, it must be 0 to 50000.");
     assert_eq!(good(SMALL).batteries[0].min_power_w, 200);
     assert_eq!(good(&format!("{SMALL}max_discharge_w = 150\n")).batteries[0].min_power_w, 150);
-}
-
-/// A window, for appending: line 13 to 17.
-const WINDOW: &str = "[[schedule]]\ntimezone = \"Europe/Berlin\"\nfrom = \"01:00\"\nto = \"05:00\"\naction = { charge_w = 2000 }\n";
-
-/// [`SMALL`] and [`WINDOW`] with one piece replaced must have exactly this one finding.
-#[track_caller]
-fn window(from: &str, to: &str, expected: &str) {
-    assert!(WINDOW.contains(from), "{from}");
-    assert_eq!(findings(&format!("{SMALL}{}", WINDOW.replacen(from, to, 1))), [expected]);
-}
-
-#[test]
-fn windows_of_a_schedule() {
-    let config = good(&format!("{SMALL}{WINDOW}"));
-    assert_eq!(config.schedule.unwrap().windows[0].to_string(), "every day 01:00 to 05:00");
-    let time = |last: &str| format!("must be a time from \"00:00\" to \"{last}\", written as in \"01:30\".");
-    for bad in ["25:00", "1:00", "01:60", "0100", "24:01", "-1:00", "01:00:00", ""] {
-        window("05:00", bad, &format!("16:6: schedule 1 to: {}", time("24:00")));
-    }
-    window("01:00", "24:00", &format!("15:8: schedule 1 from: {}", time("23:59")));
-    window("\"01:00\"", "01:00:00", "15:8: schedule 1 from: must be a string, this is a date or time.");
-    let expected =
-        "16:6: schedule 1 to: is the same as from: such a window would be empty. A whole day is from = \"00:00\", to = \"24:00\".";
-    window("05:00", "01:00", expected);
-    window("from = \"01:00\"\n", "", "13:1: schedule 1 from: this key is missing.");
-    let days = |days: &str, expected: &str| window("from", &format!("days = {days}\nfrom"), expected);
-    let known = "is not one of \"mon\", \"tue\", \"wed\", \"thu\", \"fri\", \"sat\", \"sun\".";
-    days("[\"mon\", \"tues\"]", &format!("15:16: schedule 1 days: \"tues\" {known} Did you mean \"tue\"?"));
-    days("[\"Montag\"]", &format!("15:9: schedule 1 days: \"Montag\" {known}"));
-    days("[\"mon\", \"mon\"]", "15:16: schedule 1 days: \"mon\" stands here a second time.");
-    days("[]", "13:1: schedule 1 days: must name at least one day. Leave it out for every day.");
-    days("\"mon\"", "15:8: schedule 1 days: must be a list, in square brackets, this is a string.");
-    window("from", "day = [\"mon\"]\nfrom", "15:1: schedule 1 day: this key is not known here. Did you mean days?");
-}
-
-#[test]
-fn time_zones_are_known_by_name() {
-    let zone = |name: &str, help: &str| {
-        window("Europe/Berlin", name, &format!("14:12: schedule 1 timezone: \"{name}\" is not a known time zone. {help}"));
-    };
-    zone("Europe/Berln", "Did you mean \"Europe/Berlin\"?");
-    zone("Berlin", "Did you mean \"Europe/Berlin\"?");
-    zone("Europa/Wien", "Time zones are named after places, as in \"Europe/Berlin\".");
-    zone("Europe/New York", "Did you mean \"America/New_York\"?");
-    zone("Europe/Zürich", "Did you mean \"Europe/Zurich\"?");
-    zone("MESZ", "Time zones are named after places, as in \"Europe/Berlin\".");
-    zone("", "Time zones are named after places, as in \"Europe/Berlin\".");
-    let expected = "14:12: schedule 1 timezone: must be a string, this is an integer.";
-    window("\"Europe/Berlin\"", "1", expected);
-    let other = WINDOW.replace("Europe/Berlin", "Europe/Vienna").replace("01:00", "07:00").replace("05:00", "08:00");
-    let expected = ["19:12: schedule 2 timezone: schedule 1 is in \"Europe/Berlin\", and all windows must be in one time zone. \
-                     Otherwise they could overlap on some days of the year and not on others."];
-    assert_eq!(findings(&format!("{SMALL}{WINDOW}{other}")), expected);
-}
-
-#[test]
-fn no_window_overlaps_another() {
-    let second = |days: &str, from: &str, to: &str| {
-        let window = WINDOW.replace("to = \"05:00", &format!("to = \"{to}")).replace("from = \"01:00", &format!("from = \"{from}"));
-        let days = if days.is_empty() { String::new() } else { format!("\ndays = {days}") };
-        format!("{SMALL}{WINDOW}{}", window.replace("[[schedule]]", &format!("[[schedule]]{days}")))
-    };
-    let overlaps = |text: &str, when: &str| {
-        let expected =
-            format!("18:1: schedule 2: overlaps schedule 1 (every day 01:00 to 05:00, line 13): on {when} both would be active.");
-        assert_eq!(findings(text), [expected]);
-    };
-    overlaps(&second("", "04:59", "06:00"), "mon at 04:59");
-    overlaps(&second("[\"sun\"]", "22:00", "01:01"), "mon at 01:00");
-    overlaps(&second("", "00:00", "24:00"), "mon at 01:00");
-    overlaps(&second("", "01:00", "05:00"), "mon at 01:00");
-    assert_eq!(good(&second("", "05:00", "01:00")).schedule.unwrap().windows.len(), 2);
-    let many: String = (0..101).map(|_| WINDOW).collect();
-    assert_eq!(findings(&format!("{SMALL}{many}")), ["513:1: schedule: there are 101, there must not be more than 100."]);
-}
-
-#[test]
-fn a_window_asks_for_exactly_one_thing_that_can_be_done() {
-    let action = |action: &str, expected: &str| window("charge_w = 2000", action, &format!("17:{expected}"));
-    let one = "10: schedule 1 action: must be exactly one of grid_target_w, reserve_soc_pct, charge_w and hold.";
-    action("hold = true, charge_w = 1", one);
-    action("", one);
-    action("hold = false", "19: schedule 1 action.hold: must be true: a window that asks for nothing is left out.");
-    action("charge_w = 0", "23: schedule 1 action.charge_w: 0 is out of range, it must be 1 to 50000.");
-    action("charge = 100", "12: schedule 1 action.charge: this key is not known here. Did you mean charge_w?");
-    let most = "is more than the batteries that can be commanded take together, which is 3500.";
-    action("charge_w = 3501", &format!("23: schedule 1 action.charge_w: 3501 {most}"));
-    let most = "101 is out of range, it must be 0 to 100.";
-    action("reserve_soc_pct = 101", &format!("30: schedule 1 action.reserve_soc_pct: {most}"));
-    action("grid_target_w = 17251", "28: schedule 1 action.grid_target_w: 17251 W is more than the main fuse carries, which is 17250 W.");
-    let text = format!("{SMALL}max_soc_pct = 90\n{}", WINDOW.replace("charge_w = 2000", "reserve_soc_pct = 90.1"));
-    let expected = ["18:30: schedule 1 action.reserve_soc_pct: 90.1 is more than the max_soc_pct of every battery, the largest is 90."];
-    assert_eq!(findings(&text), expected);
-    let text =
-        format!("{SMALL}{WINDOW}").replace("fuse_a", "import_limit_w = 500\nfuse_a").replace("charge_w = 2000", "grid_target_w = 600");
-    assert_eq!(findings(&text), ["18:28: schedule 1 action.grid_target_w: aims at 600 W, above import_limit_w, which is 500."]);
-    let text = format!("{SMALL}control = \"limits\"\n{WINDOW}");
-    let expected = ["18:23: schedule 1 action.charge_w: no battery can be commanded: each balances by itself at 0 W, inside limits."];
-    assert_eq!(findings(&text), expected);
-    assert!(parse(&format!("{SMALL}control = \"limits\"\n{WINDOW}").replace("self-consumption", "limits"), &Fake).is_ok());
-    // Reading only needs no batteries that could do it.
-    assert!(parse(&format!("[site]\nstrategy = \"observe\"\n{WINDOW}"), &Fake).is_ok());
 }
 
 #[test]

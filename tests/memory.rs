@@ -129,11 +129,12 @@ fn nothing_in_the_file_is_trusted() {
         ("\"scale_pm\": 970", "\"scale_pm\": -9223372036854775808", "scale_pm"),
         ("\"scale_pm\": 1150", "\"scale_pm\": 1151", "scale_pm"),
         ("\"response_ms\": 900", "\"response_ms\": 60001", "response_ms"),
-        ("\"name\": \"C\"", "\"name\": \"D\"", "list of batteries"),
     ];
     for (from, to, what) in out_of_range {
         assert_eq!(with(from, to), Unusable::OutOfRange(what), "{to}");
     }
+    assert_eq!(Unusable::OutOfRange("scale_pm").to_string(), "its scale_pm is out of range.");
+    assert_eq!(with("\"name\": \"C\"", "\"name\": \"D\""), Unusable::Batteries);
     let malformed = [
         ("{", ""),
         ("}", ""),
@@ -185,6 +186,24 @@ fn a_save_that_fails_leaves_what_was_there() {
     memory.save(&Learned::nothing(3)).unwrap();
     assert_eq!(memory.load(), Some(Learned::nothing(3)));
     assert_eq!(folder.names(), ["learned.json"]);
+}
+
+#[test]
+fn a_folder_that_takes_no_files_is_found_out_at_the_start() {
+    let folder = Folder::new("check");
+    let there = memory(&folder.0);
+    fs::write(folder.0.join("learned.json.new"), "half").unwrap();
+    there.save(&learned()).unwrap();
+    there.check().unwrap();
+    assert_eq!((there.load(), folder.names()), (Some(learned()), vec!["learned.json".to_owned()]));
+    // It is a folder, and nobody can write a file there.
+    for path in ["/proc", "/proc/self/status", "/no/such/folder"] {
+        let said = memory(Path::new(path)).check().unwrap_err();
+        assert!(matches!(said, MemoryError::Directory { .. }), "{path}: {said}");
+        assert!(said.to_string().contains(path), "{said}");
+    }
+    fs::create_dir_all(folder.0.join("learned.json.new/x")).unwrap();
+    assert!(matches!(there.check(), Err(MemoryError::File { .. })));
 }
 
 #[test]

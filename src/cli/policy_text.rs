@@ -9,11 +9,16 @@ const NEXT: usize = 3;
 /// A line each; `wall_s` is what the wall clock shows, in unix seconds.
 pub fn policy_text(config: &Config, wall_s: i64) -> Vec<String> {
     let mut lines = vec![strategy(config)];
-    if !matches!(config.site.strategy, Strategy::Observe) {
+    // Nothing of this holds while nothing is written.
+    let observes = config.site.strategy == Strategy::Observe;
+    if !observes {
         lines.extend(by_itself(config));
+        limits(config, &mut lines);
+        shared(config, &mut lines);
     }
-    limits(config, &mut lines);
-    shared(config, &mut lines);
+    if observes && config.schedule.is_some() {
+        lines.push("schedule: no window has an effect while observing; with another strategy they would be:".to_owned());
+    }
     if let Some(schedule) = &config.schedule {
         windows(schedule, wall_s, &mut lines);
     }
@@ -26,7 +31,10 @@ fn strategy(config: &Config) -> String {
         Balance::PerPhase => "each battery works for its own phase",
         Balance::Sum => "the phases are netted, each battery works for all of them, and none charges while another discharges",
     };
+    let by_themselves =
+        "strategy: the batteries balance by themselves, with their own meter, and are given limits: lowered at once, raised slowly";
     match site.strategy {
+        _ if nobody_is_commanded(config) => by_themselves.to_owned(),
         Strategy::Observe => "strategy: everything is read, nothing is written".to_owned(),
         Strategy::SelfConsumption => format!("strategy: the grid connection is kept at {} W; {who}", site.grid_target_w),
         Strategy::PeakShaving { recharge_below_w } => {
@@ -36,11 +44,14 @@ fn strategy(config: &Config) -> String {
                  below {recharge_below_w} W, and never make it higher than that"
             )
         }
-        Strategy::Limits => {
-            "strategy: the batteries balance by themselves, with their own meter, and are given limits: lowered at once, raised slowly"
-                .to_owned()
-        }
+        Strategy::Limits => by_themselves.to_owned(),
     }
+}
+
+/// Whether every battery balances by itself, inside limits.
+fn nobody_is_commanded(config: &Config) -> bool {
+    let limited = config.batteries.iter().filter(|b| b.control == ControlMode::Limits).count();
+    config.site.strategy != Strategy::Observe && limited > 0 && limited == config.batteries.len()
 }
 
 /// Batteries that are not commanded, or not always.
@@ -78,6 +89,9 @@ fn limits(config: &Config, lines: &mut Vec<String>) {
 
 /// Batteries that can stand in for each other.
 fn shared(config: &Config, lines: &mut Vec<String>) {
+    if nobody_is_commanded(config) {
+        return;
+    }
     let together =
         |b: &Battery| config.site.balance == Balance::Sum || config.batteries.iter().filter(|other| other.phase == b.phase).count() > 1;
     let sharing: Vec<_> = config.batteries.iter().filter(|b| together(b)).collect();
@@ -109,5 +123,37 @@ fn windows(schedule: &Schedule, wall_s: i64, lines: &mut Vec<String>) {
             Some(from) => format!("  next: {from}, {until}: {action}"),
             None => format!("  now, {until}: {action}"),
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::parse;
+    use crate::device::library::Library;
+
+    const BATTERY: &str =
+        "[meter]\ndevice = \"sax\"\n[[battery]]\nname = \"A\"\ndevice = \"sax\"\nphase = \"L1\"\nlink.tcp = { host = \"h\" }\n";
+    const WINDOW: &str = "[[schedule]]\ntimezone = \"Europe/Berlin\"\nfrom = \"01:00\"\nto = \"05:00\"\naction = { hold = true }\n";
+
+    fn said(site: &str, more: &str) -> String {
+        let library = Library::built_in().unwrap_or_else(|e| panic!("{e}"));
+        let text = format!("[site]\nfuse_a = 25\n{site}\n{BATTERY}{more}");
+        let config = parse(&text, &library).unwrap_or_else(|f| panic!("{}", f.render("test.toml")));
+        policy_text(&config, 0).join("\n")
+    }
+
+    #[test]
+    fn batteries_that_are_never_commanded_are_kept_at_nothing() {
+        let text = said("strategy = \"self-consumption\"", "control = \"limits\"\n");
+        assert!(text.contains("balance by themselves") && text.contains("never commanded") && !text.contains("kept at 0 W"), "{text}");
+        assert!(said("strategy = \"self-consumption\"", "").contains("kept at 0 W; each battery works for its own phase"));
+    }
+
+    #[test]
+    fn observing_limits_nothing() {
+        let text = said("strategy = \"observe\"\nexport_limit_w = 100", WINDOW);
+        assert!(!text.contains("limit:") && text.contains("no window has an effect while observing"), "{text}");
+        assert!(said("strategy = \"self-consumption\"", WINDOW).contains("limit: each phase"));
     }
 }

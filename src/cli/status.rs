@@ -157,10 +157,21 @@ fn describe(d: &Value) -> String {
 fn policy(d: &Value) -> String {
     let (site, learned) = (&d["site"], &d["meter"]["learned"]);
     let mut out = String::new();
-    let limits: Vec<_> = [("import", "import_w", "W"), ("export", "export_w", "W"), ("unbalance", "unbalance_va", "VA")]
-        .iter()
-        .filter_map(|(word, key, unit)| site["limits"][*key].as_i64().map(|limit| format!("{word} {limit} {unit}")))
-        .collect();
+    if site["balance"].is_string() {
+        // Peak shaving aims at no grid power, but where a window of the schedule does.
+        let aims = site["strategy"] != "peak-shaving" || site["grid_target_w"].as_i64() != Some(0);
+        let target = if aims { format!(", target {} W", number(&site["grid_target_w"], 0)) } else { String::new() };
+        out += &format!("Balance: {}{target}\n", text(&site["balance"]));
+    }
+    let limits: Vec<_> = [
+        ("import", "import_w", "W"),
+        ("recharge below", "recharge_below_w", "W"),
+        ("export", "export_w", "W"),
+        ("unbalance", "unbalance_va", "VA"),
+    ]
+    .iter()
+    .filter_map(|(word, key, unit)| site["limits"][*key].as_i64().map(|limit| format!("{word} {limit} {unit}")))
+    .collect();
     if !limits.is_empty() {
         out += &format!("Limits: {}\n", limits.join(", "));
     }

@@ -1,11 +1,11 @@
 //! What single keys cannot be blamed for: the file as a whole.
 
-use super::battery::{BatteryDraft, Phases};
+use super::battery::{BatteryDraft, ControlMode, Phases};
 use super::ladder::{DEFAULT_POLL_MS, Ladder, default_stale_ms};
 use super::meter::MeterDraft;
 use super::number::fixed_to_text;
 use super::reader::{At, Document};
-use super::site::{ControlDraft, Site, SiteDraft, Strategy};
+use super::site::{Balance, ControlDraft, Site, SiteDraft, Strategy};
 use super::words::same_host;
 use crate::units::{Phase, Span};
 
@@ -28,6 +28,7 @@ pub(super) fn check(
     check_ladder(document, control, meter);
     check_powers(document, site, control, batteries);
     check_limits(document, site, batteries);
+    check_strategy(document, site, batteries);
     if let Some(meter) = meter {
         check_meter_battery(document, meter, batteries);
     }
@@ -195,10 +196,17 @@ fn check_limits(document: &Document, draft: &SiteDraft, batteries: &[BatteryDraf
         let elsewhere = match draft.strategy {
             Some(Strategy::PeakShaving { .. }) => Some("strategy \"peak-shaving\" aims at no grid power, only below import_limit_w."),
             Some(Strategy::Limits) => Some("with strategy \"limits\" the batteries balance by themselves, at 0 W."),
+            Some(Strategy::SelfConsumption) if nobody_is_commanded(batteries) => {
+                Some("no battery is commanded: each balances by itself at 0 W, inside limits.")
+            }
             Some(Strategy::SelfConsumption | Strategy::Observe) | None => None,
         };
-        if let Some(message) = elsewhere {
-            document.add_with_help(at, "site grid_target_w", message, "A window of a [[schedule]] may have another target.");
+        match elsewhere {
+            Some(message) if nobody_is_commanded(batteries) => document.add(at, "site grid_target_w", message),
+            Some(message) => {
+                document.add_with_help(at, "site grid_target_w", message, "A window of a [[schedule]] may have another target.");
+            }
+            None => {}
         }
         if let Some(limit_w) = site.import_limit_w.filter(|limit_w| target_w > *limit_w) {
             document.add(at, "site grid_target_w", format!("aims at {target_w} W, above import_limit_w, which is {limit_w}."));
@@ -213,6 +221,35 @@ fn check_limits(document: &Document, draft: &SiteDraft, batteries: &[BatteryDraf
         let message = "0 VA keeps every single-phase battery at 0 W, because not every phase has one.";
         document.add(at, "site unbalance_limit_va", message);
     }
+}
+
+/// What a strategy cannot do with batteries that balance by themselves.
+fn check_strategy(document: &Document, draft: &SiteDraft, batteries: &[BatteryDraft]) {
+    let nobody = nobody_is_commanded(batteries);
+    match (draft.strategy, draft.strategy_at) {
+        (Some(Strategy::PeakShaving { .. }), Some(at)) if nobody => {
+            let message = "\"peak-shaving\" commands batteries, and none of these is: each balances by itself, inside limits.";
+            let help = "At least one must take setpoints and have control = \"setpoint\".";
+            document.add_with_help(at, "site strategy", message, help);
+        }
+        _ => {}
+    }
+    let why = match draft.strategy {
+        Some(Strategy::Limits) => Some("with strategy \"limits\" each battery balances by itself: \"sum\" would have no effect."),
+        Some(Strategy::SelfConsumption) if nobody => {
+            Some("no battery is commanded, each balances by itself: \"sum\" would have no effect.")
+        }
+        _ => None,
+    };
+    if let (Some(why), Some(at)) = (why, draft.balance_at.filter(|_| draft.site.balance == Balance::Sum)) {
+        let help = "Leave it out, or have the batteries commanded: strategy \"self-consumption\" and control = \"setpoint\".";
+        document.add_with_help(at, "site balance", why, help);
+    }
+}
+
+/// Whether every battery balances by itself, inside limits.
+fn nobody_is_commanded(batteries: &[BatteryDraft]) -> bool {
+    !batteries.is_empty() && batteries.iter().all(|draft| draft.battery.control == ControlMode::Limits)
 }
 
 /// What the main fuse carries on three phases, W.

@@ -193,6 +193,19 @@ impl<'d> Section<'d> {
         }
     }
 
+    /// As [`Section::section`], for one that is mostly written on one line: where something else stands there, the finding shows `example`.
+    pub fn section_as(&mut self, key: &str, example: &str) -> Option<Section<'d>> {
+        match self.table.get(key).map(|(_, node)| node) {
+            Some(node) if !matches!(node.kind, Kind::Table(_)) && !self.header(node.at) => {
+                self.asked.push(key.to_owned());
+                let message = format!("must be a section, this is {}.", node.kind.says());
+                self.add_with_help(node.at, key, message, format!("It is written as in {example}."));
+                None
+            }
+            _ => self.section(key),
+        }
+    }
+
     /// A list of sections, `[[key]]`. Findings call each by its `name`, or by its number where it has none.
     pub fn sections(&mut self, key: &str) -> Option<Vec<Section<'d>>> {
         let node = self.node(key)?;

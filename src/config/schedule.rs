@@ -88,7 +88,10 @@ fn nearest_zones(name: &str) -> Vec<String> {
     let limit = (wanted.chars().count() / 4).max(1);
     let mut near: Vec<(usize, usize, String)> =
         Zone::names().into_iter().map(|zone| (distance(&place(&zone), &wanted), distance(&zone, name), zone)).collect();
-    near.retain(|(of_place, _, _)| wanted.len() > 2 && *of_place <= limit);
+    // Abbreviations are not places: "CET" is a zone that nobody should be led to, "CEST" is not "Brazil/West", and "Etc/GMT+1" is west.
+    let first = |place: &str| place.chars().next().map(|c| c.to_ascii_lowercase());
+    let named = |zone: &str| zone.contains('/') && !zone.starts_with("Etc/") && first(&place(zone)) == first(&wanted);
+    near.retain(|(of_place, _, zone)| wanted.len() > 2 && *of_place <= limit && named(zone));
     near.sort();
     let most = if near.first().is_some_and(|(of_place, _, _)| *of_place == 0) { OFFERED } else { 1 };
     let best = near.first().map_or(0, |(of_place, _, _)| *of_place);
@@ -148,7 +151,7 @@ fn time(s: &mut Section<'_>, key: &str, range: std::ops::RangeInclusive<u16>) ->
 
 /// Exactly one of four; the place is that of its value.
 fn read_action(s: &mut Section<'_>) -> Option<Spanned<Action>> {
-    let mut action = s.required("action", Section::section)?;
+    let mut action = s.required("action", |s, key| s.section_as(key, "action = { hold = true }"))?;
     let target = action.integer("grid_target_w", -50_000..=50_000i32).map(|w| w.map(|w| Action::GridTarget(w.into())));
     let reserve = action.decimal("reserve_soc_pct", 1, 0..=1000u16).map(|pm| pm.map(|pm| Action::ReserveSoc(pm.into())));
     let charge = action.integer("charge_w", 1..=50_000i32).map(|w| w.map(|w| Action::Charge(w.into())));

@@ -69,17 +69,31 @@ fn check_action(document: &Document, site: &SiteDraft, draft: &WindowDraft, batt
             add("grid_target_w", format!("aims at {} W of export, above export_limit_w, which is {limit_w}.", -w));
         }
     }
+    if let Action::Charge(w) = action.value {
+        if let Some(limit_w) = site.site.import_limit_w.filter(|limit_w| w > i64::from(*limit_w)) {
+            add("charge_w", format!("{w} W is above import_limit_w, which is {limit_w}."));
+            return;
+        }
+    }
     if batteries.is_empty() {
         return;
     }
     let commanded = || batteries.iter().filter(|b| b.battery.control != ControlMode::Limits);
     let most_pm = batteries.iter().map(|b| i64::from(b.battery.max_soc_pm)).max().unwrap_or(0);
+    let least_pm = batteries.iter().map(|b| i64::from(b.battery.min_soc_pm)).min().unwrap_or(0);
     let most_w: i64 = commanded().map(|b| i64::from(b.battery.max_charge_w)).sum();
     let by_itself = "no battery can be commanded: each balances by itself at 0 W, inside limits.";
     match action.value {
         Action::ReserveSoc(pm) if pm > most_pm => {
             let (wanted, most) = (fixed_to_text(pm, 1), fixed_to_text(most_pm, 1));
             add("reserve_soc_pct", format!("{wanted} is more than the max_soc_pct of every battery, the largest is {most}."));
+        }
+        Action::ReserveSoc(pm) if pm <= least_pm => {
+            let (wanted, least) = (fixed_to_text(pm, 1), fixed_to_text(least_pm, 1));
+            add(
+                "reserve_soc_pct",
+                format!("{wanted} is not above the min_soc_pct of any battery, the smallest is {least}: it keeps nothing."),
+            );
         }
         Action::Charge(_) if commanded().next().is_none() => add("charge_w", by_itself.to_owned()),
         Action::GridTarget(w) if w != 0 && commanded().next().is_none() => add("grid_target_w", by_itself.to_owned()),

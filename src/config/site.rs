@@ -109,6 +109,8 @@ pub(super) struct SiteDraft {
     pub import_at: Option<At>,
     pub export_at: Option<At>,
     pub unbalance_at: Option<At>,
+    pub balance_at: Option<At>,
+    pub strategy_at: Option<At>,
     /// None where the strategy is missing or wrong.
     pub strategy: Option<Strategy>,
     /// The strategy is known to be "observe", which needs neither meter nor batteries.
@@ -137,8 +139,17 @@ pub(super) fn read_site(root: &mut Section<'_>) -> SiteDraft {
         unbalance_limit_va: None,
         voltage_mv: 230_000,
     };
-    let mut draft =
-        SiteDraft { site, target_at: None, import_at: None, export_at: None, unbalance_at: None, strategy: None, observes: false };
+    let mut draft = SiteDraft {
+        site,
+        target_at: None,
+        import_at: None,
+        export_at: None,
+        unbalance_at: None,
+        balance_at: None,
+        strategy_at: None,
+        strategy: None,
+        observes: false,
+    };
     let Some(mut section) = root.required("site", Section::section) else { return draft };
     let (s, site) = (&mut section, &mut draft.site);
     if let Some(name) = words::name(s, "name") {
@@ -151,8 +162,8 @@ pub(super) fn read_site(root: &mut Section<'_>) -> SiteDraft {
         ("observe", Strategy::Observe),
     ];
     let strategy = s.required("strategy", |s, key| s.choice(key, &strategies));
-    draft.strategy = strategy.map(Spanned::get);
-    keep(s.choice("balance", &[("per-phase", Balance::PerPhase), ("sum", Balance::Sum)]), &mut site.balance);
+    (draft.strategy_at, draft.strategy) = (strategy.map(|strategy| strategy.at), strategy.map(Spanned::get));
+    draft.balance_at = keep(s.choice("balance", &[("per-phase", Balance::PerPhase), ("sum", Balance::Sum)]), &mut site.balance);
     draft.target_at = keep(s.integer("grid_target_w", -50_000..=50_000i32), &mut site.grid_target_w);
     let fuse = |s: &mut Section<'_>, key: &str| s.decimal(key, 3, 6_000..=250_000i32);
     // A strategy that is missing or misspelt hides nothing else that is missing.

@@ -1,8 +1,10 @@
 //! The control core: readings and time go in, a decision per battery comes out.
 //!
-//! **Answers for**: the net-load estimate ([`estimate`]), what each battery may do now ([`capability`]), the bounds of fuse and policy and
-//! the share of each battery ([`allocate`]), the fail-safe ladder ([`ladder`]), frozen meters ([`frozen`]), and saying when a battery does
-//! not do what it is told ([`follow`]), and what can be learned while running ([`learner`]). [`core::Core`] puts them together.
+//! **Answers for**: the net-load estimate ([`estimate`]) and what can be learned while running ([`learner`]); what each battery may do now
+//! ([`capability`]); what the phases are asked for ([`balance`]), the limits of the whole site ([`site_limits`]), the bounds of fuse and
+//! policy ([`allocate`]), and which batteries of a phase work ([`active`]) and how much of it each does ([`share`]); the limits of batteries
+//! that balance by themselves ([`limits_mode`]); the fail-safe ladder ([`ladder`]), frozen meters ([`frozen`]), and saying when a battery
+//! does not do what it is told ([`follow`]). [`core::Core`] puts them together.
 //!
 //! **Never** does I/O, reads a clock, starts a thread, writes a log or allocates in a step. Same inputs, same outputs, bit for bit.
 //!

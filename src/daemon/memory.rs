@@ -70,7 +70,11 @@ impl fmt::Display for MemoryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             MemoryError::Directory { path, error } => {
-                write!(f, "The folder {} cannot be written: {error}. It must exist; --state names another one.", path.display())
+                write!(
+                    f,
+                    "The folder {} cannot be written: {error}. It must exist and take files; --state names another one.",
+                    path.display()
+                )
             }
             MemoryError::File { path, error } => write!(f, "The file {} cannot be written: {error}.", path.display()),
             MemoryError::OtherSite => f.write_str("What was learned is about another number of batteries than the configuration has."),
@@ -117,13 +121,22 @@ impl Memory {
         }
     }
 
-    /// Whether there is a folder to save in.
+    /// Whether there is a folder to save in: writes the unfinished file and removes it, because only that shows what may be written.
     pub fn check(&self) -> Result<(), MemoryError> {
-        let path = || self.directory.clone();
+        let in_folder = |error| MemoryError::Directory { path: self.directory.clone(), error };
         match fs::metadata(&self.directory) {
-            Ok(folder) if folder.is_dir() => Ok(()),
-            Ok(_) => Err(MemoryError::Directory { path: path(), error: io::Error::new(io::ErrorKind::NotADirectory, "it is no folder") }),
-            Err(error) => Err(MemoryError::Directory { path: path(), error }),
+            Ok(folder) if folder.is_dir() => {}
+            Ok(_) => return Err(in_folder(io::Error::new(io::ErrorKind::NotADirectory, "it is no folder"))),
+            Err(error) => return Err(in_folder(error)),
+        }
+        let unfinished = self.directory.join(UNFINISHED);
+        match write(&unfinished, "{}\n").and_then(|()| fs::remove_file(&unfinished)) {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                // A full disk may have left it there empty.
+                let _ = fs::remove_file(&unfinished);
+                Err(self.failed(error))
+            }
         }
     }
 
@@ -138,16 +151,21 @@ impl Memory {
             write(&unfinished, &form::to_text(learned, &self.devices, &self.batteries)).and_then(|()| fs::rename(&unfinished, &path));
         if let Err(error) = written {
             let _ = fs::remove_file(&unfinished);
-            return Err(match error.kind() {
-                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-                    MemoryError::Directory { path: self.directory.clone(), error }
-                }
-                _ => MemoryError::File { path, error },
-            });
+            return Err(self.failed(error));
         }
         // The name survives a power cut only with its folder. Where that cannot be synced, it reaches the disk a little later.
         let _ = folder.sync_all();
         Ok(())
+    }
+
+    /// Whether the folder or the file is to blame. A folder that takes no files at all, as in `/proc`, says that they do not exist.
+    fn failed(&self, error: io::Error) -> MemoryError {
+        match error.kind() {
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::NotFound => {
+                MemoryError::Directory { path: self.directory.clone(), error }
+            }
+            _ => MemoryError::File { path: self.path(), error },
+        }
     }
 }
 

@@ -4,6 +4,8 @@
 #![allow(missing_docs)]
 
 mod common;
+#[path = "../common/mod.rs"]
+mod reference;
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -18,43 +20,13 @@ use sax_controller::units::{Span, Time};
 
 const SECONDS: u64 = 3600;
 
-fn battery(k: usize) -> BatterySite {
-    BatterySite {
-        connection: Connection::Phase(k % 3),
-        max_discharge_w: 4600,
-        max_charge_w: 3500,
-        capacity_wh: 7700,
-        hard_min_soc_pm: 50,
-        min_soc_pm: 100,
-        max_soc_pm: 1000,
-        hysteresis_pm: 30,
-        cap_age: Span::from_s(5),
-        exclude_age: Span::from_s(15),
-        control: ControlKind::Setpoint,
-        fallback_charge_w: 0,
-        fallback_discharge_w: 0,
-        min_power_w: 200,
-    }
-}
-
 fn site(n: usize, balance: Balance) -> Site {
     Site {
-        batteries: (0..n).map(battery).collect(),
-        strategy: Strategy::SelfConsumption,
         balance,
-        target_w: 0,
         limits: SiteLimits { import_w: Some(100_000), export_w: Some(50_000), unbalance_va: Some(200_000) },
         fuse_ma: 2_500_000,
-        fuse_margin_ma: 1500,
-        voltage_mv: 230_000,
-        ladder: Ladder { hold: Span::from_s(3), ramp_start: Span::from_s(10), fallback: Span::from_s(30) },
-        meter_period: Span::from_s(1),
         frozen_after: Span::from_s(40),
-        ramp_w_per_s: 0,
-        start_up: StartUp::default(),
-        observe: false,
-        fallback: FallbackKind::Zero,
-        tuning: Tuning::default(),
+        ..reference::site((0..n).map(|k| BatterySite { min_power_w: 200, ..reference::battery(k % 3) }).collect())
     }
 }
 

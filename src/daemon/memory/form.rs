@@ -31,6 +31,8 @@ pub enum Unusable {
     Devices(String),
     /// A value that cannot be.
     OutOfRange(&'static str),
+    /// It lists other batteries than the devices that it names.
+    Batteries,
 }
 
 impl fmt::Display for Unusable {
@@ -40,7 +42,8 @@ impl fmt::Display for Unusable {
             Unusable::Malformed(error) => write!(f, "it is damaged: {error}."),
             Unusable::Version(found) => write!(f, "its form is version {found}, and this release has version {VERSION}."),
             Unusable::Devices(line) => write!(f, "the configuration's devices have changed: {line}."),
-            Unusable::OutOfRange(what) => write!(f, "its {what} cannot be."),
+            Unusable::OutOfRange(what) => write!(f, "its {what} is out of range."),
+            Unusable::Batteries => f.write_str("its batteries are not those of its devices."),
         }
     }
 }
@@ -116,13 +119,15 @@ pub(super) fn from_text(text: &str, devices: &[String], names: &[String]) -> Res
     if let Some(line) = first_difference(&form.devices, devices) {
         return Err(Unusable::Devices(line));
     }
+    if form.batteries.iter().map(|b| &b.name).ne(names) {
+        return Err(Unusable::Batteries);
+    }
     let [lo_ms, hi_ms] = form.window_ms;
     let window = Window { lo: Span::from_ms(lo_ms), hi: Span::from_ms(hi_ms) };
     let faults = [
         ("window_ms", lo_ms > hi_ms || hi_ms > LATEST_MS || hi_ms == 0),
         ("movements", form.movements == 0 && (lo_ms > 0 || window.hi < Window::PRIOR.hi)),
         ("averaging_ms", form.averaging_ms > LATEST_MS),
-        ("list of batteries", form.batteries.iter().map(|b| &b.name).ne(names)),
         ("scale_pm", form.batteries.iter().any(|b| !SCALE_PM.contains(&b.scale_pm))),
         ("response_ms", form.batteries.iter().any(|b| b.response_ms.is_some_and(|ms| ms > SLOWEST_MS))),
     ];
