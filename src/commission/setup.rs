@@ -1,7 +1,7 @@
 //! What a commissioning knows beforehand, and the configuration it runs with: the file's own, but polled faster.
 
 use crate::config::{Config, Encoding, Fallback, Strategy};
-use crate::control::site::Site;
+use crate::control::site::{ControlKind, Site};
 use crate::daemon::wiring::Plan;
 
 /// Poll period while commissioning, ms. Once a second is useful and well above the 500 ms that unit 100 asks for (facts/sax.md 2, Rates);
@@ -58,6 +58,11 @@ impl Setup {
             let choosable = placed.spec.bank.choice.candidates.iter().filter(several).map(|p| p.name.clone()).collect();
             BatterySetup { name: battery.name.clone(), encoding: battery.setpoint_encoding, choosable }
         });
-        Setup { power_w, site: plan.site.clone(), batteries: batteries.collect() }
+        let mut site = plan.site.clone();
+        // What takes setpoints beside limits is moved by them, through the bank that it is controlled through.
+        for battery in site.batteries.iter_mut().filter(|b| b.control == ControlKind::Hybrid) {
+            battery.control = ControlKind::Setpoint;
+        }
+        Setup { power_w, site, batteries: batteries.collect() }
     }
 }
