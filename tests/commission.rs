@@ -9,12 +9,11 @@ use sax_controller::commission::finding::{Follows, Issue, Outcome};
 use sax_controller::commission::guard::may_rest;
 use sax_controller::commission::machine::Commission;
 use sax_controller::commission::report::{changes, report};
-use sax_controller::commission::setup::{Setup, prepared};
+use sax_controller::commission::setup::{Setup, planned, prepared};
 use sax_controller::commission::timing::Averaging;
 use sax_controller::config::Encoding;
 use sax_controller::control::input::{MeterSample, PhaseSample};
 use sax_controller::control::site::Connection;
-use sax_controller::daemon::wiring::plan;
 use sax_controller::device::library::Library;
 use sax_controller::plant::battery::Control;
 use sax_controller::plant::battery_params::{Banks, Encoding41};
@@ -47,7 +46,7 @@ struct Run {
 impl Run {
     fn new(text: &str, library: &Library, params: SiteParams) -> Run {
         let config = prepared(&sax_controller::config::parse(text, library).unwrap_or_else(|f| panic!("{}", f.render("test"))));
-        let plan = plan(&config, library);
+        let plan = planned(&config, library);
         let commission = Commission::new(Setup::new(&config, &plan, POWER_W));
         Run { sim: Simulation::under(commission, plan, &config, params), lines: Vec::new(), highest_w: 0 }
     }
@@ -491,7 +490,7 @@ fn a_battery_that_follows_its_own_meter_is_not_said_to_speak_another_encoding() 
 #[test]
 fn a_battery_goes_to_0_w_where_that_relieves_its_phase() {
     let config = prepared(&sax_controller::config::parse(&text(), &house::library()).unwrap());
-    let site = plan(&config, &house::library()).site;
+    let site = planned(&config, &house::library()).site;
     let sample = |power_w: i64| {
         let phase = |power_w| PhaseSample { power_w, ..PhaseSample::default() };
         MeterSample {

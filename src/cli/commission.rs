@@ -18,7 +18,7 @@ use super::{Failure, print, wrong};
 use crate::commission::finding::Outcome;
 use crate::commission::machine::Commission;
 use crate::commission::report::report;
-use crate::commission::setup::{Setup, prepared};
+use crate::commission::setup::{Setup, planned, prepared};
 use crate::config::{Config, LogLevel, Strategy, fixed_to_text};
 use crate::daemon::clock::Monotonic;
 use crate::daemon::director::Director;
@@ -27,7 +27,6 @@ use crate::daemon::memory::{Memory, directory};
 use crate::daemon::message::{Event, Instruction};
 use crate::daemon::run::RunError;
 use crate::daemon::threads::Threads;
-use crate::daemon::wiring::plan;
 use crate::serve::document::Document;
 use crate::serve::socket::{Published, StatusSocket};
 use crate::units::Time;
@@ -90,7 +89,7 @@ pub(super) fn run(arguments: Vec<OsString>) -> Result<(), Failure> {
         return Err(Failure::failed("Nothing was done."));
     }
     let config = prepared(&file);
-    let plan = plan(&config, &library);
+    let plan = planned(&config, &library);
     let setup = Setup::new(&config, &plan, options.power_w);
     let (stops, _keys) = stops()?;
     let (news_sender, news) = bounded(LINES_MOST);

@@ -2,7 +2,8 @@
 
 use crate::config::{Config, Encoding, Fallback, Strategy};
 use crate::control::site::{ControlKind, Site};
-use crate::daemon::wiring::Plan;
+use crate::daemon::wiring::{Plan, plan};
+use crate::device::library::Library;
 
 /// Poll period while commissioning, ms. Once a second is useful and well above the 500 ms that unit 100 asks for (facts/sax.md 2, Rates);
 /// a little less than the refresh period of common meters (1 s), so that the ages of their values differ from poll to poll.
@@ -50,19 +51,26 @@ pub fn prepared(config: &Config) -> Config {
     config
 }
 
+/// The plan for a configuration that is [`prepared`]. What takes setpoints beside limits is moved and released by setpoints alone, through the
+/// bank that it will be controlled through.
+pub fn planned(config: &Config, library: &Library) -> Plan {
+    let mut plan = plan(config, library);
+    for (placed, site) in plan.batteries.iter_mut().zip(&mut plan.site.batteries) {
+        if site.control == ControlKind::Hybrid {
+            (placed.spec.settings.limits, site.control) = (false, ControlKind::Setpoint);
+        }
+    }
+    plan
+}
+
 impl Setup {
-    /// For the plan of a configuration that is [`prepared`].
+    /// For what is [`planned`].
     pub fn new(config: &Config, plan: &Plan, power_w: i64) -> Setup {
         let batteries = config.batteries.iter().zip(&plan.batteries).map(|(battery, placed)| {
             let several = |p: &&std::sync::Arc<crate::device::profile::Profile>| p.setpoint.as_ref().is_some_and(|s| s.encodings.len() > 1);
             let choosable = placed.spec.bank.choice.candidates.iter().filter(several).map(|p| p.name.clone()).collect();
             BatterySetup { name: battery.name.clone(), encoding: battery.setpoint_encoding, choosable }
         });
-        let mut site = plan.site.clone();
-        // What takes setpoints beside limits is moved by them, through the bank that it is controlled through.
-        for battery in site.batteries.iter_mut().filter(|b| b.control == ControlKind::Hybrid) {
-            battery.control = ControlKind::Setpoint;
-        }
-        Setup { power_w, site, batteries: batteries.collect() }
+        Setup { power_w, site: plan.site.clone(), batteries: batteries.collect() }
     }
 }
