@@ -6,13 +6,14 @@
 mod house;
 
 use sax_controller::commission::finding::{Follows, Issue, Outcome};
+use sax_controller::commission::guard::may_rest;
 use sax_controller::commission::machine::Commission;
 use sax_controller::commission::report::{changes, report};
-use sax_controller::commission::setup::{Setup, prepared};
+use sax_controller::commission::setup::{Setup, planned, prepared};
 use sax_controller::commission::timing::Averaging;
 use sax_controller::config::Encoding;
+use sax_controller::control::input::{MeterSample, PhaseSample};
 use sax_controller::control::site::Connection;
-use sax_controller::daemon::wiring::plan;
 use sax_controller::device::library::Library;
 use sax_controller::plant::battery::Control;
 use sax_controller::plant::battery_params::{Banks, Encoding41};
@@ -45,7 +46,7 @@ struct Run {
 impl Run {
     fn new(text: &str, library: &Library, params: SiteParams) -> Run {
         let config = prepared(&sax_controller::config::parse(text, library).unwrap_or_else(|f| panic!("{}", f.render("test"))));
-        let plan = plan(&config, library);
+        let plan = planned(&config, library);
         let commission = Commission::new(Setup::new(&config, &plan, POWER_W));
         Run { sim: Simulation::under(commission, plan, &config, params), lines: Vec::new(), highest_w: 0 }
     }
@@ -422,4 +423,87 @@ fn an_alarm_while_a_battery_runs_away_releases_it_in_the_right_encoding() {
             run.assert_released();
         }
     }
+}
+
+fn limits_text(battery: &str) -> String {
+    house::config_text(5000, "", battery).replace("strategy = \"self-consumption\"", "strategy = \"limits\"")
+}
+
+/// Strategy "limits": what takes setpoints too is moved by them, and in the right encoding whatever the file says.
+#[test]
+fn hybrid_batteries_are_moved_and_released() {
+    for (said, truth) in [("int16", Encoding41::Plain), ("int16", Encoding41::Offset), ("offset", Encoding41::Plain)] {
+        for old in [false, true] {
+            let params = if old { old_firmware(params(101)) } else { params(101) };
+            let params = house::with_sax(params, |_, sax| sax.encoding_41 = truth);
+            let mut run = Run::new(&limits_text(&format!("setpoint_encoding = \"{said}\"")), &house::library(), params);
+            let outcome = run.end();
+            let right = (said == "int16") == (truth == Encoding41::Plain);
+            assert_eq!((outcome.fits(), outcome.leaves_open()), (right, false), "{:?}", outcome.findings);
+            assert_eq!(phases(&outcome), [Some(0), Some(1), Some(2)]);
+            assert_eq!(changes(&outcome).len(), if right { 0 } else { 3 });
+            run.sim.stop();
+            run.assert_released();
+        }
+    }
+}
+
+/// control = "limits": they balance by themselves, are not moved, never change their encoding, and get their ratings back.
+#[test]
+fn batteries_with_limits_only_are_left_as_they_were() {
+    for (number, load) in [(111, LOADS), (112, House::Fixed([3000, -2500, 4000]))] {
+        let text = house::config_text(5000, "", "control = \"limits\"");
+        let params = old_firmware(SiteParams::new(number, load, &Phase::ALL));
+        let mut run = Run::new(&text, &house::library(), params);
+        let outcome = run.end();
+        assert!(outcome.fits() && outcome.leaves_open(), "{:?}", outcome.findings);
+        assert!(report(&outcome).contains("not tested"));
+        run.sim.stop();
+        let until = run.sim.now() + Span::from_s(10);
+        run.sim.run_until(until);
+        let site = run.sim.site();
+        assert!(site.events().all(|e| e.address != 41), "a setpoint was written");
+        for k in 0..3 {
+            assert!(matches!(site.battery(k).map(|b| b.control(site.now_ms())), Some(Control::OwnMeter)), "battery {k}");
+            let last = |address: u16| site.events().filter(|e| e.address == address).last().map(|e| e.value);
+            assert_eq!((last(43), last(44)), (Some(4600), Some(3500)));
+        }
+    }
+}
+
+/// A device mode other than "P-Sollwert (TCP)": the battery follows its own meter, and a kettle moves it.
+#[test]
+fn a_battery_that_follows_its_own_meter_is_not_said_to_speak_another_encoding() {
+    for old in [false, true] {
+        let mut deaf = SiteParams::new(121, House::Trace(vec![(0, [600, 900, 300]), (12_000, [2600, 900, 300])]), &Phase::ALL);
+        deaf.batteries[0].0.accepts_setpoint = false;
+        let mut run = Run::new(&text(), &house::library(), if old { old_firmware(deaf) } else { deaf });
+        let outcome = run.end();
+        println!("{:?}", outcome.stopped);
+        let said = format!("{} {}", run.lines.join("\n"), report(&outcome));
+        assert!(!outcome.fits() && said.contains("its device mode"), "{said}");
+        assert!(changes(&outcome).is_empty());
+    }
+}
+
+/// 4600 W into a phase that exports 4000 W: at 0 W the phase carries less. Without it the phase would carry 9 kW.
+#[test]
+fn a_battery_goes_to_0_w_where_that_relieves_its_phase() {
+    let config = prepared(&sax_controller::config::parse(&text(), &house::library()).unwrap());
+    let site = planned(&config, &house::library()).site;
+    let sample = |power_w: i64| {
+        let phase = |power_w| PhaseSample { power_w, ..PhaseSample::default() };
+        MeterSample {
+            taken: Time::ZERO,
+            total_w: Some(power_w),
+            phases: Some([phase(power_w), phase(0), phase(0)]),
+            phases_missing: false,
+            total_print: 0,
+            phase_print: None,
+            phase_print_is_lively: false,
+        }
+    };
+    let own = Connection::Phase(0);
+    assert!(may_rest(&site, &sample(-4000), own, 4600) && may_rest(&site, &sample(-8000), own, 4600));
+    assert!(!may_rest(&site, &sample(4000), own, 4600) && may_rest(&site, &sample(4000), own, -3500));
 }

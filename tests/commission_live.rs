@@ -74,6 +74,34 @@ fn a_wrong_phase_is_found_and_everything_is_released() {
     assert_released(&live);
 }
 
+/// Strategy "limits" with a wrong encoding: everything is found by setpoints, and released in the right encoding.
+#[test]
+fn with_strategy_limits_everything_is_released() {
+    let (folder, live) = (Folder::new("commission-limits"), live([600, 900, 700]));
+    let text = config(&folder, &live, 1000).replace("strategy = \"self-consumption\"", "strategy = \"limits\"");
+    let text = text.replace("fuse_a = 25", "fuse_a = 24.5").replace("role = ", "setpoint_encoding = \"offset\"\nrole = ");
+    let mut child = start(&folder, &text, &["--yes"]);
+    let (out, err) = said(&mut child);
+    println!("{out}{err}");
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    assert!(out.contains("24.5 A per phase") && out.contains("setpoint_encoding = \"int16\""), "{out}");
+    assert!(out.contains("All batteries are released."), "{out}");
+    assert_released(&live);
+}
+
+#[test]
+fn with_control_limits_nothing_is_moved_and_everything_is_released() {
+    let (folder, live) = (Folder::new("commission-only-limits"), live([600, 900, 700]));
+    let text = config(&folder, &live, 1000).replace("strategy = \"self-consumption\"", "strategy = \"observe\"");
+    let text = text.replace("role = ", "control = \"limits\"\nrole = ");
+    let mut child = start(&folder, &text, &["--yes"]);
+    let (out, err) = said(&mut child);
+    println!("{out}{err}");
+    assert_eq!(child.wait().unwrap().code(), Some(0), "{out}{err}");
+    assert!(out.contains("commissioning does") && out.contains("not everything could be tested"), "{out}");
+    assert_released(&live);
+}
+
 #[test]
 fn a_signal_in_the_middle_releases() {
     let (folder, live) = (Folder::new("commission-stop"), live([600, 900, 700]));

@@ -231,3 +231,27 @@ fn a_release_that_was_not_written_yet_leaves_the_command_standing() {
     w.done(&p, job, Outcome::Acknowledged, at);
     assert!(!w.holds_command(&p));
 }
+
+/// 0 W in the wrong encoding is not 0 W: when that is found out, 0 W is written again, also on the way back to limits.
+#[test]
+fn after_a_change_of_encoding_the_release_writes_0_w() {
+    let p = profile("sax-basic");
+    let settings = Settings { deadband_w: 30, rated_charge_w: 3500, rated_discharge_w: 4600, limits: true };
+    let mut w = Writer::new(&p, settings, Bucket::new(p.budget), Context { offset: 16384, ..Context::default() });
+    let limits = [Job::Charge(3500), Job::Discharge(4600)];
+    w.change_offset(16384);
+    assert_eq!(w.release_jobs(&p), limits, "no setpoint was ever sent");
+    w.want(Command::Setpoint(0), true, FOREVER);
+    w.done(&p, Job::Setpoint(0), Outcome::Acknowledged, s(20));
+    assert_eq!(w.release_jobs(&p), limits);
+    w.change_offset(0);
+    assert_eq!(w.release_jobs(&p), [Job::Setpoint(0), limits[0], limits[1]]);
+    w.want(Command::Release, true, FOREVER);
+    assert_eq!(w.next(&p, s(40)).and_then(|n| w.encode(&p, n.1)).map(|r| (r.address, r.value)), Some((41, 0)));
+    w.done(&p, Job::Setpoint(0), Outcome::Acknowledged, s(40));
+    for job in limits {
+        assert_eq!(w.next(&p, s(90)).map(|n| n.1), Some(job));
+        w.done(&p, job, Outcome::Acknowledged, s(90));
+    }
+    assert_eq!((w.next(&p, s(200)), w.holds_command(&p)), (None, false));
+}

@@ -18,8 +18,8 @@ use super::{Failure, print, wrong};
 use crate::commission::finding::Outcome;
 use crate::commission::machine::Commission;
 use crate::commission::report::report;
-use crate::commission::setup::{Setup, prepared};
-use crate::config::{Config, LogLevel};
+use crate::commission::setup::{Setup, planned, prepared};
+use crate::config::{Config, LogLevel, Strategy, fixed_to_text};
 use crate::daemon::clock::Monotonic;
 use crate::daemon::director::Director;
 use crate::daemon::journal;
@@ -27,7 +27,6 @@ use crate::daemon::memory::{Memory, directory};
 use crate::daemon::message::{Event, Instruction};
 use crate::daemon::run::RunError;
 use crate::daemon::threads::Threads;
-use crate::daemon::wiring::plan;
 use crate::serve::document::Document;
 use crate::serve::socket::{Published, StatusSocket};
 use crate::units::Time;
@@ -37,11 +36,12 @@ Usage: sax-controller commission [--yes] [--power WATTS] [--config FILE] [--devi
 
 Finds out whether the configuration is right: moves one battery after the other by some hundred watts, up, down and back, and watches
 battery and meter. Says for every battery whether it follows, its sign, phase, dead time, lag, scale and setpoint encoding, how old the
-meter's values are, and which lines of the configuration to change. Asks before it begins. Three batteries take about a minute.
+meter's values are, and which lines of the configuration to change. Asks before it begins. Three batteries take less than a
+minute. A battery that takes only limits, or is told so by control = \"limits\", balances by itself and is not moved.
 
 Ends at once, with all batteries handed back, when any key is pressed, when a fuse comes near its limit, when a device does not
 answer for 5 s, and when a battery does what it was not told. Does not start beside a running controller.
-Ends with 0 when everything fits, with 1 when something is to be changed, is not clear, or failed.
+Ends with 0 when everything that can be tested fits, with 1 when something is to be changed, is not clear, or failed.
 
       --yes              begin without asking
       --power WATTS      by how much each battery is moved, 300 to 500 [400]
@@ -89,7 +89,7 @@ pub(super) fn run(arguments: Vec<OsString>) -> Result<(), Failure> {
         return Err(Failure::failed("Nothing was done."));
     }
     let config = prepared(&file);
-    let plan = plan(&config, &library);
+    let plan = planned(&config, &library);
     let setup = Setup::new(&config, &plan, options.power_w);
     let (stops, _keys) = stops()?;
     let (news_sender, news) = bounded(LINES_MOST);
@@ -131,12 +131,15 @@ fn options(arguments: Vec<OsString>) -> Result<Option<Options>, Failure> {
 
 fn introduction(config: &Config, options: &Options) -> String {
     let names: Vec<_> = config.batteries.iter().map(|b| b.name.as_str()).collect();
-    let (power_w, fuse_a) = (options.power_w, config.site.fuse_ma / 1000);
+    let observes = config.site.strategy == Strategy::Observe;
+    let writes =
+        if observes { "Strategy \"observe\" writes nothing, but commissioning does: it cannot find out anything else.\n" } else { "" };
+    let (power_w, fuse_a) = (options.power_w, fixed_to_text(config.site.fuse_ma.into(), 3));
     format!(
         "Commissioning of \"{}\": battery {}.\n\
          All batteries are brought to 0 W. Then one after the other discharges with {power_w} W, charges with {power_w} W and rests again,\n\
          each for a few seconds; {fuse_a} A per phase are kept. At the end all batteries are handed back to their own control.\n\
-         Powers: from the grid +, into the grid -; a battery discharges +, charges -.\n",
+         Powers: from the grid +, into the grid -; a battery discharges +, charges -.\n{writes}",
         config.site.name,
         names.join(", ")
     )
@@ -219,6 +222,7 @@ fn finish(config: &Config, state: &Path, outcome: Option<Outcome>, released: boo
         ))?;
     }
     match outcome {
+        Some(outcome) if outcome.fits() && outcome.leaves_open() => print("Nothing to change, but not everything could be tested.\n"),
         Some(outcome) if outcome.fits() => Ok(()),
         Some(Outcome { stopped: Some(why), .. }) => Err(Failure::failed(format!("The commissioning was stopped: {why}."))),
         Some(_) => Err(Failure::failed("Not everything fits: see the table above.")),

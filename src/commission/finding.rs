@@ -7,7 +7,7 @@ use super::subject::{CleanLeg, Subject};
 use super::timing::{Averaging, LEGS, Times, averaging, window};
 use crate::config::Encoding;
 use crate::control::learned::Learned;
-use crate::control::site::{Connection, Window};
+use crate::control::site::{BatterySite, Connection, ControlKind, Window};
 use crate::units::{Span, Time};
 
 /// Clean legs that a finding needs.
@@ -76,6 +76,8 @@ pub struct Finding {
     pub scale_pm: Option<i64>,
     /// Clean legs.
     pub legs: usize,
+    /// It balances by itself inside limits, so that it cannot be moved.
+    pub untested: bool,
     /// What does not fit.
     pub issues: Vec<Issue>,
     /// What a person should read.
@@ -104,15 +106,21 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// Everything is as the configuration says.
+    /// Everything that could be tested is as the configuration says.
     pub fn fits(&self) -> bool {
-        self.stopped.is_none() && self.unreleased.is_empty() && self.window.is_some() && self.findings.iter().all(|f| f.issues.is_empty())
+        let window = self.window.is_some() || self.findings.iter().all(|f| f.untested);
+        self.stopped.is_none() && self.unreleased.is_empty() && window && self.findings.iter().all(|f| f.issues.is_empty())
+    }
+
+    /// Something could not be tested, because it balances by itself.
+    pub fn leaves_open(&self) -> bool {
+        self.findings.iter().any(|f| f.untested)
     }
 }
 
 /// Sums up; the legs ended at `end`.
 pub(super) fn conclude(c: &Commission, end: Time) -> Outcome {
-    let findings: Vec<Finding> = c.subjects.iter().enumerate().map(|(k, s)| finding(s, c.setup.site.batteries[k].connection)).collect();
+    let findings: Vec<Finding> = c.subjects.iter().enumerate().map(|(k, s)| finding(s, &c.setup.site.batteries[k])).collect();
     let legs: Vec<(&Times, Option<Response>)> =
         c.subjects.iter().zip(&findings).flat_map(|(s, f)| s.clean.iter().map(|l| (&l.times, f.response))).collect();
     let refresh = c.record.refresh();
@@ -143,7 +151,8 @@ pub(super) fn conclude(c: &Commission, end: Time) -> Outcome {
     }
 }
 
-fn finding(s: &Subject, configured: Connection) -> Finding {
+fn finding(s: &Subject, site: &BatterySite) -> Finding {
+    let (configured, control) = (site.connection, site.control);
     let enough = s.clean.len() >= ENOUGH;
     let same = |what: fn(&Clean) -> i64| s.clean.windows(2).all(|l| what(&l[0].clean) == what(&l[1].clean));
     let agree = same(|c| c.connection.slot() as i64) && same(|c| c.with_command.into()) && same(|c| c.against_battery.into());
@@ -157,6 +166,7 @@ fn finding(s: &Subject, configured: Connection) -> Finding {
         response: clear.and_then(|_| fit(&rises)),
         scale_pm: clear.and_then(|_| scale_pm(&s.clean)),
         legs: s.clean.len(),
+        untested: control != ControlKind::Setpoint && !s.ignores,
         issues: Vec::new(),
         notes: s.notes.clone(),
     };
@@ -169,7 +179,7 @@ fn issues(s: &Subject, found: &Finding, clear: Option<Clean>) -> Vec<Issue> {
     let moved = !s.clean.is_empty() || s.unclear > 0;
     [
         (matches!(found.follows, Follows::No | Follows::OnlyCharging | Follows::OnlyDischarging), Issue::NotFollowing),
-        (found.follows == Follows::Unknown && !moved, Issue::NotMoved),
+        (found.follows == Follows::Unknown && !moved && !found.untested, Issue::NotMoved),
         (moved && clear.is_none() && found.follows != Follows::No, Issue::NotClear),
         (found.connection.0.is_some_and(|c| c != found.connection.1), Issue::Phase),
         (found.encoding.0.is_some_and(|e| e != found.encoding.1), Issue::Encoding),

@@ -1,8 +1,8 @@
 //! What ends a commissioning at once, and what may not be begun: fuse, silence, values that cannot be.
 
 use super::subject::Subject;
-use crate::control::input::MeterSample;
-use crate::control::site::Site;
+use crate::control::input::{MeterSample, PhaseSample};
+use crate::control::site::{Connection, Site};
 use crate::units::{Phase, Span, Time};
 
 /// Nobody may be silent for longer.
@@ -21,11 +21,25 @@ pub fn overloaded(site: &Site, sample: &MeterSample) -> Option<(Phase, i64)> {
 
 /// Whether a battery may move by `change_w`, wherever it is connected and whatever its sign is, inside the fuse.
 pub fn leaves_room(site: &Site, sample: &MeterSample, change_w: i64) -> bool {
-    let room_w = |f: usize| {
-        let voltage_mv = sample.phases.and_then(|p| p[f].voltage_mv).unwrap_or(site.voltage_mv);
-        (site.fuse_ma - site.fuse_margin_ma.max(STOP_BELOW_MA)) * voltage_mv / 1_000_000
+    sample.phases.is_some_and(|phases| (0..3).all(|f| phases[f].power_w.saturating_abs() + change_w.abs() <= room_w(site, &phases, f)))
+}
+
+/// Whether a battery that does `power_w` may go to 0 W: its phase stays inside the fuse, or carries no more than before.
+pub fn may_rest(site: &Site, sample: &MeterSample, connection: Connection, power_w: i64) -> bool {
+    let fits = |phases: &[PhaseSample; 3], f: usize, part_w: i64| {
+        let after_w = phases[f].power_w.saturating_add(part_w).saturating_abs();
+        after_w <= room_w(site, phases, f).max(phases[f].power_w.saturating_abs())
     };
-    sample.phases.is_some_and(|phases| (0..3).all(|f| phases[f].power_w.saturating_abs() + change_w.abs() <= room_w(f)))
+    sample.phases.is_some_and(|phases| match connection {
+        Connection::Phase(f) => fits(&phases, f, power_w),
+        Connection::AllPhases => (0..3).all(|f| fits(&phases, f, power_w / 3)),
+    })
+}
+
+/// What a phase may carry, W.
+fn room_w(site: &Site, phases: &[PhaseSample; 3], f: usize) -> i64 {
+    let voltage_mv = phases[f].voltage_mv.unwrap_or(site.voltage_mv);
+    (site.fuse_ma - site.fuse_margin_ma.max(STOP_BELOW_MA)) * voltage_mv / 1_000_000
 }
 
 /// Who has been silent for too long.

@@ -15,8 +15,10 @@ use super::record::Record;
 use super::setup::Setup;
 use super::stages::Stage;
 use super::subject::Subject;
+use crate::config::fixed_to_text;
 use crate::control::decision::Order;
 use crate::control::input::MeterSample;
+use crate::control::site::Connection;
 use crate::daemon::director::Director;
 use crate::daemon::message::{Event, Instruction, MeterReport};
 use crate::daemon::wiring::COMMAND_VALID;
@@ -133,7 +135,7 @@ impl Commission {
                 "{phase} carries {}.{} A, which is too close to the fuse of {} A",
                 current_ma / 1000,
                 current_ma % 1000 / 100,
-                self.setup.site.fuse_ma / 1000
+                fixed_to_text(self.setup.site.fuse_ma, 3)
             ));
         }
         if let Some(subject) = self.subjects.iter().find(|s| s.is_told() && s.notices.iter().any(|n| !s.known.contains(n))) {
@@ -150,18 +152,24 @@ impl Commission {
         let subject = &mut self.subjects[k];
         let (name, does_w, told_w) = (subject.setup.name.clone(), subject.power_w(), subject.sent.map_or(0, |s| s.0));
         let tried = subject.changes > 0;
-        if subject.followed || !subject.is_choosable() || subject.changes > 1 {
-            self.stop(&format!("battery {name} does {does_w} W although it was told {told_w} W"), now);
+        let followed = subject.followed;
+        if followed || !subject.is_choosable() || subject.changes > 1 {
+            let perhaps = if followed { String::new() } else { self.own_meter(k) };
+            self.stop(&format!("battery {name} does {does_w} W although it was told {told_w} W{perhaps}"), now);
             return;
         }
         let was = subject.encoding.name();
         subject.change_encoding(now);
         let encoding = subject.encoding.name();
         if tried {
-            self.stop(&format!("battery {name} runs away in both setpoint encodings"), now);
+            let perhaps = self.own_meter(k);
+            self.stop(&format!("battery {name} runs away in both setpoint encodings{perhaps}"), now);
             return;
         }
-        self.say(format!("  {name}: {does_w} W although told {told_w} W: setpoint encoding \"{encoding}\" is tried instead of \"{was}\""));
+        self.say(format!(
+            "  {name}: {does_w} W although told {told_w} W: setpoint encoding \"{encoding}\" is tried instead of \"{was}\" \
+             (or its device mode is not \"P-Sollwert (TCP)\")"
+        ));
         if stopping {
             return;
         }
@@ -170,6 +178,23 @@ impl Commission {
             self.subjects[self.current].begin_anew();
         }
         self.stage = Stage::Taking { k, asked: Some(now), begun: now };
+    }
+}
+
+impl Commission {
+    /// What else than an encoding explains a battery that does not do what it is told: it follows its own meter (facts/sax.md 2, Device
+    /// modes). The end of a sentence.
+    fn own_meter(&self, k: usize) -> String {
+        let connection = self.setup.site.batteries[k].connection;
+        let grid_w = self.meter.and_then(|m| m.phases).map(|phases| match connection {
+            Connection::Phase(f) => phases[f].power_w,
+            Connection::AllPhases => phases.iter().map(|p| p.power_w).sum(),
+        });
+        if grid_w.is_some_and(|w| w.saturating_abs() <= self.setup.power_w / 2) {
+            ", and keeps its phase near 0 W: it follows its own meter, its device mode is not \"P-Sollwert (TCP)\"".into()
+        } else {
+            ", or its device mode is not \"P-Sollwert (TCP)\"".into()
+        }
     }
 }
 

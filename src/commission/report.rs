@@ -179,7 +179,11 @@ fn verdict(f: &Finding) -> String {
         Issue::NotClear => "not clear",
         Issue::NotMoved => "not moved",
     };
-    if f.issues.is_empty() { "fits".into() } else { f.issues.iter().map(said).collect::<Vec<_>>().join(", ") }
+    if f.issues.is_empty() {
+        if f.untested { "not tested" } else { "fits" }.into()
+    } else {
+        f.issues.iter().map(said).collect::<Vec<_>>().join(", ")
+    }
 }
 
 fn follows(follows: Follows) -> &'static str {

@@ -1,8 +1,9 @@
 //! What a commissioning knows beforehand, and the configuration it runs with: the file's own, but polled faster.
 
 use crate::config::{Config, Encoding, Fallback, Strategy};
-use crate::control::site::Site;
-use crate::daemon::wiring::Plan;
+use crate::control::site::{ControlKind, Site};
+use crate::daemon::wiring::{Plan, plan};
+use crate::device::library::Library;
 
 /// Poll period while commissioning, ms. Once a second is useful and well above the 500 ms that unit 100 asks for (facts/sax.md 2, Rates);
 /// a little less than the refresh period of common meters (1 s), so that the ages of their values differ from poll to poll.
@@ -50,8 +51,20 @@ pub fn prepared(config: &Config) -> Config {
     config
 }
 
+/// The plan for a configuration that is [`prepared`]. What takes setpoints beside limits is moved and released by setpoints alone, through the
+/// bank that it will be controlled through.
+pub fn planned(config: &Config, library: &Library) -> Plan {
+    let mut plan = plan(config, library);
+    for (placed, site) in plan.batteries.iter_mut().zip(&mut plan.site.batteries) {
+        if site.control == ControlKind::Hybrid {
+            (placed.spec.settings.limits, site.control) = (false, ControlKind::Setpoint);
+        }
+    }
+    plan
+}
+
 impl Setup {
-    /// For the plan of a configuration that is [`prepared`].
+    /// For what is [`planned`].
     pub fn new(config: &Config, plan: &Plan, power_w: i64) -> Setup {
         let batteries = config.batteries.iter().zip(&plan.batteries).map(|(battery, placed)| {
             let several = |p: &&std::sync::Arc<crate::device::profile::Profile>| p.setpoint.as_ref().is_some_and(|s| s.encodings.len() > 1);

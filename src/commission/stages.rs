@@ -124,11 +124,11 @@ impl Commission {
     }
 
     fn take_over(&mut self, k: usize, asked: Option<Time>, begun: Time, now: Time) {
-        let control = self.setup.site.batteries[k].control;
+        let (control, connection) = (self.setup.site.batteries[k].control, self.setup.site.batteries[k].connection);
         let subject = &mut self.subjects[k];
         let name = subject.setup.name.clone();
         let Some(asked) = asked else {
-            let room = self.meter.is_some_and(|m| guard::leaves_room(&self.setup.site, &m, subject.power_w()));
+            let room = self.meter.is_some_and(|m| guard::may_rest(&self.setup.site, &m, connection, subject.power_w()));
             if room {
                 subject.hold(control);
                 self.stage = Stage::Taking { k, asked: Some(now), begun };
@@ -203,7 +203,8 @@ impl Commission {
     }
 
     fn finish(&mut self, since: Time, now: Time) {
-        let uncertain = |s: &Subject| s.is_choosable() && !s.followed && !s.ignores && s.power_w().abs() > self.setup.power_w;
+        let uncertain =
+            |s: &Subject| s.told_setpoint && s.is_choosable() && !s.followed && !s.ignores && s.power_w().abs() > self.setup.power_w;
         let waits = self.subjects.iter().any(|s| s.is_told() && (!s.released || uncertain(s)));
         if waits && now.since(since) <= RELEASED_WITHIN {
             return;

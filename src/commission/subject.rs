@@ -50,6 +50,8 @@ pub struct Subject {
     pub fault: Option<String>,
     /// The newest setpoint and when it was sent first.
     pub sent: Option<(i64, Time)>,
+    /// A setpoint was ever sent; else it has no encoding and cannot run away in it.
+    pub told_setpoint: bool,
     /// Power from which it moves to that, W.
     before_w: i64,
     acknowledged: bool,
@@ -107,6 +109,7 @@ impl Subject {
             known: Vec::new(),
             fault: None,
             sent: None,
+            told_setpoint: false,
             before_w: 0,
             acknowledged: false,
             rewritten: false,
@@ -169,6 +172,7 @@ impl Subject {
 
     /// A setpoint is on its way.
     pub fn sending(&mut self, watts: i64, at: Time) {
+        self.told_setpoint = true;
         let again = self.sent.is_some_and(|(w, _)| w == watts);
         if again && self.acknowledged {
             return;
@@ -186,7 +190,9 @@ impl Subject {
         match report.written {
             Some(Written::Setpoint(w)) => self.acknowledged |= self.sent.is_some_and(|s| s.0 == w),
             // Limits have no setpoint; being held is what counts.
-            Some(Written::Limits) if self.order != Order::Release => self.sent = self.sent.or(Some((0, report.at))),
+            Some(Written::Limits) if self.order != Order::Release && self.sent.is_none() => {
+                (self.sent, self.before_w) = (Some((0, report.at)), self.power_w());
+            }
             _ => {}
         }
         let back = matches!(report.written, Some(Written::Released | Written::Limits | Written::Setpoint(0)));
@@ -196,7 +202,8 @@ impl Subject {
     /// It does what it cannot have been told: beyond where it was and where it was sent by more than the probe's power, twice that at most.
     pub fn runs_away(&self, power_w: i64, now: Time) -> bool {
         let (Some((w, _)), Some(sample)) = (self.sent, self.newest) else { return false };
-        if self.ignores || now < self.grace_until {
+        // Inside limits it balances by itself, and is late: whether it holds them is seen when it is taken.
+        if self.ignores || !self.told_setpoint || now < self.grace_until {
             return false;
         }
         let ways = self.ways(w);

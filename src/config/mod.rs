@@ -31,6 +31,7 @@ pub use findings::{Finding, Findings};
 pub use ladder::{Ages, Ladder};
 pub use link::Tcp;
 pub use meter::{Meter, MeterSource};
+pub(crate) use number::fixed_to_text;
 pub use serve::{Log, LogLevel, Status};
 pub use site::{Balance, Control, Fallback, Site, Strategy};
 

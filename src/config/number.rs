@@ -35,7 +35,7 @@ pub(super) fn fixed_from_text(literal: &str, decimals: u32) -> Result<i64, NotAN
 }
 
 /// The shortest way to write such a number: 25000 with three decimals is "25", 12500 is "12.5".
-pub(super) fn fixed_to_text(value: i64, decimals: u32) -> String {
+pub(crate) fn fixed_to_text(value: i64, decimals: u32) -> String {
     let one = 10u64.saturating_pow(decimals);
     let sign = if value < 0 { "-" } else { "" };
     let (whole, fraction) = (value.unsigned_abs() / one, value.unsigned_abs() % one);

@@ -76,9 +76,7 @@ impl BatteryTask {
         if let Some(encoding) = instruction.encoding.filter(|e| e.name() != self.spec.encoding) {
             self.spec.encoding = encoding.name().to_owned();
             if let Some(used) = &mut self.bank {
-                used.writer.context.offset = offset(&self.spec.encoding, &used.profile);
-                // What was written so far meant something else.
-                used.writer.forget();
+                used.writer.change_offset(offset(&self.spec.encoding, &used.profile));
             }
         }
         match &mut self.bank {

@@ -99,6 +99,8 @@ pub struct Writer {
     commanded: bool,
     /// A setpoint other than 0 W may be in force.
     setpoint_stands: bool,
+    /// A setpoint was ever sent, whatever came of it.
+    setpoint_sent: bool,
     /// Release writes made; `None` while a command stands.
     released: Option<usize>,
     /// What a percentage setpoint refers to.
@@ -118,6 +120,7 @@ impl Writer {
             discharge: None,
             commanded: false,
             setpoint_stands: false,
+            setpoint_sent: false,
             released: None,
             context,
         }
@@ -148,6 +151,13 @@ impl Writer {
         if self.released.is_some() {
             self.released = Some(0);
         }
+    }
+
+    /// Setpoints are encoded in another way from now on: what was written meant something else, and 0 W was not 0 W.
+    pub fn change_offset(&mut self, offset: i64) {
+        self.context.offset = offset;
+        self.forget();
+        self.setpoint_stands |= self.setpoint_sent;
     }
 
     /// The next write and the time at which it may go out.
@@ -187,6 +197,7 @@ impl Writer {
             Job::Start(i) => self.start[i] = asserted(0),
             Job::Setpoint(w) => {
                 self.setpoint = asserted(w);
+                self.setpoint_sent = true;
                 self.setpoint_stands = w != 0 || (self.setpoint_stands && outcome != Outcome::Acknowledged);
             }
             Job::Charge(w) => self.charge = asserted(w),
