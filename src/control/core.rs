@@ -19,6 +19,7 @@ use super::demand::{Action, Demand};
 use super::estimate::PhaseEstimate;
 use super::follow::Follow;
 use super::frozen::{Freshness, Frozen};
+use super::guard::Guard;
 use super::history::Series;
 use super::input::{BatterySample, MeterSample, PhaseSample, Written};
 use super::ladder::{Ladder, Mode};
@@ -72,6 +73,7 @@ pub struct Core {
     started: Option<Time>,
     stepped: Option<Time>,
     trust: Vec<Trust>,
+    guard: Guard,
     capabilities: Vec<Capability>,
     /// Charge and discharge power of those that are to do the work as a rule, W.
     ready_w: Vec<(i64, i64)>,
@@ -108,6 +110,7 @@ impl Core {
             started: None,
             stepped: None,
             trust: vec![Trust::Full; n],
+            guard: Guard::new(&site),
             capabilities: vec![Capability::default(); n],
             ready_w: vec![(0, 0); n],
             plans: Default::default(),
@@ -249,6 +252,7 @@ impl Core {
             self.phases = Some(phases);
             if freshness == Freshness::New || !self.estimates[0].seeded {
                 self.estimate(&phases, now);
+                self.watch_wiring(&phases, now);
             }
         }
         let before = self.ladder.mode();
