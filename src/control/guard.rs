@@ -1,23 +1,25 @@
 //! Do sign and phase of every battery agree with the meter? A mistake there makes the law feed itself (`spec/control.md` 6, point 4).
 //!
 //! Adds up how well the movements of the grid are explained by the batteries as they are configured, and with each of them elsewhere
-//! ([`ledger`]). Where another place explains clearly more, the battery is suspected: it is told 0 W and watched, while no other does more
-//! than before. If that shows the same once more, it is distrusted for an hour and told 0 W; then it is tried again.
+//! ([`ledger`]). Where another place explains clearly more, the battery is suspected and checked ([`check`]): all batteries rest, it lets go
+//! of its power, and the grid says where that was missing. What is proven there is distrusted for an hour, then tried again.
 //!
 //! ```text
-//!            explains more elsewhere            the same again, from new movements
+//!            explains more elsewhere            the check says where
 //!   Good ────────────► Suspected ────────────► Wrong ── an hour ──► OnTrial
 //!    ▲                     │                     ▲                     │ │
-//!    └── fits, or ten minutes old                └── suspected again ──┘ │
+//!    └── fits, or ten minutes old                └── the check again ──┘ │
 //!    └──────────────────────────────── fits ─────────────────────────────┘
 //! ```
 //! It never commands: it says how far each battery can be trusted.
 
+mod check;
 mod ledger;
 
 use super::capability::Trust;
 use super::site::{ALL_PHASES, Site, Window};
 use crate::units::{Span, Time};
+use check::Check;
 use ledger::{Ledger, Sample};
 
 /// A battery that moved less is not judged, W.
@@ -26,12 +28,13 @@ const MOVED_W: i64 = 250;
 const GAIN_PCT: i64 = 100;
 /// … and so much more than the next best, percent of that.
 const LEAD_PCT: i64 = 30;
+/// What concerns all batteries must explain so much of what the best single mistake explains, percent.
+const JOINT_PCT: i64 = 130;
 /// A suspicion that is not confirmed ends.
 const SUSPICION: Span = Span::from_s(600);
-/// A check ends, whatever came of it; the window of the meter's latency comes on top.
-const CHECK: Span = Span::from_s(10);
-/// Time between checks.
-const CHECK_AGAIN: Span = Span::from_s(60);
+/// Checks in a row without a result, and the pause after them.
+const TRIES: u32 = 3;
+const PAUSE: Span = Span::from_s(60);
 /// Distrust ends, and the battery is tried again.
 const DISTRUST: Span = Span::from_s(3600);
 /// Samples that wait for the polls of the batteries.
@@ -69,7 +72,7 @@ impl Placement {
 enum Standing {
     #[default]
     Good,
-    /// It may be there; `None` where only something else makes it suspicious.
+    /// It may be elsewhere. `place`: where, if all batteries are wrong in the same way.
     Suspected {
         place: Option<Placement>,
         at: Time,
@@ -83,13 +86,6 @@ enum Standing {
     },
 }
 
-/// Battery `k` is told 0 W, to see what the grid says.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Check {
-    k: usize,
-    since: Time,
-}
-
 /// Watches all batteries of a site.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Guard {
@@ -101,6 +97,8 @@ pub struct Guard {
     /// Power of each battery when the check began, W.
     kept_w: Vec<i64>,
     next_check: Time,
+    /// Checks in a row without a result.
+    tries: u32,
     checks: u32,
 }
 
@@ -116,6 +114,7 @@ impl Guard {
             check: None,
             kept_w: vec![0; n],
             next_check: Time::ZERO,
+            tries: 0,
             checks: 0,
         }
     }
@@ -125,7 +124,7 @@ impl Guard {
         match (self.standing.get(k), self.check) {
             (Some(Standing::Wrong { .. }), _) => Trust::Distrusted,
             (_, None) => Trust::Full,
-            (_, Some(check)) if check.k == k => Trust::Checked,
+            (_, Some(check)) if check.k == k && check.before.is_some() => Trust::Checked,
             _ => {
                 let w = self.kept_w.get(k).copied().unwrap_or(0);
                 Trust::Kept { charge_w: (-w).max(0), discharge_w: w.max(0) }
@@ -158,8 +157,8 @@ impl Guard {
                 _ => {}
             }
         }
-        if self.check.is_some_and(|c| now.since(c.since) > CHECK + latest) {
-            self.end_check(now);
+        if self.check.is_some_and(|c| now.since(c.since) > check::LONGEST + latest.times(2)) {
+            self.end_check(now, false);
         }
     }
 
@@ -181,15 +180,43 @@ impl Guard {
         let sure = |s: &Sample| s.at_ms - i64::try_from(window.lo.as_ms()).unwrap_or(0) <= heard_ms;
         let ready = self.waiting.iter().take_while(|s| sure(s)).count();
         for i in 0..ready {
+            let sample = self.waiting[i];
             let (configured, standing) = (&self.configured, &self.standing);
-            self.ledger.take(self.waiting[i], window, |k| believed(configured, standing, k), &power);
-            self.judge(now, &power);
+            self.ledger.take(sample, window, |k| believed(configured, standing, k), &power);
+            if self.check.is_some() {
+                self.experiment(&sample, now);
+            } else {
+                self.suspect_all(now);
+                self.suspect_one_by_one(now);
+                self.begin_check(now);
+            }
         }
         self.waiting.drain(..ready);
     }
 
-    /// What the sums say about every battery.
-    fn judge(&mut self, now: Time, power: &impl Fn(usize, i64) -> Option<i64>) {
+    /// A mistake that concerns all batteries, where it explains clearly more than any single one.
+    fn suspect_all(&mut self, now: Time) {
+        let n = self.configured.len();
+        let (joint, gain_w) = self.ledger.joint();
+        let travel_w: i64 = (0..n).map(|k| self.ledger.travel_w(k)).sum();
+        let movers = (0..n).filter(|&k| self.ledger.travel_w(k) >= MOVED_W).count();
+        let wrong = self.standing.iter().any(|s| matches!(s, Standing::Wrong { .. }));
+        if movers < 2 || wrong || gain_w < travel_w * GAIN_PCT / 100 {
+            return;
+        }
+        let single_w = (0..n).map(|k| self.ledger.claim(k, self.configured[k]).gain_w).max().unwrap_or(0);
+        if gain_w >= single_w * JOINT_PCT / 100 {
+            for (standing, &said) in self.standing.iter_mut().zip(&self.configured) {
+                let place = joint.place(said);
+                if place != said && matches!(standing, Standing::Good | Standing::Suspected { .. }) {
+                    *standing = Standing::Suspected { place: Some(place), at: now };
+                }
+            }
+            self.ledger.clear();
+        }
+    }
+
+    fn suspect_one_by_one(&mut self, now: Time) {
         for k in 0..self.configured.len() {
             let travel_w = self.ledger.travel_w(k);
             if travel_w < MOVED_W || matches!(self.standing[k], Standing::Wrong { .. }) {
@@ -197,66 +224,14 @@ impl Guard {
             }
             let claim = self.ledger.claim(k, self.configured[k]);
             if claim.gain_w >= travel_w * GAIN_PCT / 100 && claim.lead_w >= claim.gain_w * LEAD_PCT / 100 {
-                self.accuse(k, claim.place, now);
-                self.begin_check(k, now, power);
-            } else if claim.gain_w <= -travel_w / 2 {
-                self.clear(k, now);
+                if self.standing[k] == Standing::Good {
+                    self.standing[k] = Standing::Suspected { place: None, at: now };
+                }
+                self.ledger.clear_battery(k);
+            } else if claim.gain_w <= -2 * travel_w && matches!(self.standing[k], Standing::Suspected { .. }) {
+                self.standing[k] = Standing::Good;
             }
         }
-    }
-
-    fn accuse(&mut self, k: usize, place: Placement, now: Time) {
-        let again = match self.standing[k] {
-            Standing::Suspected { place: before, .. } => before.is_none_or(|p| p == place),
-            Standing::OnTrial { .. } => true,
-            Standing::Good | Standing::Wrong { .. } => false,
-        };
-        if !again {
-            self.standing[k] = Standing::Suspected { place: Some(place), at: now };
-            self.ledger.clear_battery(k);
-            return;
-        }
-        self.standing[k] = Standing::Wrong { place, until: now + DISTRUST };
-        self.ledger.clear();
-        if self.check.is_some_and(|c| c.k == k) {
-            self.end_check(now);
-        }
-        self.suspect_partners(self.configured[k], place, now);
-    }
-
-    /// Mistakes come in pairs: what is mixed up with it, or read with the same sign, is suspected at once.
-    fn suspect_partners(&mut self, said: Placement, place: Placement, now: Time) {
-        for (standing, configured) in self.standing.iter_mut().zip(&self.configured) {
-            let partner = configured.slot == place.slot && place.slot != said.slot || place.reversed != said.reversed;
-            if partner && *standing == Standing::Good {
-                *standing = Standing::Suspected { place: None, at: now };
-            }
-        }
-    }
-
-    fn clear(&mut self, k: usize, now: Time) {
-        self.standing[k] = Standing::Good;
-        if self.check.is_some_and(|c| c.k == k) {
-            self.end_check(now);
-        }
-    }
-
-    /// A suspected battery that does something can let go of it.
-    fn begin_check(&mut self, k: usize, now: Time, power: &impl Fn(usize, i64) -> Option<i64>) {
-        let newest = |k: usize| power(k, i64::MAX).unwrap_or(0);
-        let suspected = matches!(self.standing[k], Standing::Suspected { .. });
-        if suspected && self.check.is_none() && now >= self.next_check && newest(k).abs() >= MOVED_W {
-            for (k, kept) in self.kept_w.iter_mut().enumerate() {
-                *kept = newest(k);
-            }
-            self.check = Some(Check { k, since: now });
-            self.checks = self.checks.saturating_add(1);
-        }
-    }
-
-    fn end_check(&mut self, now: Time) {
-        self.check = None;
-        self.next_check = now + CHECK_AGAIN;
     }
 }
 

@@ -7,15 +7,19 @@
 
 use super::Placement;
 use crate::control::site::{ALL_PHASES, SLOTS, Window};
+use crate::units::Span;
 
 /// Ages that are tried: every half second of the window of 6 s.
 const AGES: usize = 13;
 /// Places a battery can have: every slot, with each sign.
-const PLACES: usize = 2 * SLOTS;
+pub(super) const PLACES: usize = 2 * SLOTS;
 /// Movements of a net load that are noise, W per sample.
 const NOISE_W: i64 = 30;
 /// A battery that moved less between two samples did not move, W.
 const STILL_W: i64 = 20;
+/// A battery is at rest while its power differs by less than this, W, and by this part of it, per mille.
+const REST_W: i64 = 60;
+const REST_PM: i64 = 30;
 /// After this long everything counts half, ms.
 const HALF_MS: i64 = 30_000;
 /// Samples further apart say nothing, ms.
@@ -46,6 +50,8 @@ pub(super) struct Claim {
 pub(super) struct Ledger {
     window: Window,
     before: Option<Sample>,
+    /// When the first sample came: before the batteries were heard for as long as the window, nothing is known.
+    first_ms: Option<i64>,
     halved_ms: i64,
     /// Per battery and age: power at the sample before, and the change since, W.
     power_w: Vec<[i64; AGES]>,
@@ -56,6 +62,33 @@ pub(super) struct Ledger {
     gain_w: Vec<[[i64; AGES]; PLACES]>,
     /// Per battery: how much it moved, W.
     travel_w: Vec<i64>,
+    /// Per wiring that concerns all batteries, and age: movement of the net loads, W.
+    joint_w: [[i64; AGES]; JOINTS],
+}
+
+/// A wiring in which every battery is wrong in the same way.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Joint(usize);
+
+/// The phases of a meter as they are, and the five ways to mix them up: phase `f` of the house shows as phase `MIXED[i][f]`.
+const MIXED: [[usize; 3]; 6] = [[0, 1, 2], [1, 2, 0], [2, 0, 1], [1, 0, 2], [0, 2, 1], [2, 1, 0]];
+/// Each of them with each sign, except for the one that is as it should be.
+const JOINTS: usize = 2 * MIXED.len() - 1;
+
+impl Joint {
+    fn reversed(self) -> bool {
+        self.0 % 2 == 0
+    }
+
+    fn mixed(self) -> [usize; 3] {
+        MIXED[self.0.div_ceil(2)]
+    }
+
+    /// Where a battery is that is believed to be `here`.
+    pub fn place(self, here: Placement) -> Placement {
+        let slot = self.mixed().get(here.slot).copied().unwrap_or(here.slot);
+        Placement { slot, reversed: here.reversed != self.reversed() }
+    }
 }
 
 impl Ledger {
@@ -64,12 +97,14 @@ impl Ledger {
         Ledger {
             window: Window::PRIOR,
             before: None,
+            first_ms: None,
             halved_ms: 0,
             power_w: vec![[0; AGES]; batteries],
             change_w: vec![[0; AGES]; batteries],
             believed_w: [0; AGES],
             gain_w: vec![[[0; AGES]; PLACES]; batteries],
             travel_w: vec![0; batteries],
+            joint_w: [[0; AGES]; JOINTS],
         }
     }
 
@@ -78,6 +113,7 @@ impl Ledger {
         self.believed_w = [0; AGES];
         self.gain_w.fill([[0; AGES]; PLACES]);
         self.travel_w.fill(0);
+        self.joint_w = [[0; AGES]; JOINTS];
     }
 
     /// Forgets the sums of one battery.
@@ -91,41 +127,66 @@ impl Ledger {
         self.travel_w[k]
     }
 
+    /// What battery `k` did last, W, discharge positive.
+    pub fn newest_w(&self, k: usize) -> i64 {
+        self.power_w[k][0]
+    }
+
+    /// Whether battery `k` did the same over the whole window.
+    pub fn rests(&self, k: usize) -> bool {
+        let (least, most) = self.power_w[k].iter().fold((i64::MAX, i64::MIN), |(lo, hi), w| (lo.min(*w), hi.max(*w)));
+        most - least <= REST_W + most.abs().max(least.abs()) * REST_PM / 1000
+    }
+
     /// Takes a sample. `place`: where a battery is believed to be; `power`: what it did at a time, where that is known.
     pub fn take(&mut self, sample: Sample, window: Window, place: impl Fn(usize) -> Placement, power: impl Fn(usize, i64) -> Option<i64>) {
         if window != self.window {
             (self.window, self.before) = (window, None);
             self.clear();
         }
-        let step_ms = (i64::try_from(window.hi.less(window.lo).as_ms()).unwrap_or(0) / (AGES as i64 - 1)).max(1);
-        let newest_ms = sample.at_ms - i64::try_from(window.lo.as_ms()).unwrap_or(0);
-        for k in 0..self.power_w.len() {
-            for d in 0..AGES {
-                let now_w = power(k, newest_ms - step_ms * d as i64).unwrap_or(0);
-                self.change_w[k][d] = now_w - self.power_w[k][d];
-                self.power_w[k][d] = now_w;
-            }
-        }
+        self.take_batteries(sample.at_ms, power);
         let before = self.before.replace(sample);
-        let Some(before) = before.filter(|b| sample.at_ms - b.at_ms <= GAP_MS) else { return };
+        let Some(before) = before.filter(|b| sample.at_ms - b.at_ms <= GAP_MS) else {
+            self.first_ms = Some(sample.at_ms);
+            return;
+        };
+        if self.first_ms.is_some_and(|t| sample.at_ms - t < ms(window.hi)) {
+            return;
+        }
         if sample.at_ms - self.halved_ms >= HALF_MS {
             self.halve(sample.at_ms);
         }
         let grid_w: [i64; 3] = std::array::from_fn(|f| sample.grid_w[f] - before.grid_w[f]);
-        let mut slots_w = [[0; SLOTS]; AGES];
+        let mut phases_w = [[0; 3]; AGES];
         for (k, change_w) in self.change_w.iter().enumerate() {
             let place = place(k);
             for d in 0..AGES {
-                slots_w[d][place.slot] += place.shows(change_w[d]);
+                (0..3).for_each(|f| phases_w[d][f] += place.on_phase(f, change_w[d]));
             }
         }
-        let rest_w: [[i64; 3]; AGES] =
-            std::array::from_fn(|d| std::array::from_fn(|f| grid_w[f] + slots_w[d][f] + slots_w[d][ALL_PHASES] / 3));
-        for (sum, rest) in self.believed_w.iter_mut().zip(&rest_w) {
-            *sum += rest.iter().map(|w| cost(*w)).sum::<i64>();
+        let rest_w: [[i64; 3]; AGES] = std::array::from_fn(|d| std::array::from_fn(|f| grid_w[f] + phases_w[d][f]));
+        for d in 0..AGES {
+            self.believed_w[d] += rest_w[d].iter().map(|w| cost(*w)).sum::<i64>();
+            for (i, sums) in self.joint_w.iter_mut().enumerate() {
+                let (mixed, sign) = (Joint(i).mixed(), if Joint(i).reversed() { -1 } else { 1 });
+                sums[d] += (0..3).map(|f| cost(grid_w[mixed[f]] + sign * phases_w[d][f])).sum::<i64>();
+            }
         }
         for k in 0..self.change_w.len() {
             self.compare_places(k, place(k), &rest_w);
+        }
+    }
+
+    /// Notes what the batteries did.
+    fn take_batteries(&mut self, at_ms: i64, power: impl Fn(usize, i64) -> Option<i64>) {
+        let step_ms = (ms(self.window.hi.less(self.window.lo)) / (AGES as i64 - 1)).max(1);
+        let newest_ms = at_ms - ms(self.window.lo);
+        for (k, (before, change)) in self.power_w.iter_mut().zip(&mut self.change_w).enumerate() {
+            for d in 0..AGES {
+                let now = power(k, newest_ms - step_ms * d as i64).unwrap_or_default();
+                change[d] = now - before[d];
+                before[d] = now;
+            }
         }
     }
 
@@ -135,10 +196,10 @@ impl Ledger {
         if most_w < STILL_W {
             return;
         }
-        self.travel_w[k] += change_w[0].abs();
+        self.travel_w[k] += change_w[AGES / 2].abs();
         for (i, gains) in self.gain_w[k].iter_mut().enumerate() {
             let there = placement(i);
-            if there == here || there.slot == ALL_PHASES && here.slot != ALL_PHASES {
+            if !is_possible(there, here) {
                 continue;
             }
             for d in (0..AGES).filter(|&d| change_w[d].abs() >= STILL_W) {
@@ -157,31 +218,49 @@ impl Ledger {
         self.believed_w.iter_mut().for_each(|w| *w /= 2);
         self.gain_w.iter_mut().flatten().flatten().for_each(|w| *w /= 2);
         self.travel_w.iter_mut().for_each(|w| *w /= 2);
+        self.joint_w.iter_mut().flatten().for_each(|w| *w /= 2);
     }
 
-    /// The place that would explain most for battery `k`, which is believed to be `here`.
+    /// The wiring of all batteries that would explain most, and how much more than the believed one, W.
+    pub fn joint(&self) -> (Joint, i64) {
+        let gain = |i: usize| least(&self.believed_w) - least(&self.joint_w[i]);
+        let best = (0..JOINTS).rev().max_by_key(|&i| gain(i)).unwrap_or(0);
+        (Joint(best), gain(best))
+    }
+
+    /// The place that would explain most for battery `k`, which is believed to be `here`. The age of the meter's values is that which suits
+    /// each of them best.
     pub fn claim(&self, k: usize, here: Placement) -> Claim {
-        let believed_w = self.believed_w.iter().copied().min().unwrap_or(0);
         let (mut best, mut next) = ((i64::MIN, here), i64::MIN);
-        for (i, gains) in self.gain_w[k].iter().enumerate() {
-            let there = placement(i);
-            if there == here || there.slot == ALL_PHASES && here.slot != ALL_PHASES {
-                continue;
-            }
-            let least_w = (0..AGES).map(|d| self.believed_w[d] - gains[d]).min().unwrap_or(0);
-            let gain_w = believed_w - least_w;
-            if gain_w > best.0 {
+        for i in (0..PLACES).filter(|&i| is_possible(placement(i), here)) {
+            let there_w: [i64; AGES] = std::array::from_fn(|d| self.believed_w[d] - self.gain_w[k][i][d]);
+            let gain = least(&self.believed_w) - least(&there_w);
+            if gain > best.0 {
                 next = best.0;
-                best = (gain_w, there);
+                best = (gain, placement(i));
             } else {
-                next = next.max(gain_w);
+                next = next.max(gain);
             }
         }
         Claim { place: best.1, gain_w: best.0, lead_w: best.0.saturating_sub(next) }
     }
 }
 
-fn placement(i: usize) -> Placement {
+fn least(sums: &[i64; AGES]) -> i64 {
+    sums.iter().copied().min().unwrap_or(0)
+}
+
+/// A battery elsewhere than it is believed to be; one on a single phase is never on all.
+pub(super) fn is_possible(there: Placement, here: Placement) -> bool {
+    there != here && (there.slot != ALL_PHASES || here.slot == ALL_PHASES)
+}
+
+fn ms(span: Span) -> i64 {
+    i64::try_from(span.as_ms()).unwrap_or(0)
+}
+
+/// The `i`-th place a battery can have.
+pub(super) fn placement(i: usize) -> Placement {
     Placement { slot: i / 2, reversed: i % 2 == 1 }
 }
 

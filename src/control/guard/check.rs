@@ -1,0 +1,120 @@
+//! The experiment that proves a wrong sign or phase: everything rests, one battery lets go of its power, everything rests again.
+//!
+//! Nobody does more than before meanwhile, so that a mistake feeds itself no longer from here on. Loads that change in between leave it
+//! without a result; it is repeated then.
+
+use super::ledger::{PLACES, Sample, is_possible, placement};
+use super::{DISTRUST, Guard, MOVED_W, PAUSE, Placement, Standing, TRIES};
+use crate::units::{Span, Time};
+
+/// It ends without a result; twice the window of the meter's latency comes on top.
+pub(super) const LONGEST: Span = Span::from_s(16);
+/// It has let go when it moved by this much, W.
+const LET_GO_W: i64 = 200;
+/// A place that is true leaves no more unexplained than this part of what was let go, percent, and this, W.
+const REST_PCT: i64 = 30;
+const REST_W: i64 = 40;
+/// One that is wrong leaves at least this; it is twice what was let go where nothing disturbs, percent.
+const WRONG_PCT: i64 = 130;
+
+/// Battery `k` is being checked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Check {
+    pub k: usize,
+    pub since: Time,
+    /// The meter when everything rested; from then on the battery is told 0 W.
+    pub before: Option<Sample>,
+}
+
+impl Guard {
+    /// A suspected battery that does something can let go of it.
+    pub(super) fn begin_check(&mut self, now: Time) {
+        let doubted = |s: &Standing| matches!(s, Standing::Suspected { .. } | Standing::OnTrial { .. });
+        let candidates = (0..self.standing.len()).filter(|&k| doubted(&self.standing[k]) && self.ledger.newest_w(k).abs() >= MOVED_W);
+        let Some(k) = candidates.max_by_key(|&k| self.ledger.newest_w(k).abs()).filter(|_| now >= self.next_check) else { return };
+        self.keep_powers();
+        self.check = Some(Check { k, since: now, before: None });
+        self.checks = self.checks.saturating_add(1);
+    }
+
+    /// Looks at a sample during a check.
+    pub(super) fn experiment(&mut self, sample: &Sample, now: Time) {
+        let Some(mut check) = self.check.filter(|_| (0..self.standing.len()).all(|k| self.ledger.rests(k))) else { return };
+        let Some(before) = check.before else {
+            if self.ledger.newest_w(check.k).abs() < LET_GO_W {
+                return self.end_check(now, false);
+            }
+            self.keep_powers();
+            check.before = Some(*sample);
+            self.check = Some(check);
+            return;
+        };
+        let by_w = self.ledger.newest_w(check.k) - self.kept_w[check.k];
+        if by_w.abs() < LET_GO_W {
+            return;
+        }
+        let here = self.configured[check.k];
+        let here_w = self.unexplained_w(check.k, here, &before, sample);
+        let places = (0..PLACES).map(placement).filter(|there| is_possible(*there, here));
+        let best = places.map(|there| (self.unexplained_w(check.k, there, &before, sample), there)).min_by_key(|b| b.0);
+        let little_w = by_w.abs() * REST_PCT / 100 + REST_W;
+        match best {
+            _ if here_w <= little_w => {
+                self.standing[check.k] = Standing::Good;
+                self.end_check(now, true);
+            }
+            Some((rest_w, there)) if rest_w <= little_w && here_w >= by_w.abs() * WRONG_PCT / 100 => {
+                self.prove(check.k, there, now);
+                self.end_check(now, true);
+            }
+            _ => self.end_check(now, false),
+        }
+    }
+
+    /// How much the net loads moved between two samples if battery `k` is `there`, W.
+    fn unexplained_w(&self, k: usize, there: Placement, before: &Sample, after: &Sample) -> i64 {
+        let mut rest_w: [i64; 3] = std::array::from_fn(|f| after.grid_w[f] - before.grid_w[f]);
+        for j in 0..self.configured.len() {
+            let place = if j == k { there } else { super::believed(&self.configured, &self.standing, j) };
+            let by_w = self.ledger.newest_w(j) - self.kept_w[j];
+            rest_w.iter_mut().enumerate().for_each(|(f, rest)| *rest += place.on_phase(f, by_w));
+        }
+        rest_w.iter().map(|w| w.abs()).sum()
+    }
+
+    fn prove(&mut self, k: usize, place: Placement, now: Time) {
+        let wrong = |place| Standing::Wrong { place, until: now + DISTRUST };
+        let all_alike = self.standing[k] == Standing::Suspected { place: Some(place), at: self.suspected_at(k) };
+        self.standing[k] = wrong(place);
+        let said = self.configured[k];
+        for (standing, configured) in self.standing.iter_mut().zip(&self.configured) {
+            let partner = configured.slot == place.slot && place.slot != said.slot || place.reversed != said.reversed;
+            match *standing {
+                // All are wrong in the same way, and this one has proven it.
+                Standing::Suspected { place: Some(there), .. } if all_alike => *standing = wrong(there),
+                // Mistakes come in pairs: what is mixed up with it, or read with the same sign, is checked next.
+                Standing::Good if partner => *standing = Standing::Suspected { place: None, at: now },
+                _ => {}
+            }
+        }
+    }
+
+    fn suspected_at(&self, k: usize) -> Time {
+        if let Standing::Suspected { at, .. } = self.standing[k] { at } else { Time::ZERO }
+    }
+
+    pub(super) fn end_check(&mut self, now: Time, result: bool) {
+        self.check = None;
+        self.tries = if result { 0 } else { self.tries + 1 };
+        if self.tries >= TRIES {
+            (self.tries, self.next_check) = (0, now + PAUSE);
+        }
+        self.ledger.clear();
+    }
+
+    fn keep_powers(&mut self) {
+        for (k, kept) in self.kept_w.iter_mut().enumerate() {
+            *kept = self.ledger.newest_w(k);
+        }
+    }
+}
