@@ -23,18 +23,20 @@ use check::Check;
 use ledger::{Ledger, Sample};
 
 /// A battery that moved less is not judged, W.
-const MOVED_W: i64 = 250;
+const MOVED_W: i64 = 200;
 /// Another place must explain so much more of what the battery moved, percent; it is twice what it moved where nothing disturbs.
-const GAIN_PCT: i64 = 100;
-/// … and so much more than the next best, percent of that.
-const LEAD_PCT: i64 = 30;
+const GAIN_PCT: i64 = 60;
 /// What concerns all batteries must explain so much of what the best single mistake explains, percent.
 const JOINT_PCT: i64 = 130;
 /// A suspicion that is not confirmed ends.
 const SUSPICION: Span = Span::from_s(600);
-/// Checks in a row without a result, and the pause after them.
+/// Checks in a row without a result, and the pause after them: it doubles until there is a result.
 const TRIES: u32 = 3;
 const PAUSE: Span = Span::from_s(60);
+/// A battery that a check has shown to be right is not doubted for this long, twice as long after the next, and so on: wires do not move.
+const SURE: Span = Span::from_s(300);
+/// So often times doubling.
+const DOUBLINGS: u32 = 6;
 /// Distrust ends, and the battery is tried again.
 const DISTRUST: Span = Span::from_s(3600);
 /// Samples that wait for the polls of the batteries.
@@ -99,6 +101,9 @@ pub struct Guard {
     next_check: Time,
     /// Checks in a row without a result.
     tries: u32,
+    /// Per battery: a check has shown that it is right; how often, and until when nothing else is believed.
+    shown: Vec<u32>,
+    sure_until: Vec<Time>,
     checks: u32,
 }
 
@@ -115,6 +120,8 @@ impl Guard {
             kept_w: vec![0; n],
             next_check: Time::ZERO,
             tries: 0,
+            shown: vec![0; n],
+            sure_until: vec![Time::ZERO; n],
             checks: 0,
         }
     }
@@ -201,7 +208,8 @@ impl Guard {
         let travel_w: i64 = (0..n).map(|k| self.ledger.travel_w(k)).sum();
         let movers = (0..n).filter(|&k| self.ledger.travel_w(k) >= MOVED_W).count();
         let wrong = self.standing.iter().any(|s| matches!(s, Standing::Wrong { .. }));
-        if movers < 2 || wrong || gain_w < travel_w * GAIN_PCT / 100 {
+        let sure = self.sure_until.iter().any(|until| now < *until);
+        if movers < 2 || wrong || sure || gain_w < travel_w * GAIN_PCT / 100 {
             return;
         }
         let single_w = (0..n).map(|k| self.ledger.claim(k, self.configured[k]).gain_w).max().unwrap_or(0);
@@ -223,7 +231,7 @@ impl Guard {
                 continue;
             }
             let claim = self.ledger.claim(k, self.configured[k]);
-            if claim.gain_w >= travel_w * GAIN_PCT / 100 && claim.lead_w >= claim.gain_w * LEAD_PCT / 100 {
+            if claim.gain_w >= travel_w * GAIN_PCT / 100 && now >= self.sure_until[k] {
                 if self.standing[k] == Standing::Good {
                     self.standing[k] = Standing::Suspected { place: None, at: now };
                 }

@@ -4,7 +4,7 @@
 //! without a result; it is repeated then.
 
 use super::ledger::{PLACES, Sample, is_possible, placement};
-use super::{DISTRUST, Guard, MOVED_W, PAUSE, Placement, Standing, TRIES};
+use super::{DISTRUST, DOUBLINGS, Guard, MOVED_W, PAUSE, Placement, SURE, Standing, TRIES};
 use crate::units::{Span, Time};
 
 /// It ends without a result; twice the window of the meter's latency comes on top.
@@ -61,6 +61,8 @@ impl Guard {
         match best {
             _ if here_w <= little_w => {
                 self.standing[check.k] = Standing::Good;
+                self.sure_until[check.k] = now + SURE.times(1 << self.shown[check.k]);
+                self.shown[check.k] = (self.shown[check.k] + 1).min(DOUBLINGS);
                 self.end_check(now, true);
             }
             Some((rest_w, there)) if rest_w <= little_w && here_w >= by_w.abs() * WRONG_PCT / 100 => {
@@ -105,9 +107,9 @@ impl Guard {
 
     pub(super) fn end_check(&mut self, now: Time, result: bool) {
         self.check = None;
-        self.tries = if result { 0 } else { self.tries + 1 };
-        if self.tries >= TRIES {
-            (self.tries, self.next_check) = (0, now + PAUSE);
+        self.tries = if result { 0 } else { self.tries.saturating_add(1) };
+        if self.tries > 0 && self.tries % TRIES == 0 {
+            self.next_check = now + PAUSE.times(1 << (self.tries / TRIES - 1).min(DOUBLINGS));
         }
         self.ledger.clear();
     }
