@@ -116,7 +116,9 @@ fn simulation(mistake: Mistake, house: House, number: u64, latency_ms: u64, poll
 
 #[derive(Debug, Default)]
 struct Found {
-    /// From the first movement to the first battery that is distrusted, and to the last, s.
+    /// From the first movement to the end of the feedback (nobody does more than before), s.
+    held_s: Option<f64>,
+    /// … to the first battery that is distrusted, and to the last, s.
     first_s: Option<f64>,
     last_s: Option<f64>,
     /// Alarms of signs and phases that are not those expected.
@@ -136,11 +138,15 @@ fn find(mistake: Mistake, number: u64, latency_ms: u64, poll_ms: u32) -> Found {
         if sim.site().events().next().is_some() {
             let start = start_w.get_or_insert_with(|| power.clone());
             let wrong = |k: usize| expected.iter().any(|a| matches!(a, Alarm::PhaseWrong(j, _) | Alarm::SignWrong(j) if *j == k));
-            if moved_ms.is_none() && (0..3).any(|k| wrong(k) && (power[k] - start[k]).abs() >= 100) {
+            if moved_ms.is_none() && (0..3).any(|k| wrong(k) && (power[k] - start[k]).abs() >= 200) {
                 moved_ms = Some(ms);
             }
         }
         let since = |ms: u64| (ms - moved_ms.unwrap_or(ms)) as f64 / 1000.0;
+        let doubted = |t: &Trust| matches!(t, Trust::Checked | Trust::Distrusted | Trust::Kept { .. });
+        if moved_ms.is_some() && found.held_s.is_none() && sim.control().core().trust().iter().any(doubted) {
+            found.held_s = Some(since(ms));
+        }
         let distrusted = sim.control().core().trust().iter().any(|t| *t == Trust::Distrusted);
         if distrusted && found.first_s.is_none() {
             found.first_s = Some(since(ms));
@@ -157,25 +163,40 @@ fn find(mistake: Mistake, number: u64, latency_ms: u64, poll_ms: u32) -> Found {
     found
 }
 
-fn row(mistake: Mistake, latency_ms: u64, poll_ms: u32, runs: u64) -> (f64, f64, usize, usize) {
+/// Of several starts: the median and the longest times, s, how often it was found, and how often something else was said.
+struct Row {
+    held_s: (f64, f64),
+    first_s: (f64, f64),
+    all_s: (f64, f64),
+    found: usize,
+    wrong: usize,
+}
+
+fn row(mistake: Mistake, latency_ms: u64, poll_ms: u32, runs: u64) -> Row {
     let found: Vec<_> = (0..runs).map(|n| find(mistake, 100 + n, latency_ms, poll_ms)).collect();
-    let mut first: Vec<f64> = found.iter().filter_map(|f| f.first_s).collect();
-    let mut last: Vec<f64> = found.iter().filter_map(|f| f.last_s).collect();
-    first.sort_by(f64::total_cmp);
-    last.sort_by(f64::total_cmp);
-    let at = |v: &[f64], pct: usize| v.get((v.len() * pct / 100).min(v.len().saturating_sub(1))).copied().unwrap_or(f64::NAN);
-    let wrong = found.iter().filter(|f| !f.wrong.is_empty()).count();
+    let times = |of: fn(&Found) -> Option<f64>| {
+        let mut times: Vec<f64> = found.iter().filter_map(of).collect();
+        times.sort_by(f64::total_cmp);
+        (times.get(times.len() / 2).copied().unwrap_or(f64::NAN), times.last().copied().unwrap_or(f64::NAN))
+    };
+    let row = Row {
+        held_s: times(|f| f.held_s),
+        first_s: times(|f| f.first_s),
+        all_s: times(|f| f.last_s),
+        found: found.iter().filter(|f| f.missing == 0).count(),
+        wrong: found.iter().filter(|f| !f.wrong.is_empty()).count(),
+    };
+    let show = |t: (f64, f64)| format!("{:5.1} {:6.1}", t.0, t.1);
     println!(
-        "{mistake:?} latency {latency_ms} poll {poll_ms}: first found {}/{runs} median {:.1} 90% {:.1} max {:.1} | all named {}/{runs} median {:.1} max {:.1} | wrong name {wrong}",
-        first.len(),
-        at(&first, 50),
-        at(&first, 90),
-        at(&first, 100),
-        last.len(),
-        at(&last, 50),
-        at(&last, 100),
+        "{:8} latency {latency_ms:4} poll {poll_ms}: held {} | first {} | all {} | named {:2}/{runs} | named wrongly {}",
+        format!("{mistake:?}"),
+        show(row.held_s),
+        show(row.first_s),
+        show(row.all_s),
+        row.found,
+        row.wrong
     );
-    (at(&first, 90), at(&first, 100), first.len(), wrong)
+    row
 }
 
 const MISTAKES: [Mistake; 5] = [Mistake::Phase, Mistake::Swapped, Mistake::Mixed, Mistake::Meter, Mistake::Reading];
@@ -195,7 +216,8 @@ fn table() {
 #[test]
 fn every_mistake_is_found_and_named() {
     for mistake in MISTAKES {
-        row(mistake, 1000, 1000, 4);
+        let row = row(mistake, 1000, 1000, 4);
+        assert_eq!(row.wrong, 0, "{mistake:?}");
     }
 }
 

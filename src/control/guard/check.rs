@@ -75,9 +75,15 @@ impl Guard {
 
     /// How much the net loads moved between two samples if battery `k` is `there`, W.
     fn unexplained_w(&self, k: usize, there: Placement, before: &Sample, after: &Sample) -> i64 {
+        // Where all are suspected of the same mistake, the others are wrong as well if this one is.
+        let alike = matches!(self.standing[k], Standing::Suspected { place: Some(place), .. } if place == there);
         let mut rest_w: [i64; 3] = std::array::from_fn(|f| after.grid_w[f] - before.grid_w[f]);
         for j in 0..self.configured.len() {
-            let place = if j == k { there } else { super::believed(&self.configured, &self.standing, j) };
+            let place = match self.standing[j] {
+                _ if j == k => there,
+                Standing::Suspected { place: Some(place), .. } if alike => place,
+                _ => super::believed(&self.configured, &self.standing, j),
+            };
             let by_w = self.ledger.newest_w(j) - self.kept_w[j];
             rest_w.iter_mut().enumerate().for_each(|(f, rest)| *rest += place.on_phase(f, by_w));
         }
@@ -86,7 +92,7 @@ impl Guard {
 
     fn prove(&mut self, k: usize, place: Placement, now: Time) {
         let wrong = |place| Standing::Wrong { place, until: now + DISTRUST };
-        let all_alike = self.standing[k] == Standing::Suspected { place: Some(place), at: self.suspected_at(k) };
+        let all_alike = matches!(self.standing[k], Standing::Suspected { place: Some(there), .. } if there == place);
         self.standing[k] = wrong(place);
         let said = self.configured[k];
         for (standing, configured) in self.standing.iter_mut().zip(&self.configured) {
@@ -99,10 +105,6 @@ impl Guard {
                 _ => {}
             }
         }
-    }
-
-    fn suspected_at(&self, k: usize) -> Time {
-        if let Standing::Suspected { at, .. } = self.standing[k] { at } else { Time::ZERO }
     }
 
     pub(super) fn end_check(&mut self, now: Time, result: bool) {
