@@ -147,7 +147,7 @@ fn find(mistake: Mistake, number: u64, latency_ms: u64, poll_ms: u32) -> Found {
         if moved_ms.is_some() && found.held_s.is_none() && sim.control().core().trust().iter().any(doubted) {
             found.held_s = Some(since(ms));
         }
-        let distrusted = sim.control().core().trust().iter().any(|t| *t == Trust::Distrusted);
+        let distrusted = sim.control().core().trust().contains(&Trust::Distrusted);
         if distrusted && found.first_s.is_none() {
             found.first_s = Some(since(ms));
         }
@@ -213,11 +213,14 @@ fn table() {
     }
 }
 
+/// The feedback ends in seconds (nobody does more than before), the name follows from the experiment.
 #[test]
 fn every_mistake_is_found_and_named() {
     for mistake in MISTAKES {
-        let row = row(mistake, 1000, 1000, 4);
+        let row = row(mistake, 1000, 1000, 6);
         assert_eq!(row.wrong, 0, "{mistake:?}");
+        assert!(row.held_s.0 <= 30.0, "{mistake:?}");
+        assert!(row.found >= 5 || mistake == Mistake::Reading, "{mistake:?}: {} of 6 named", row.found);
     }
 }
 
@@ -247,26 +250,11 @@ fn right_days() {
 }
 
 #[test]
-#[ignore = "to look at"]
-fn look() {
-    let mistake = match std::env::var("MISTAKE").as_deref() {
-        Ok("swapped") => Mistake::Swapped,
-        Ok("mixed") => Mistake::Mixed,
-        Ok("meter") => Mistake::Meter,
-        Ok("reading") => Mistake::Reading,
-        _ => Mistake::Phase,
-    };
-    let number = |name: &str, or: u64| std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(or);
-    let (n, latency, poll) = (number("N", 100), number("LATENCY", 1000), number("POLL", 1000));
-    let start_s = Rng::new(n, "guards").below(DAY_S as u32) as usize;
-    let mut sim = simulation(mistake, part_of(&day(n), start_s, 600), n, latency, poll as u32);
-    for s in 0..number("S", 80) {
-        sim.run_until(Time::from_ms(s * 1000));
-        let power: Vec<i64> = (0..3).map(|k| sim.site().battery_w(k)).collect();
-        let grid = sim.site().grid_w();
-        let core = sim.control().core();
-        let told: Vec<_> = sim.control().decision().batteries.iter().map(|b| b.setpoint_w).collect();
-        let alarms: Vec<_> = core.alarms().active().map(|a| a.0).collect();
-        println!("{s} grid {grid:?} batteries {power:?} told {told:?} {:?} {alarms:?} {:?}", core.trust(), core.guard());
+fn right_settings_raise_no_alarm() {
+    for number in [0, 4] {
+        let (alarms, not_followed, checks) = right(number, 1000, 1000);
+        println!("day {number}: {checks} checks");
+        assert_eq!((alarms, not_followed), (0, 0), "day {number}");
+        assert!(checks <= 40, "day {number}: {checks} checks");
     }
 }

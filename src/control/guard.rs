@@ -26,19 +26,23 @@ use ledger::{Ledger, Sample};
 const MOVED_W: i64 = 200;
 /// Another place must explain so much more of what the battery moved, percent; it is twice what it moved where nothing disturbs.
 const GAIN_PCT: i64 = 60;
+/// The same for the slow ledger, whose steps hold more of a household's life.
+const SLOW_GAIN_PCT: i64 = 130;
 /// What concerns all batteries must explain so much of what the best single mistake explains, percent.
 const JOINT_PCT: i64 = 130;
 /// A suspicion that is not confirmed ends.
 const SUSPICION: Span = Span::from_s(600);
 /// Checks in a row without a result, and the pause after them: it doubles until there is a result.
 const TRIES: u32 = 3;
-const PAUSE: Span = Span::from_s(60);
+const PAUSE: Span = Span::from_s(30);
 /// A battery that a check has shown to be right is not doubted for this long, twice as long after the next, and so on: wires do not move.
-const SURE: Span = Span::from_s(300);
+const SURE: Span = Span::from_s(900);
 /// So often times doubling.
 const DOUBLINGS: u32 = 6;
 /// Distrust ends, and the battery is tried again.
 const DISTRUST: Span = Span::from_s(3600);
+/// Steps of the slow ledger, ms.
+const SLOW_MS: i64 = 12_000;
 /// Samples that wait for the polls of the batteries.
 const WAITING: usize = 16;
 /// They do not wait for a battery that has not answered for this long, ms.
@@ -94,13 +98,21 @@ pub struct Guard {
     configured: Vec<Placement>,
     standing: Vec<Standing>,
     ledger: Ledger,
+    /// The same over longer steps: a mistake can also feed itself by a few watts at a time.
+    slow_ledger: Ledger,
+    /// When that took its newest sample, ms.
+    slow_ms: i64,
     waiting: Vec<Sample>,
     check: Option<Check>,
     /// Power of each battery when the check began, W.
     kept_w: Vec<i64>,
     next_check: Time,
+    /// What slow polls add to the length of a check.
+    slow: Span,
     /// Checks in a row without a result.
     tries: u32,
+    /// A check has shown once that a battery is elsewhere, with a power that other things have as well.
+    once: Option<(usize, Placement)>,
     /// Per battery: a check has shown that it is right; how often, and until when nothing else is believed.
     shown: Vec<u32>,
     sure_until: Vec<Time>,
@@ -115,11 +127,15 @@ impl Guard {
             configured: site.batteries.iter().map(|b| Placement { slot: b.connection.slot(), reversed: false }).collect(),
             standing: vec![Standing::Good; n],
             ledger: Ledger::new(n),
+            slow_ledger: Ledger::new(n),
+            slow_ms: 0,
             waiting: Vec::with_capacity(WAITING),
             check: None,
             kept_w: vec![0; n],
             next_check: Time::ZERO,
+            slow: site.batteries.iter().map(|b| b.cap_age).max().unwrap_or(Span::ZERO).less(Span::from_s(5)).times(4),
             tries: 0,
+            once: None,
             shown: vec![0; n],
             sure_until: vec![Time::ZERO; n],
             checks: 0,
@@ -164,7 +180,7 @@ impl Guard {
                 _ => {}
             }
         }
-        if self.check.is_some_and(|c| now.since(c.since) > check::LONGEST + latest.times(2)) {
+        if self.check.is_some_and(|c| now.since(c.since) > check::LONGEST + latest.times(2) + self.slow) {
             self.end_check(now, false);
         }
     }
@@ -190,6 +206,10 @@ impl Guard {
             let sample = self.waiting[i];
             let (configured, standing) = (&self.configured, &self.standing);
             self.ledger.take(sample, window, |k| believed(configured, standing, k), &power);
+            if sample.at_ms - self.slow_ms >= SLOW_MS {
+                self.slow_ms = sample.at_ms;
+                self.slow_ledger.take(sample, window, |k| believed(configured, standing, k), &power);
+            }
             if self.check.is_some() {
                 self.experiment(&sample, now);
             } else {
@@ -212,7 +232,7 @@ impl Guard {
         if movers < 2 || wrong || sure || gain_w < travel_w * GAIN_PCT / 100 {
             return;
         }
-        let single_w = (0..n).map(|k| self.ledger.claim(k, self.configured[k]).gain_w).max().unwrap_or(0);
+        let single_w = (0..n).map(|k| self.ledger.claim_w(k, self.configured[k])).max().unwrap_or(0);
         if gain_w >= single_w * JOINT_PCT / 100 {
             for (standing, &said) in self.standing.iter_mut().zip(&self.configured) {
                 let place = joint.place(said);
@@ -226,18 +246,19 @@ impl Guard {
 
     fn suspect_one_by_one(&mut self, now: Time) {
         for k in 0..self.configured.len() {
-            let travel_w = self.ledger.travel_w(k);
-            if travel_w < MOVED_W || matches!(self.standing[k], Standing::Wrong { .. }) {
-                continue;
-            }
-            let claim = self.ledger.claim(k, self.configured[k]);
-            if claim.gain_w >= travel_w * GAIN_PCT / 100 && now >= self.sure_until[k] {
-                if self.standing[k] == Standing::Good {
-                    self.standing[k] = Standing::Suspected { place: None, at: now };
+            for (ledger, gain_pct) in [(&self.ledger, GAIN_PCT), (&self.slow_ledger, SLOW_GAIN_PCT)] {
+                let travel_w = ledger.travel_w(k);
+                if travel_w < MOVED_W || now < self.sure_until[k] || matches!(self.standing[k], Standing::Wrong { .. }) {
+                    continue;
                 }
-                self.ledger.clear_battery(k);
-            } else if claim.gain_w <= -2 * travel_w && matches!(self.standing[k], Standing::Suspected { .. }) {
-                self.standing[k] = Standing::Good;
+                let gain_w = ledger.claim_w(k, self.configured[k]);
+                match self.standing[k] {
+                    Standing::Good if gain_w >= travel_w * gain_pct / 100 => {
+                        self.standing[k] = Standing::Suspected { place: None, at: now }
+                    }
+                    Standing::Suspected { .. } if gain_w <= -2 * travel_w => self.standing[k] = Standing::Good,
+                    _ => {}
+                }
             }
         }
     }

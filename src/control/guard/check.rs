@@ -17,6 +17,11 @@ const REST_W: i64 = 40;
 /// One that is wrong leaves at least this; it is twice what was let go where nothing disturbs, percent.
 const WRONG_PCT: i64 = 130;
 
+/// Every other place must leave this much if the configured one is to be believed, percent.
+const CLEARLY_PCT: i64 = 70;
+/// A power that nothing else happens to have proves at once; a smaller one only if it is shown twice, W.
+const ALONE_W: i64 = 300;
+
 /// Battery `k` is being checked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Check {
@@ -59,14 +64,19 @@ impl Guard {
         let best = places.map(|there| (self.unexplained_w(check.k, there, &before, sample), there)).min_by_key(|b| b.0);
         let little_w = by_w.abs() * REST_PCT / 100 + REST_W;
         match best {
-            _ if here_w <= little_w => {
+            Some((rest_w, _)) if here_w <= little_w && rest_w >= by_w.abs() * CLEARLY_PCT / 100 => {
                 self.standing[check.k] = Standing::Good;
+                self.once = None;
                 self.sure_until[check.k] = now + SURE.times(1 << self.shown[check.k]);
                 self.shown[check.k] = (self.shown[check.k] + 1).min(DOUBLINGS);
                 self.end_check(now, true);
             }
             Some((rest_w, there)) if rest_w <= little_w && here_w >= by_w.abs() * WRONG_PCT / 100 => {
-                self.prove(check.k, there, now);
+                let again = self.once == Some((check.k, there));
+                self.once = Some((check.k, there));
+                if again || by_w.abs() >= ALONE_W {
+                    self.prove(check.k, there, now);
+                }
                 self.end_check(now, true);
             }
             _ => self.end_check(now, false),
@@ -114,6 +124,7 @@ impl Guard {
             self.next_check = now + PAUSE.times(1 << (self.tries / TRIES - 1).min(DOUBLINGS));
         }
         self.ledger.clear();
+        self.slow_ledger.clear();
     }
 
     fn keep_powers(&mut self) {
