@@ -11,6 +11,8 @@ use crate::units::{Span, Time};
 pub(super) const LONGEST: Span = Span::from_s(16);
 /// It has let go when it moved by this much, W.
 const LET_GO_W: i64 = 200;
+/// The house rests while no phase changes by more between two samples, W.
+const STILL_W: i64 = 80;
 /// A place that is true leaves no more unexplained than this part of what was let go, percent, and this, W.
 const REST_PCT: i64 = 30;
 const REST_W: i64 = 40;
@@ -29,6 +31,8 @@ pub(super) struct Check {
     pub since: Time,
     /// The meter when everything rested; from then on the battery is told 0 W.
     pub before: Option<Sample>,
+    /// The newest sample at which everything rested: the house must rest as well.
+    pub last: Option<Sample>,
 }
 
 impl Guard {
@@ -38,19 +42,24 @@ impl Guard {
         let candidates = (0..self.standing.len()).filter(|&k| doubted(&self.standing[k]) && self.ledger.newest_w(k).abs() >= MOVED_W);
         let Some(k) = candidates.max_by_key(|&k| self.ledger.newest_w(k).abs()).filter(|_| now >= self.next_check) else { return };
         self.keep_powers();
-        self.check = Some(Check { k, since: now, before: None });
+        self.check = Some(Check { k, since: now, before: None, last: None });
         self.checks = self.checks.saturating_add(1);
     }
 
     /// Looks at a sample during a check.
     pub(super) fn experiment(&mut self, sample: &Sample, now: Time) {
         let Some(mut check) = self.check.filter(|_| (0..self.standing.len()).all(|k| self.ledger.rests(k))) else { return };
+        let still = check.last.replace(*sample).is_some_and(|last| (0..3).all(|f| (last.grid_w[f] - sample.grid_w[f]).abs() <= STILL_W));
+        self.check = Some(check);
+        if !still {
+            return;
+        }
         let Some(before) = check.before else {
             if self.ledger.newest_w(check.k).abs() < LET_GO_W {
                 return self.end_check(now, false);
             }
             self.keep_powers();
-            check.before = Some(*sample);
+            (check.before, check.last) = (Some(*sample), None);
             self.check = Some(check);
             return;
         };
@@ -74,7 +83,7 @@ impl Guard {
             Some((rest_w, there)) if rest_w <= little_w && here_w >= by_w.abs() * WRONG_PCT / 100 => {
                 let again = self.once == Some((check.k, there));
                 self.once = Some((check.k, there));
-                if again || by_w.abs() >= ALONE_W {
+                if again || by_w.abs() >= ALONE_W && self.slow == Span::ZERO {
                     self.prove(check.k, there, now);
                 }
                 self.end_check(now, true);
