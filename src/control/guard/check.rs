@@ -83,7 +83,7 @@ impl Guard {
             Some((rest_w, there)) if rest_w <= little_w && here_w >= by_w.abs() * WRONG_PCT / 100 => {
                 let again = self.once == Some((check.k, there));
                 self.once = Some((check.k, there));
-                if again || by_w.abs() >= ALONE_W && self.slow == Span::ZERO {
+                if again || by_w.abs() >= ALONE_W {
                     self.prove(check.k, there, now);
                 }
                 self.end_check(now, true);
