@@ -185,6 +185,16 @@ impl Guard {
         }
     }
 
+    /// Nothing is being commanded by the meter: what was seen until now says nothing about what comes next.
+    pub fn pause(&mut self, now: Time) {
+        if self.check.is_some() {
+            self.end_check(now, false);
+        }
+        self.waiting.clear();
+        self.ledger.restart();
+        self.slow_ledger.restart();
+    }
+
     /// The meter says `grid_w` at `at_ms`. `power`: what a battery did at a time, W, and `newest_ms` when it was last heard, where it is.
     pub fn sample(
         &mut self,

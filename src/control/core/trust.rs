@@ -6,6 +6,7 @@ use crate::control::capability::Trust;
 use crate::control::guard::Guard;
 use crate::control::history::ms;
 use crate::control::input::PhaseSample;
+use crate::control::ladder::Mode;
 use crate::control::site::BatterySite;
 use crate::units::{Phase, Span, Time};
 
@@ -50,6 +51,11 @@ impl Core {
 
     /// The phases of the meter arrived just now: do they agree with what the batteries did?
     pub(super) fn watch_wiring(&mut self, phases: &[PhaseSample; 3], arrived: Time) {
+        if !matches!(self.ladder.mode(), Mode::Run { .. }) {
+            // What batteries do by themselves, or on the way to the fallback, happens too fast or too rarely to tell.
+            self.guard.pause(arrived);
+            return;
+        }
         let batteries = &self.batteries;
         let newest_ms = |k: usize| batteries[k].polled.newest().map(|p| p.0);
         let power = |k: usize, t: i64| batteries[k].polled.at(t);

@@ -14,16 +14,13 @@ const LET_GO_W: i64 = 200;
 /// The house rests while no phase changes by more between two samples, W.
 const STILL_W: i64 = 80;
 /// A place that is true leaves no more unexplained than this part of what was let go, percent, and this, W.
-const REST_PCT: i64 = 30;
+const REST_PCT: i64 = 20;
 const REST_W: i64 = 40;
 /// One that is wrong leaves at least this; it is twice what was let go where nothing disturbs, percent.
 const WRONG_PCT: i64 = 130;
 
 /// Every other place must leave this much if the configured one is to be believed, percent.
 const CLEARLY_PCT: i64 = 70;
-/// A power that nothing else happens to have proves at once; a smaller one only if it is shown twice, W.
-const ALONE_W: i64 = 300;
-
 /// Battery `k` is being checked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Check {
@@ -48,6 +45,9 @@ impl Guard {
 
     /// Looks at a sample during a check.
     pub(super) fn experiment(&mut self, sample: &Sample, now: Time) {
+        if self.check.is_some_and(|c| !self.ledger.is_heard(c.k)) {
+            return self.end_check(now, false);
+        }
         let Some(mut check) = self.check.filter(|_| (0..self.standing.len()).all(|k| self.ledger.rests(k))) else { return };
         let still = check.last.replace(*sample).is_some_and(|last| (0..3).all(|f| (last.grid_w[f] - sample.grid_w[f]).abs() <= STILL_W));
         self.check = Some(check);
@@ -83,7 +83,7 @@ impl Guard {
             Some((rest_w, there)) if rest_w <= little_w && here_w >= by_w.abs() * WRONG_PCT / 100 => {
                 let again = self.once == Some((check.k, there));
                 self.once = Some((check.k, there));
-                if again || by_w.abs() >= ALONE_W {
+                if again {
                     self.prove(check.k, there, now);
                 }
                 self.end_check(now, true);

@@ -44,6 +44,7 @@ pub(super) struct Ledger {
     halved_ms: i64,
     /// Per battery and age: power at the sample before, and the change since, W.
     power_w: Vec<[i64; AGES]>,
+    heard: Vec<bool>,
     change_w: Vec<[i64; AGES]>,
     /// Per age: movement of the net loads as believed, W.
     believed_w: [i64; AGES],
@@ -89,6 +90,7 @@ impl Ledger {
             first_ms: None,
             halved_ms: 0,
             power_w: vec![[0; AGES]; batteries],
+            heard: vec![false; batteries],
             change_w: vec![[0; AGES]; batteries],
             believed_w: [0; AGES],
             gain_w: vec![[[0; AGES]; PLACES]; batteries],
@@ -108,6 +110,18 @@ impl Ledger {
     /// How much battery `k` moved, W.
     pub fn travel_w(&self, k: usize) -> i64 {
         self.travel_w[k]
+    }
+
+    /// Starts anew, as if nothing had been seen yet.
+    pub fn restart(&mut self) {
+        if self.before.take().is_some() {
+            self.clear();
+        }
+    }
+
+    /// Whether battery `k` is heard.
+    pub fn is_heard(&self, k: usize) -> bool {
+        self.heard[k]
     }
 
     /// What battery `k` did last, W, discharge positive.
@@ -166,7 +180,10 @@ impl Ledger {
         let newest_ms = at_ms - ms(self.window.lo);
         for (k, (before, change)) in self.power_w.iter_mut().zip(&mut self.change_w).enumerate() {
             for d in 0..AGES {
-                let now = power(k, newest_ms - step_ms * d as i64).unwrap_or_default();
+                // One that is not heard any more counts as resting where it was: part of the load.
+                let known = power(k, newest_ms - step_ms * d as i64);
+                self.heard[k] = known.is_some();
+                let now = known.unwrap_or(before[d]);
                 change[d] = now - before[d];
                 before[d] = now;
             }
