@@ -106,6 +106,8 @@ pub struct Guard {
     check: Option<Check>,
     /// Power of each battery when the check began, W.
     kept_w: Vec<i64>,
+    /// … and when the movement began that is being watched.
+    base_w: Vec<i64>,
     next_check: Time,
     /// What slow polls add to the length of a check.
     slow: Span,
@@ -132,6 +134,7 @@ impl Guard {
             waiting: Vec::with_capacity(WAITING),
             check: None,
             kept_w: vec![0; n],
+            base_w: vec![0; n],
             next_check: Time::ZERO,
             slow: site.batteries.iter().map(|b| b.cap_age).max().unwrap_or(Span::ZERO).less(Span::from_s(5)).times(4),
             tries: 0,
@@ -147,7 +150,7 @@ impl Guard {
         match (self.standing.get(k), self.check) {
             (Some(Standing::Wrong { .. }), _) => Trust::Distrusted,
             (_, None) => Trust::Full,
-            (_, Some(check)) if check.k == k && check.before.is_some() => Trust::Checked,
+            (_, Some(check)) if check.k == k && check.before.is_some() && !check.goes_back => Trust::Checked,
             _ => {
                 let w = self.kept_w.get(k).copied().unwrap_or(0);
                 Trust::Kept { charge_w: (-w).max(0), discharge_w: w.max(0) }

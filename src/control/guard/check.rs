@@ -28,6 +28,8 @@ pub(super) struct Check {
     pub since: Time,
     /// The meter when everything rested; from then on the battery is told 0 W.
     pub before: Option<Sample>,
+    /// It lets go no longer: it may go back to what it did, which shows the same once more.
+    pub goes_back: bool,
     /// The newest sample at which everything rested: the house must rest as well.
     pub last: Option<Sample>,
 }
@@ -39,7 +41,7 @@ impl Guard {
         let candidates = (0..self.standing.len()).filter(|&k| doubted(&self.standing[k]) && self.ledger.newest_w(k).abs() >= MOVED_W);
         let Some(k) = candidates.max_by_key(|&k| self.ledger.newest_w(k).abs()).filter(|_| now >= self.next_check) else { return };
         self.keep_powers();
-        self.check = Some(Check { k, since: now, before: None, last: None });
+        self.check = Some(Check { k, since: now, before: None, goes_back: false, last: None });
         self.checks = self.checks.saturating_add(1);
     }
 
@@ -59,11 +61,12 @@ impl Guard {
                 return self.end_check(now, false);
             }
             self.keep_powers();
+            self.base_w.copy_from_slice(&self.kept_w);
             (check.before, check.last) = (Some(*sample), None);
             self.check = Some(check);
             return;
         };
-        let by_w = self.ledger.newest_w(check.k) - self.kept_w[check.k];
+        let by_w = self.ledger.newest_w(check.k) - self.base_w[check.k];
         if by_w.abs() < LET_GO_W {
             return;
         }
@@ -85,8 +88,13 @@ impl Guard {
                 self.once = Some((check.k, there));
                 if again {
                     self.prove(check.k, there, now);
+                    self.end_check(now, true);
+                } else if check.goes_back {
+                    self.end_check(now, false);
+                } else {
+                    (0..self.base_w.len()).for_each(|k| self.base_w[k] = self.ledger.newest_w(k));
+                    self.check = Some(Check { since: now, before: Some(*sample), goes_back: true, last: None, ..check });
                 }
-                self.end_check(now, true);
             }
             _ => self.end_check(now, false),
         }
@@ -103,7 +111,7 @@ impl Guard {
                 Standing::Suspected { place: Some(place), .. } if alike => place,
                 _ => super::believed(&self.configured, &self.standing, j),
             };
-            let by_w = self.ledger.newest_w(j) - self.kept_w[j];
+            let by_w = self.ledger.newest_w(j) - self.base_w[j];
             rest_w.iter_mut().enumerate().for_each(|(f, rest)| *rest += place.on_phase(f, by_w));
         }
         rest_w.iter().map(|w| w.abs()).sum()
