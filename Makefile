@@ -21,9 +21,9 @@ lint:
 build:
 	$(CARGO) build --release --locked
 
-# Figures on this machine: latency from meter to setpoint, footprint, and step quality in real time (about nine minutes).
+# Figures on this machine: latency from meter to setpoint, footprint, the law against its bounds, and step quality in real time (about twelve minutes).
 bench: build
-	$(CARGO) bench --locked --bench latency --bench footprint --bench steps
+	$(CARGO) bench --locked --bench latency --bench footprint --bench law --bench steps
 
 clean:
 	$(CARGO) clean

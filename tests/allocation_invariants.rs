@@ -38,7 +38,6 @@ fn random(rng: &mut Rng, mix: &Mix) -> Needs {
         load_w,
         fuse_w: [0; 3].map(|_| [0, 2000, 5405, 7820, 14_000][rng.below(5) as usize]),
         ask: if in_sum { Ask::Total(total, Binding::Total) } else { Ask::PerPhase(wanted) },
-        ready_w: sums.map(|c| (c.charge_w, c.discharge_w)),
         sums,
         limits: SiteLimits { import_w: some(rng, 15_000), export_w: some(rng, 10_000), unbalance_va: some(rng, 5000) },
         dimmed_w: some(rng, 6000),
@@ -126,7 +125,6 @@ fn turning_the_phases_turns_the_powers() {
                 fuse_w: turn3(needs.fuse_w),
                 ask: if let Ask::PerPhase(w) = needs.ask { Ask::PerPhase(turn3(w)) } else { needs.ask },
                 sums: [needs.sums[2], needs.sums[0], needs.sums[1], needs.sums[3]],
-                ready_w: [needs.ready_w[2], needs.ready_w[0], needs.ready_w[1], needs.ready_w[3]],
                 ..*needs
             };
             let (a, b) = (powers(plans), powers(&plan(&turned)));
@@ -191,7 +189,9 @@ fn never_worse_than_nothing() {
 fn the_export_limit_holds_as_far_as_it_can() {
     let mut bound = 0;
     for_all("export", &ANY, |_, needs, plans, place| {
-        let Some(export_w) = needs.limits.export_w.filter(|_| needs.limits.unbalance_va.is_none() && needs.dimmed_w.is_none()) else { return };
+        let Some(export_w) = needs.limits.export_w.filter(|_| needs.limits.unbalance_va.is_none() && needs.dimmed_w.is_none()) else {
+            return;
+        };
         let most = needs.load_w.iter().sum::<i64>() + export_w;
         let given: i64 = powers(plans).iter().sum();
         bound += u32::from(plans.iter().any(|p| p.binding == Binding::ExportLimit));

@@ -22,11 +22,12 @@ impl Devices for Fake {
             tcp_port: Some(502),
             setpoint: true,
             limits: true,
+            hybrid: true,
             encodings: encodings(&["int16", "offset"]),
         };
         match name {
             "sax" | "sax-basic" => Some(sax),
-            "sax-sunspec" => Some(DeviceFacts { limits: false, encodings: Vec::new(), ..sax }),
+            "sax-sunspec" => Some(DeviceFacts { limits: false, hybrid: false, encodings: Vec::new(), ..sax }),
             "own-meter" => Some(DeviceFacts { meter: true, supported: true, tcp_port: Some(1502), ..DeviceFacts::default() }),
             "own-battery" => Some(DeviceFacts { battery: true, supported: true, setpoint: true, ..DeviceFacts::default() }),
             "own-limited" => Some(DeviceFacts {
@@ -155,6 +156,9 @@ fn the_examples_and_their_effective_form_are_valid_and_the_same() {
         include_str!("../etc/examples/one-sax-sunspec.toml"),
         include_str!("../etc/examples/observe.toml"),
         include_str!("../etc/examples/limits.toml"),
+        include_str!("../etc/examples/peak-shaving.toml"),
+        include_str!("../etc/examples/limits-strategy.toml"),
+        include_str!("../etc/examples/sum-tariff.toml"),
         SMALL,
         "[site]\nstrategy = \"observe\"\n",
     ];
@@ -172,7 +176,11 @@ fn an_effective_configuration_keeps_every_odd_value() {
         [site]
         name = "\"Ümlaut\" \\ 'x'"
         strategy = "self-consumption"
+        balance = "sum"
         grid_target_w = -120
+        import_limit_w = 4000
+        export_limit_w = 120
+        unbalance_limit_va = 0
         fuse_a = 6.001
         voltage_v = 231.5
         [control]
@@ -197,9 +205,58 @@ fn an_effective_configuration_keeps_every_odd_value() {
         capacity_wh = 9000
         max_charge_w = 10
         max_discharge_w = 0
+        min_power_w = 0
         min_soc_pct = 12.5
         max_soc_pct = 99.9
         soc_hysteresis_pct = 1.5
+        [[battery]]
+        name = "three"
+        device = "own-limited"
+        phase = "all"
+        link.tcp.host = "g2"
+        capacity_wh = 9000
+        max_charge_w = 10
+        max_discharge_w = 300
+        min_power_w = 300
+        [[battery]]
+        name = "L1"
+        device = "own-limited"
+        phase = "L1"
+        link.tcp.host = "g3"
+        capacity_wh = 9000
+        max_charge_w = 10
+        max_discharge_w = 20
+        [[battery]]
+        name = "L2"
+        device = "own-battery"
+        phase = "L2"
+        link.tcp.host = "g4"
+        capacity_wh = 9000
+        max_charge_w = 5000
+        max_discharge_w = 20
+        [[schedule]]
+        timezone = "asia/kolkata"
+        from = "00:00"
+        to = "00:01"
+        action.grid_target_w = -100
+        [[schedule]]
+        timezone = "Asia/Kolkata"
+        days = ["sun", "mon"]
+        from = "22:00"
+        to = "00:00"
+        action.reserve_soc_pct = 12.5
+        [[schedule]]
+        timezone = "Asia/Kolkata"
+        days = ["sat"]
+        from = "23:00"
+        to = "00:00"
+        action.charge_w = 1
+        [[schedule]]
+        timezone = "Asia/Kolkata"
+        days = ["wed"]
+        from = "00:01"
+        to = "24:00"
+        action.hold = true
         [status]
         socket = "/tmp/a b.sock"
         [log]
@@ -208,8 +265,11 @@ fn an_effective_configuration_keeps_every_odd_value() {
     let config = good(text);
     assert_eq!(good(&effective(&config)), config);
     assert_eq!(config.site.fuse_ma, 6_001);
+    assert_eq!(config.schedule.as_ref().map(|s| (s.zone.name(), s.windows.len())), Some(("Asia/Kolkata", 4)));
+    assert_eq!(config.batteries[1].phase, Phases::All);
+    assert_eq!(config.batteries.iter().map(|b| b.min_power_w).collect::<Vec<_>>(), [0, 300, 20, 20]);
     let battery = &config.batteries[0];
-    assert_eq!((battery.min_soc_pm, battery.unit, battery.phase), (125, Some(0), Phase::L3));
+    assert_eq!((battery.min_soc_pm, battery.unit, battery.phase), (125, Some(0), Phases::One(Phase::L3)));
     assert_eq!((battery.control, battery.setpoint_encoding), (ControlMode::Limits, Encoding::Offset));
     let Some(Meter { source: MeterSource::Own { link, unit }, phase_poll_ms, .. }) = config.meter else { panic!() };
     assert_eq!((link.port, unit, phase_poll_ms), (1_502, Some(7), 30_000));
@@ -218,11 +278,7 @@ fn an_effective_configuration_keeps_every_odd_value() {
 #[test]
 fn the_contract_is_known_whole_and_what_comes_later_is_refused() {
     let expected = [
-        "11:18: site import_limit_w: this key is not supported yet.",
-        "12:18: site export_limit_w: this key is not supported yet.",
-        "13:22: site unbalance_limit_va: this key is not supported yet.",
         "61:1: battery \"A\" bms: this section is not supported yet.",
-        "80:1: schedule 1: this section is not supported yet.",
         "87:1: load_balancer: this section is not supported yet.",
         "103:1: charger \"wallbox\": this section is not supported yet.",
         "111:1: server: this section is not supported yet.",
@@ -258,7 +314,7 @@ link.tcp = { host = "192.168.1.12", pot = 502 }
 min_soc_pct = 100
 "#;
     let expected = [
-        "2:12: site strategy: \"self-consumtion\" is not one of \"self-consumption\", \"observe\", \"peak-shaving\", \"limits\". \
+        "2:12: site strategy: \"self-consumtion\" is not one of \"self-consumption\", \"peak-shaving\", \"limits\", \"observe\". \
          Did you mean \"self-consumption\"?",
         "3:10: site fuse_a: 5 is out of range, it must be 6 to 250.",
         "4:1: site grid_target: this key is not known here. Did you mean grid_target_w?",
@@ -425,15 +481,7 @@ fn devices_that_are_unknown_unfit_or_for_later() {
 
 #[test]
 fn values_for_later_are_refused_and_still_checked() {
-    let strategy = |name: &str| {
-        small("self-consumption", name, &format!("2:12: site strategy: \"{name}\" is not supported yet."));
-    };
-    strategy("peak-shaving");
-    strategy("limits");
-    small("fuse_a", "balance = \"sum\"\nfuse_a", "3:11: site balance: \"sum\" is not supported yet.");
-    small("fuse_a", "import_limit_w = -1\nfuse_a", "3:18: site import_limit_w: -1 is out of range, it must be 0 to 200000.");
     control("write_to = \"master\"", "5:12: control write_to: \"master\" is not supported yet.");
-    small("\"L1\"", "\"all\"", "11:9: battery \"A\" phase: \"all\" is not supported yet.");
     let rtu = "{ port = \"/dev/ttyUSB0\", baud = 9600, parity = \"none\", data_bits = 8, stop_bits = 1 }";
     let link = |kind: &str| {
         let expected = format!("12:{}: battery \"A\" link.{kind}: this key is not supported yet.", 9 + kind.len());
@@ -443,19 +491,6 @@ fn values_for_later_are_refused_and_still_checked() {
     link("serial");
     meter("forward = \"127.0.0.1:9000\"", "8:11: meter forward: this key is not supported yet.");
     meter("forward = \"9000\"", "8:11: meter forward: must be an address and a port, as in \"127.0.0.1:502\".");
-    battery(
-        "[[schedule]]\ntimezone = \"Europe/Berlin\"\nfrom = \"01:00\"\nto = \"05:00\"\naction.hold = true",
-        "13:1: schedule 1: this section is not supported yet.",
-    );
-    let schedule =
-        "[[schedule]]\ntimezone = \"x\"\ndays = [\"mo\"]\nfrom = \"25:00\"\nto = \"24:00\"\naction = { hold = true, charge_w = 1 }";
-    let expected = [
-        "13:1: schedule 1: this section is not supported yet.",
-        "15:9: schedule 1 days: \"mo\" is not one of \"mon\", \"tue\", \"wed\", \"thu\", \"fri\", \"sat\", \"sun\".",
-        "16:8: schedule 1 from: must be a time from \"00:00\" to \"24:00\".",
-        "18:10: schedule 1 action: must be exactly one of grid_target_w, reserve_soc_pct, charge_w and hold.",
-    ];
-    assert_eq!(findings(&format!("{SMALL}{schedule}\n")), expected);
 }
 
 #[test]
@@ -511,6 +546,199 @@ fn powers_and_states_of_charge_that_do_not_go_together() {
     small("fuse_a", "grid_target_w = -20000\nfuse_a", expected);
     let expected = "13:16: battery \"A\" max_charge_w: a battery that may neither charge nor discharge has no use.";
     battery("max_charge_w = 0\nmax_discharge_w = 0", expected);
+}
+
+/// [`SMALL`] with these keys in `[site]`, from line 3 on, must have exactly this one finding.
+#[track_caller]
+fn site(lines: &str, expected: &str) {
+    small("fuse_a = 25.0", &format!("{lines}\nfuse_a = 25.0"), expected);
+}
+
+#[test]
+fn strategies_have_what_they_need() {
+    let peak = |more: &str| SMALL.replace("\"self-consumption\"", &format!("\"peak-shaving\"\n{more}"));
+    let config = good(&peak("import_limit_w = 4001"));
+    assert_eq!(config.site.strategy, Strategy::PeakShaving { recharge_below_w: 2_000 });
+    assert_eq!(
+        good(&peak("import_limit_w = 4000\nrecharge_below_w = 3999")).site.strategy,
+        Strategy::PeakShaving { recharge_below_w: 3_999 }
+    );
+    let expected = ["2:12: site import_limit_w: strategy \"peak-shaving\" needs it: import is kept below this."];
+    assert_eq!(findings(&peak("")), expected);
+    let expected =
+        ["3:18: site import_limit_w: 0 W leaves nothing to recharge the batteries with: with strategy \"peak-shaving\" it must be more."];
+    assert_eq!(findings(&peak("import_limit_w = 0")), expected);
+    let expected = ["4:20: site recharge_below_w: 4000 W must be below import_limit_w, which is 4000."];
+    assert_eq!(findings(&peak("import_limit_w = 4000\nrecharge_below_w = 4000")), expected);
+    // One mistake is not two: what is wrong is not missing too.
+    let expected = ["3:18: site import_limit_w: -1 is out of range, it must be 0 to 200000."];
+    assert_eq!(findings(&peak("import_limit_w = -1\nrecharge_below_w = 10")), expected);
+    site("recharge_below_w = 10", "3:20: site recharge_below_w: belongs to strategy \"peak-shaving\", and has no meaning with another.");
+    site("recharge_below = 10", "3:1: site recharge_below: this key is not known here. Did you mean recharge_below_w?");
+}
+
+#[test]
+fn strategy_limits_leaves_the_balancing_to_the_batteries() {
+    let limits = SMALL.replace("self-consumption", "limits");
+    assert_eq!(good(&limits).batteries[0].control, ControlMode::Hybrid);
+    assert_eq!(good(&format!("{limits}control = \"limits\"\n")).batteries[0].control, ControlMode::Hybrid);
+    assert_eq!(good(&format!("{SMALL}control = \"limits\"\n")).batteries[0].control, ControlMode::Limits);
+    let expected = ["13:11: battery \"A\" control: strategy \"limits\" leaves the balancing to the batteries. \
+                     It must be \"limits\", or be left out."];
+    assert_eq!(findings(&format!("{limits}control = \"setpoint\"\n")), expected);
+    let sunspec = limits.replace("device = \"sax\"\nphase", "device = \"sax-sunspec\"\nphase");
+    let expected = ["10:10: battery \"A\" device: \"sax-sunspec\" does not take limits, and strategy \"limits\" needs them."];
+    assert_eq!(findings(&sunspec), expected);
+    assert_eq!(findings(&format!("{sunspec}control = \"setpoint\"\n")).len(), 2);
+    let other = "[[battery]]\nname = \"O\"\ndevice = \"own-limited\"\nphase = \"all\"\nlink.tcp.host = \"o\"\n\
+                 capacity_wh = 5000\nmax_charge_w = 100\nmax_discharge_w = 100\n";
+    let config = good(&(limits + other));
+    assert_eq!((config.batteries[1].control, config.batteries[1].phase), (ControlMode::Limits, Phases::All));
+}
+
+#[test]
+fn a_target_belongs_to_the_strategy_that_aims_at_one() {
+    let help = "A window of a [[schedule]] may have another target.";
+    let with = |strategy: &str| SMALL.replace("\"self-consumption\"", strategy);
+    let expected = [format!("3:17: site grid_target_w: with strategy \"limits\" the batteries balance by themselves, at 0 W. {help}")];
+    assert_eq!(findings(&with("\"limits\"\ngrid_target_w = 50")), expected);
+    let expected =
+        [format!("4:17: site grid_target_w: strategy \"peak-shaving\" aims at no grid power, only below import_limit_w. {help}")];
+    assert_eq!(findings(&with("\"peak-shaving\"\nimport_limit_w = 4000\ngrid_target_w = 50")), expected);
+    assert_eq!(good(&with("\"limits\"\ngrid_target_w = 0")).site.grid_target_w, 0);
+}
+
+#[test]
+fn limits_of_the_site() {
+    let config =
+        good(&SMALL.replace("fuse_a", "import_limit_w = 0\nexport_limit_w = 17250\nunbalance_limit_va = 4600\nbalance = \"sum\"\nfuse_a"));
+    let site_ = &config.site;
+    assert_eq!((site_.import_limit_w, site_.export_limit_w, site_.unbalance_limit_va), (Some(0), Some(17_250), Some(4_600)));
+    assert_eq!(site_.balance, Balance::Sum);
+    site("import_limit_w = -1", "3:18: site import_limit_w: -1 is out of range, it must be 0 to 200000.");
+    let pointless = "is more than the main fuse carries, which is 17250 W: it would never limit anything.";
+    site("import_limit_w = 17251", &format!("3:18: site import_limit_w: 17251 W {pointless}"));
+    site("export_limit_w = 20000", &format!("3:18: site export_limit_w: 20000 W {pointless}"));
+    let expected = "4:17: site grid_target_w: aims at 600 W, above import_limit_w, which is 500.";
+    site("import_limit_w = 500\ngrid_target_w = 600", expected);
+    let expected = "4:17: site grid_target_w: aims at 600 W of export, above export_limit_w, which is 500.";
+    site("export_limit_w = 500\ngrid_target_w = -600", expected);
+    let expected = "3:22: site unbalance_limit_va: 0 VA keeps every single-phase battery at 0 W, because not every phase has one.";
+    site("unbalance_limit_va = 0", expected);
+    site("balance = \"net\"", "3:11: site balance: \"net\" is not one of \"per-phase\", \"sum\".");
+}
+
+#[test]
+fn phases_and_the_least_useful_power() {
+    let expected = "11:9: battery \"A\" phase: a SAX battery is connected to one phase. It must be \"L1\", \"L2\" or \"L3\".";
+    small("\"L1\"", "\"all\"", expected);
+    battery("min_power_w = 4601", "13:15: battery \"A\" min_power_w: 4601 is more than max_discharge_w, which is 4600.");
+    battery("min_power_w = -1", "13:15: battery \"A\" min_power_w: -1 is out of range, it must be 0 to 50000.");
+    assert_eq!(good(SMALL).batteries[0].min_power_w, 200);
+    assert_eq!(good(&format!("{SMALL}max_discharge_w = 150\n")).batteries[0].min_power_w, 150);
+}
+
+/// A window, for appending: line 13 to 17.
+const WINDOW: &str = "[[schedule]]\ntimezone = \"Europe/Berlin\"\nfrom = \"01:00\"\nto = \"05:00\"\naction = { charge_w = 2000 }\n";
+
+/// [`SMALL`] and [`WINDOW`] with one piece replaced must have exactly this one finding.
+#[track_caller]
+fn window(from: &str, to: &str, expected: &str) {
+    assert!(WINDOW.contains(from), "{from}");
+    assert_eq!(findings(&format!("{SMALL}{}", WINDOW.replacen(from, to, 1))), [expected]);
+}
+
+#[test]
+fn windows_of_a_schedule() {
+    let config = good(&format!("{SMALL}{WINDOW}"));
+    assert_eq!(config.schedule.unwrap().windows[0].to_string(), "every day 01:00 to 05:00");
+    let time = |last: &str| format!("must be a time from \"00:00\" to \"{last}\", written as in \"01:30\".");
+    for bad in ["25:00", "1:00", "01:60", "0100", "24:01", "-1:00", "01:00:00", ""] {
+        window("05:00", bad, &format!("16:6: schedule 1 to: {}", time("24:00")));
+    }
+    window("01:00", "24:00", &format!("15:8: schedule 1 from: {}", time("23:59")));
+    window("\"01:00\"", "01:00:00", "15:8: schedule 1 from: must be a string, this is a date or time.");
+    let expected =
+        "16:6: schedule 1 to: is the same as from: such a window would be empty. A whole day is from = \"00:00\", to = \"24:00\".";
+    window("05:00", "01:00", expected);
+    window("from = \"01:00\"\n", "", "13:1: schedule 1 from: this key is missing.");
+    let days = |days: &str, expected: &str| window("from", &format!("days = {days}\nfrom"), expected);
+    let known = "is not one of \"mon\", \"tue\", \"wed\", \"thu\", \"fri\", \"sat\", \"sun\".";
+    days("[\"mon\", \"tues\"]", &format!("15:16: schedule 1 days: \"tues\" {known} Did you mean \"tue\"?"));
+    days("[\"Montag\"]", &format!("15:9: schedule 1 days: \"Montag\" {known}"));
+    days("[\"mon\", \"mon\"]", "15:16: schedule 1 days: \"mon\" stands here a second time.");
+    days("[]", "13:1: schedule 1 days: must name at least one day. Leave it out for every day.");
+    days("\"mon\"", "15:8: schedule 1 days: must be a list, in square brackets, this is a string.");
+    window("from", "day = [\"mon\"]\nfrom", "15:1: schedule 1 day: this key is not known here. Did you mean days?");
+}
+
+#[test]
+fn time_zones_are_known_by_name() {
+    let zone = |name: &str, help: &str| {
+        window("Europe/Berlin", name, &format!("14:12: schedule 1 timezone: \"{name}\" is not a known time zone. {help}"));
+    };
+    zone("Europe/Berln", "Did you mean \"Europe/Berlin\"?");
+    zone("Berlin", "Did you mean \"Europe/Berlin\"?");
+    zone("Europa/Wien", "Time zones are named after places, as in \"Europe/Berlin\".");
+    zone("Europe/New York", "Did you mean \"America/New_York\"?");
+    zone("Europe/Zürich", "Did you mean \"Europe/Zurich\"?");
+    zone("MESZ", "Time zones are named after places, as in \"Europe/Berlin\".");
+    zone("", "Time zones are named after places, as in \"Europe/Berlin\".");
+    let expected = "14:12: schedule 1 timezone: must be a string, this is an integer.";
+    window("\"Europe/Berlin\"", "1", expected);
+    let other = WINDOW.replace("Europe/Berlin", "Europe/Vienna").replace("01:00", "07:00").replace("05:00", "08:00");
+    let expected = ["19:12: schedule 2 timezone: schedule 1 is in \"Europe/Berlin\", and all windows must be in one time zone. \
+                     Otherwise they could overlap on some days of the year and not on others."];
+    assert_eq!(findings(&format!("{SMALL}{WINDOW}{other}")), expected);
+}
+
+#[test]
+fn no_window_overlaps_another() {
+    let second = |days: &str, from: &str, to: &str| {
+        let window = WINDOW.replace("to = \"05:00", &format!("to = \"{to}")).replace("from = \"01:00", &format!("from = \"{from}"));
+        let days = if days.is_empty() { String::new() } else { format!("\ndays = {days}") };
+        format!("{SMALL}{WINDOW}{}", window.replace("[[schedule]]", &format!("[[schedule]]{days}")))
+    };
+    let overlaps = |text: &str, when: &str| {
+        let expected =
+            format!("18:1: schedule 2: overlaps schedule 1 (every day 01:00 to 05:00, line 13): on {when} both would be active.");
+        assert_eq!(findings(text), [expected]);
+    };
+    overlaps(&second("", "04:59", "06:00"), "mon at 04:59");
+    overlaps(&second("[\"sun\"]", "22:00", "01:01"), "mon at 01:00");
+    overlaps(&second("", "00:00", "24:00"), "mon at 01:00");
+    overlaps(&second("", "01:00", "05:00"), "mon at 01:00");
+    assert_eq!(good(&second("", "05:00", "01:00")).schedule.unwrap().windows.len(), 2);
+    let many: String = (0..101).map(|_| WINDOW).collect();
+    assert_eq!(findings(&format!("{SMALL}{many}")), ["513:1: schedule: there are 101, there must not be more than 100."]);
+}
+
+#[test]
+fn a_window_asks_for_exactly_one_thing_that_can_be_done() {
+    let action = |action: &str, expected: &str| window("charge_w = 2000", action, &format!("17:{expected}"));
+    let one = "10: schedule 1 action: must be exactly one of grid_target_w, reserve_soc_pct, charge_w and hold.";
+    action("hold = true, charge_w = 1", one);
+    action("", one);
+    action("hold = false", "19: schedule 1 action.hold: must be true: a window that asks for nothing is left out.");
+    action("charge_w = 0", "23: schedule 1 action.charge_w: 0 is out of range, it must be 1 to 50000.");
+    action("charge = 100", "12: schedule 1 action.charge: this key is not known here. Did you mean charge_w?");
+    let most = "is more than the batteries that can be commanded take together, which is 3500.";
+    action("charge_w = 3501", &format!("23: schedule 1 action.charge_w: 3501 {most}"));
+    let most = "101 is out of range, it must be 0 to 100.";
+    action("reserve_soc_pct = 101", &format!("30: schedule 1 action.reserve_soc_pct: {most}"));
+    action("grid_target_w = 17251", "28: schedule 1 action.grid_target_w: 17251 W is more than the main fuse carries, which is 17250 W.");
+    let text = format!("{SMALL}max_soc_pct = 90\n{}", WINDOW.replace("charge_w = 2000", "reserve_soc_pct = 90.1"));
+    let expected = ["18:30: schedule 1 action.reserve_soc_pct: 90.1 is more than the max_soc_pct of every battery, the largest is 90."];
+    assert_eq!(findings(&text), expected);
+    let text =
+        format!("{SMALL}{WINDOW}").replace("fuse_a", "import_limit_w = 500\nfuse_a").replace("charge_w = 2000", "grid_target_w = 600");
+    assert_eq!(findings(&text), ["18:28: schedule 1 action.grid_target_w: aims at 600 W, above import_limit_w, which is 500."]);
+    let text = format!("{SMALL}control = \"limits\"\n{WINDOW}");
+    let expected = ["18:23: schedule 1 action.charge_w: no battery can be commanded: each balances by itself at 0 W, inside limits."];
+    assert_eq!(findings(&text), expected);
+    assert!(parse(&format!("{SMALL}control = \"limits\"\n{WINDOW}").replace("self-consumption", "limits"), &Fake).is_ok());
+    // Reading only needs no batteries that could do it.
+    assert!(parse(&format!("[site]\nstrategy = \"observe\"\n{WINDOW}"), &Fake).is_ok());
 }
 
 #[test]
@@ -600,11 +828,12 @@ fn a_byte_order_mark_is_no_column() {
     assert!(said.contains(&"1:8: site: must be a section, this is an integer.".to_owned()), "{said:?}");
 }
 
-/// The specification's own file with a few pieces of text put in other places.
+/// A long file with a few pieces of text put in other places: the specification's own, or an example that is valid.
 fn mutated() -> impl Generator<Value = String> {
     let edit = (0..SPEC.len(), 0..SPEC.len(), 0..40usize, 0..12usize, "[\\PC\n\"=\\[\\]{}.#]{0,6}");
-    proptest::collection::vec(edit, 0..6).prop_map(|edits| {
-        let mut chars: Vec<char> = SPEC.chars().collect();
+    let sources = [SPEC, include_str!("../etc/examples/sum-tariff.toml"), include_str!("../etc/examples/peak-shaving.toml")];
+    (0..sources.len(), proptest::collection::vec(edit, 0..6)).prop_map(move |(source, edits)| {
+        let mut chars: Vec<char> = sources[source].chars().collect();
         for (at, from, length, gone, text) in edits {
             let at = at.min(chars.len());
             let from = from.min(chars.len());

@@ -180,7 +180,7 @@ fn sunspec_starts_with_its_mode_and_ends_with_its_own_control() {
         sent.push((raw.address, raw.value));
         w.done(&p, job, Outcome::Acknowledged, now);
     }
-    assert_eq!(sent, [(40051, 1), (40049, 5000), (40050, 60)]);
+    assert_eq!(sent, [(40051, 1), (40049, 5000), (40050, 150)]);
     w.want(Command::Release, false, FOREVER);
     let (at, job) = w.next(&p, now).expect("the release");
     assert_eq!(w.encode(&p, job).map(|r| (r.address, r.value)), Some((40051, 0)));
@@ -210,4 +210,24 @@ fn an_urgent_command_breaks_the_spacing() {
     w.want(Command::Setpoint(4000), true, FOREVER);
     w.want(Command::Setpoint(4010), false, FOREVER);
     assert_eq!(w.next(&p, s(20)), Some((s(20), Job::Setpoint(4010))), "and stays urgent until it is sent");
+}
+
+/// SIGTERM may come while the release is wanted and waits for the write budget.
+#[test]
+fn a_release_that_was_not_written_yet_leaves_the_command_standing() {
+    let p = profile("sax-sunspec");
+    let mut w = writer(&p);
+    assert!(!w.holds_command(&p));
+    w.want(Command::Setpoint(2300), false, FOREVER);
+    for _ in 0..3 {
+        let (at, job) = w.next(&p, s(20)).expect("something is due");
+        w.done(&p, job, Outcome::Acknowledged, at);
+    }
+    w.want(Command::Release, false, FOREVER);
+    assert!(w.holds_command(&p));
+    let (at, job) = w.next(&p, s(60)).expect("the release");
+    w.done(&p, job, Outcome::Unknown, at);
+    assert!(w.holds_command(&p), "it may not have arrived");
+    w.done(&p, job, Outcome::Acknowledged, at);
+    assert!(!w.holds_command(&p));
 }

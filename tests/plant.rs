@@ -174,7 +174,7 @@ fn own_reading_has_scale_and_bias_and_the_truth_has_not() {
 
 #[test]
 fn meter_is_late_and_averages_and_freezes() {
-    let meter = MeterParams { period_ms: 1000, phase_ms: 0, latency_ms: 600, window_ms: 500, noise_w: 0 };
+    let meter = MeterParams { period_ms: 1000, phase_ms: 0, latency_ms: 600, window_ms: 500, noise_w: 0, ..MeterParams::default() };
     let house = House::Trace(vec![(0, [100, 0, 0]), (1750, [1100, 0, 0])]);
     let mut site = Site::new(SiteParams { meter, batteries: Vec::new(), ..SiteParams::new(1, house, &[]) });
     let mut seen = |ms| (site.advance_to(ms), site.meter_reading().power_w[0]).1;

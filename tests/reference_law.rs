@@ -9,6 +9,7 @@ use sax_controller::control::capability::{Capability, SocBlocks, capability};
 use sax_controller::control::core::Core;
 use sax_controller::control::input::{BatterySample, MeterSample, PhaseSample, Written};
 use sax_controller::control::ladder::Mode;
+use sax_controller::control::learned::Learned;
 use sax_controller::control::share::{Rooms, Scratch, split};
 use sax_controller::control::site::{BatterySite, SLOTS, SiteLimits, StartUp};
 use sax_controller::units::{Span, Time};
@@ -45,22 +46,23 @@ fn allocation_is_that_of_the_reference() {
             .map(|b| Capability { hard_discharge_w: b[1], hard_charge_w: b[2], discharge_w: b[3], charge_w: b[4], ..Default::default() })
             .collect();
         let ready: Vec<(i64, i64)> = caps.iter().map(|c| (c.charge_w, c.discharge_w)).collect();
-        let (mut sums, mut ready_w) = ([Capability::default(); SLOTS], [(0, 0); SLOTS]);
+        let mut sums = [Capability::default(); SLOTS];
+        let mut members: [Vec<usize>; SLOTS] = Default::default();
         for (k, b) in s.batteries.iter().enumerate() {
             let (slot, c) = (b.connection.slot(), caps[k]);
             sums[slot].hard_charge_w += c.hard_charge_w;
             sums[slot].hard_discharge_w += c.hard_discharge_w;
             sums[slot].charge_w += c.charge_w;
             sums[slot].discharge_w += c.discharge_w;
-            ready_w[slot] = (sums[slot].charge_w, sums[slot].discharge_w);
+            members[slot].push(k);
         }
         let wanted = [0, 1, 2].map(|f| load_w[f] - target[f] + trim[f]);
         let ask = if net { Ask::Total(wanted.iter().sum(), Binding::Total) } else { Ask::PerPhase(wanted) };
         let limits = SiteLimits { import_w: some(14), export_w: some(15), unbalance_va: some(16) };
-        let plans = plan(&Needs { load_w, fuse_w, ask, sums, ready_w, limits, dimmed_w: some(17) });
+        let plans = plan(&Needs { load_w, fuse_w, ask, sums, limits, dimmed_w: some(17) });
         let mut out = vec![0; n];
         for (slot, plan) in plans.iter().enumerate() {
-            split(&s, slot, plan.power_w, Rooms { caps: &caps, ready_w: &ready }, |k| per[k][5], &mut scratch, &mut out);
+            split(&s, &members[slot], plan.power_w, Rooms { caps: &caps, ready_w: &ready }, |k| per[k][5], &mut scratch, &mut out);
         }
         let expected: Vec<i64> = per.iter().map(|b| b[7]).collect();
         assert_eq!(out, expected, "row {row}: {v:?}");
@@ -83,6 +85,8 @@ fn runs_are_those_of_the_reference() {
         }
         let core = core.as_mut().expect("set by the first row");
         let now = Time::from_ms(v[1] as u64);
+        // The reference does not learn.
+        core.remember(Learned::nothing(3));
         for k in 0..3 {
             core.battery(k, battery_sample(now.before(Span::from_ms(100)), v[6 + k], 500));
         }

@@ -8,12 +8,14 @@ use super::files::Files;
 use super::plan_text::plan_text;
 use super::{Failure, print, wrong};
 use crate::config::effective;
+use crate::daemon::clock::{Clock, Monotonic};
 use crate::daemon::wiring::plan;
 
 const USAGE: &str = "\
 Usage: sax-controller check [FILE] [--quiet] [--devices FOLDER]
 
-Checks a configuration and prints what it means: every key with its value in force, then the threads, links, poll schedule and registers.
+Checks a configuration and prints what it means: every key with its value in force, then the strategy, limits and next
+windows of the schedule, and the threads, links, poll schedule and registers.
 Ends with 0 when the configuration is right and with 78 when it has mistakes, all of which are listed.
 
       FILE, -c, --config FILE   configuration [/etc/sax/controller.toml]
@@ -40,6 +42,6 @@ pub(super) fn run(arguments: Vec<OsString>) -> Result<(), Failure> {
     if quiet {
         return Ok(());
     }
-    let plan = plan_text(&config, &plan(&config, &library));
+    let plan = plan_text(&config, &plan(&config, &library), Monotonic::start().wall_s());
     print(&format!("{}\n{plan}\n{} is right.\n", effective(&config), files.config.display()))
 }

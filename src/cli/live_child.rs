@@ -61,6 +61,9 @@ impl Controller {
             .arg(config)
             .arg("--devices")
             .arg(devices)
+            // What it learns is about simulated devices, and must not take the place of what is known about real ones.
+            .arg("--state")
+            .arg(config.parent().unwrap_or(config))
             // The service manager of whoever started us is not told about this one.
             .env_remove("NOTIFY_SOCKET")
             .env_remove("WATCHDOG_USEC")

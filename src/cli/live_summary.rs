@@ -2,12 +2,12 @@
 
 use std::fmt::Write;
 
-use super::simulate_day::at_rest;
 use crate::plant::battery::Control;
 use crate::plant::kpi::Second;
 use crate::plant::sax::{UNIT_BASIC, UNIT_EXTENDED, UNIT_SUNSPEC};
 use crate::plant::serve::LiveSite;
 use crate::plant::site::Integrals;
+use crate::simulated_day::at_rest;
 use crate::units::Phase;
 
 /// Wire addresses of setpoints: unit 64 and unit 100 (facts/sax.md 1.1, 1.3).

@@ -2,12 +2,15 @@
 //! (EX_CONFIG).
 
 mod check;
+mod commission;
 mod files;
+mod keys;
 mod live;
 mod live_child;
 mod live_summary;
 mod live_view;
 mod plan_text;
+mod policy_text;
 mod run;
 mod simulate;
 mod simulate_day;
@@ -23,6 +26,7 @@ Usage: sax-controller COMMAND [OPTION...]
 Commands:
   run        control the site that the configuration describes
   check      check a configuration, and print what it means and what would run
+  commission move every battery a little, and find out whether the configuration is right
   status     show what the running controller reads, decides and writes
   simulate   run the controller against a simulated site
   help       print this; 'sax-controller COMMAND --help' tells more
@@ -53,6 +57,7 @@ pub fn main() -> ExitCode {
     let outcome = match command.to_str() {
         Some("run") => run::run(arguments),
         Some("check") => check::run(arguments),
+        Some("commission") => commission::run(arguments),
         Some("status") => status::run(arguments),
         Some("simulate") => simulate::run(arguments),
         Some("help" | "--help" | "-h") => print(USAGE),

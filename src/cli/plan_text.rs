@@ -2,16 +2,19 @@
 
 use std::fmt::Write;
 
+use super::policy_text::policy_text;
 use crate::config::{Config, Strategy};
+use crate::control::site::ControlKind;
 use crate::daemon::bank_choice::BankChoice;
 use crate::daemon::wiring::{COMMAND_VALID, Plan};
 use crate::device::plan::{battery_requests, merge, requests};
 use crate::device::profile::{Block, Profile};
 use crate::device::quantity::Quantity;
 
-/// The plan of a configuration.
-pub fn plan_text(config: &Config, plan: &Plan) -> String {
+/// The plan of a configuration; `wall_s` is what the wall clock shows, in unix seconds.
+pub fn plan_text(config: &Config, plan: &Plan, wall_s: i64) -> String {
     let mut out = String::from("# The plan\n#\n");
+    policy_text(config, wall_s).iter().for_each(|text| line(&mut out, text));
     threads(plan, &mut out);
     links(plan, &mut out);
     schedule(plan, &mut out);
@@ -28,7 +31,8 @@ fn line(out: &mut String, text: &str) {
 fn threads(plan: &Plan, out: &mut String) {
     let batteries = plan.batteries.iter().map(|b| format!("battery {}", b.spec.name));
     let meter = plan.meter.iter().map(|_| "meter".to_owned());
-    let all: Vec<_> = batteries.chain(meter).chain(["control", "watchdog", "status", "main (signals)"].map(String::from)).collect();
+    let all: Vec<_> =
+        batteries.chain(meter).chain(["control", "watchdog", "memory", "status", "main (signals)"].map(String::from)).collect();
     line(out, &format!("threads: {}", all.join(", ")));
 }
 
@@ -82,9 +86,14 @@ fn writes(config: &Config, plan: &Plan, out: &mut String) {
         for bank in banks(&b.bank.choice, &b.bank.prefer) {
             let spacing = b.write_spacing.unwrap_or(bank.budget.spacing);
             let refill = b.write_refill.unwrap_or(bank.budget.refill);
+            let hybrid = plan.site.batteries.get(b.index).is_some_and(|battery| battery.control == ControlKind::Hybrid);
             let (what, refresh) = match (&bank.limits, &bank.setpoint) {
-                (Some(l), _) if b.settings.limits => {
-                    (format!("registers {} (charge limit) and {} (discharge limit)", l.charge.address, l.discharge.address), l.refresh)
+                (Some(l), setpoint) if b.settings.limits => {
+                    let registers = format!("registers {} (charge limit) and {} (discharge limit)", l.charge.address, l.discharge.address);
+                    let commanded = setpoint.as_ref().filter(|_| hybrid).map(|s| {
+                        format!("; while it is commanded, register {} (setpoint{})", s.register.address, encoding(&b.encoding, bank))
+                    });
+                    (registers + &commanded.unwrap_or_default(), l.refresh)
                 }
                 (_, Some(s)) => (format!("register {} (setpoint{})", s.register.address, encoding(&b.encoding, bank)), s.refresh),
                 _ => continue,

@@ -6,24 +6,26 @@ use lexopt::Arg::{Long, Short};
 
 use super::files::Files;
 use super::{Failure, print, wrong};
-use crate::daemon::{journal, run as daemon};
+use crate::daemon::{journal, memory, run as daemon};
 
 const USAGE: &str = "\
-Usage: sax-controller run [--config FILE] [--devices FOLDER]
+Usage: sax-controller run [--config FILE] [--devices FOLDER] [--state FOLDER]
 
 Controls the site until SIGTERM, then hands the batteries back. SIGHUP tells what a restart would change.
 
   -c, --config FILE      configuration [/etc/sax/controller.toml]
       --devices FOLDER   device profiles of your own [/etc/sax/devices]
+      --state FOLDER     where is kept what is learned about meter and batteries [$STATE_DIRECTORY, else /var/lib/sax]
 ";
 
 pub(super) fn run(arguments: Vec<OsString>) -> Result<(), Failure> {
-    let mut files = Files::default();
+    let (mut files, mut state) = (Files::default(), None);
     let mut parser = lexopt::Parser::from_args(arguments);
     while let Some(argument) = parser.next().map_err(wrong(USAGE))? {
         match argument {
             Long("config") | Short('c') => files.config = parser.value().map_err(wrong(USAGE))?.into(),
             Long("devices") => files.devices = parser.value().map_err(wrong(USAGE))?.into(),
+            Long("state") => state = Some(parser.value().map_err(wrong(USAGE))?.into()),
             Long("help") | Short('h') => return print(USAGE),
             other => return Err(wrong(USAGE)(other.unexpected())),
         }
@@ -36,5 +38,6 @@ pub(super) fn run(arguments: Vec<OsString>) -> Result<(), Failure> {
             Failure::Usage(said, _) | Failure::Configuration(said) | Failure::Failed(said) => said,
         })
     };
-    daemon::run(&config, &library, &reload).map_err(Failure::failed)
+    let state = memory::directory(state, std::env::var_os("STATE_DIRECTORY"));
+    daemon::run(&config, &library, &state, &reload).map_err(Failure::failed)
 }

@@ -8,17 +8,14 @@ use super::simulate::{Options, SEASONS, SKIES};
 use super::simulate_site::{METER_PERIOD_MS, START_SOC_PM, built_in, simulated, site_params};
 use super::{Failure, print};
 use crate::config::{self, Config};
-use crate::control::ladder;
 use crate::device::library::Library;
-use crate::plant::battery::Control;
 use crate::plant::day::{Day, DayParams};
 use crate::plant::faults::Fault;
 use crate::plant::house::House;
-use crate::plant::kpi::{Kpi, KpiParams, Mode, Second};
+use crate::plant::kpi::{Kpi, KpiParams};
 use crate::plant::kpi_report::kwh;
-use crate::plant::site::{Integrals, Site};
 use crate::simulate::Simulation;
-use crate::units::Time;
+use crate::simulated_day;
 
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let (config, library, changed) = configuration(options)?;
@@ -89,62 +86,8 @@ fn figures(options: &Options, config: &Config, library: &Library) -> (Kpi, Kpi) 
     let usable_wh = config.batteries.iter().map(|b| i64::from(b.capacity_wh)).sum();
     let kpi = Kpi::new(KpiParams { fuse_a: i64::from(config.site.fuse_ma) / 1000, usable_wh });
     let (mut with, mut without) = (kpi.clone(), kpi);
-    let mut before = Sums::of(&simulation.site());
-    for second in 1..=options.hours * 3600 {
-        simulation.run_until(Time::from_ms(second * 1000));
-        let mode = mode(simulation.control().decision().mode);
-        let site = simulation.site();
-        let now = Sums::of(&site);
-        with.second(&a_second(&before, &now, &site, mode));
-        drop(site);
-        without.second(&at_rest(&before.integrals, &now.integrals));
-        before = now;
-    }
+    simulated_day::run(&mut simulation, options.hours * 3600, &mut with, &mut without);
     (with, without)
-}
-
-/// The sums of a site, and how often each battery was written to.
-struct Sums {
-    integrals: Integrals,
-    writes: Vec<u64>,
-}
-
-impl Sums {
-    fn of(site: &Site) -> Sums {
-        Sums { integrals: site.integrals().clone(), writes: (0..site.batteries()).map(|k| site.writes(k)).collect() }
-    }
-}
-
-fn a_second(before: &Sums, now: &Sums, site: &Site, mode: Mode) -> Second {
-    let batteries = || (0..site.batteries()).filter_map(|k| site.battery(k));
-    let setpoint = |control: Control| match control {
-        Control::Commanded { power_w, .. } => Some(power_w),
-        Control::OwnMeter => None,
-    };
-    Second {
-        setpoint_w: batteries().map(|b| setpoint(b.control(site.now_ms()))).collect(),
-        writes: before.writes.iter().zip(&now.writes).map(|(a, b)| u32::try_from(b - a).unwrap_or(u32::MAX)).collect(),
-        stored_mwh: batteries().map(|b| b.energy_mwh()).sum(),
-        mode,
-        ..Second::between(&before.integrals, &now.integrals)
-    }
-}
-
-/// The same second with batteries at rest: the grid gives what the house takes and the sun does not give.
-pub(super) fn at_rest(before: &Integrals, now: &Integrals) -> Second {
-    let net = |i: &Integrals| [0, 1, 2].map(|f| i.load[f] - i.pv[f]);
-    let only_house = |i: &Integrals| Integrals { grid: net(i), battery: Vec::new(), ..i.clone() };
-    Second::between(&only_house(before), &only_house(now))
-}
-
-fn mode(mode: ladder::Mode) -> Mode {
-    match mode {
-        ladder::Mode::Init => Mode::Init,
-        ladder::Mode::Run { .. } => Mode::Run,
-        ladder::Mode::Hold { .. } => Mode::Hold,
-        ladder::Mode::Ramp => Mode::Ramp,
-        ladder::Mode::Fallback => Mode::Fallback,
-    }
 }
 
 fn table(with: &Kpi, without: &Kpi) -> String {

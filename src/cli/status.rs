@@ -117,6 +117,7 @@ fn describe(d: &Value) -> String {
         rows.push(columns.to_vec());
     }
     out += &table(&rows);
+    out += &policy(d);
     out += "\nBatteries (discharge +, charge -)\n";
     let mut rows =
         vec![row(&["", "phase", "SoC %", "power W", "setpoint W", "may charge W", "may discharge W", "state", "age", "writes", "why"])];
@@ -150,6 +151,40 @@ fn describe(d: &Value) -> String {
         rows.push(columns);
     }
     out + &table(&rows)
+}
+
+/// What is aimed at and what was learned, a line each; nothing about what there is not.
+fn policy(d: &Value) -> String {
+    let (site, learned) = (&d["site"], &d["meter"]["learned"]);
+    let mut out = String::new();
+    let limits: Vec<_> = [("import", "import_w", "W"), ("export", "export_w", "W"), ("unbalance", "unbalance_va", "VA")]
+        .iter()
+        .filter_map(|(word, key, unit)| site["limits"][*key].as_i64().map(|limit| format!("{word} {limit} {unit}")))
+        .collect();
+    if !limits.is_empty() {
+        out += &format!("Limits: {}\n", limits.join(", "));
+    }
+    if let Some(schedule) = d["schedule"].as_object() {
+        let said = match (text(&schedule["active"]), text(&schedule["reason"])) {
+            (window, _) if !window.is_empty() => format!("{window}: {}", text(&schedule["action"])),
+            (_, reason) if !reason.is_empty() => reason,
+            _ => "no window is active".to_owned(),
+        };
+        out += &format!("Schedule ({}): {said}\n", text(&schedule["timezone"]));
+    }
+    let movements = learned["movements"].as_u64().unwrap_or(0);
+    if movements > 0 {
+        let (window, averaging) = (&learned["window_ms"], learned["averaging_ms"].as_u64().unwrap_or(0));
+        let averaging = if averaging > 0 { format!(", averages over {}", age(&learned["averaging_ms"])) } else { String::new() };
+        out += &format!("Learned from {movements} movements: the meter is {} to {} late{averaging}", age(&window[0]), age(&window[1]));
+        for b in list(&d["batteries"]) {
+            let response =
+                b["learned"]["response_ms"].as_u64().map_or_else(String::new, |_| format!(" after {}", age(&b["learned"]["response_ms"])));
+            out += &format!("; {} x{}{response}", text(&b["name"]), number(&b["learned"]["scale"], 3));
+        }
+        out.push('\n');
+    }
+    out
 }
 
 fn list(value: &Value) -> &[Value] {

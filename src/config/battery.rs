@@ -1,14 +1,19 @@
 //! `[[battery]]`.
 
+use std::fmt;
+
 use super::devices::{self, Devices, Known, Use};
 use super::ladder::{Ages, LATEST_EXCLUSION};
 use super::later;
 use super::link::{self, Tcp};
 use super::number::fixed_to_text;
 use super::reader::{At, Section, Spanned};
-use super::site::keep;
+use super::site::{Strategy, keep};
 use super::words;
 use crate::units::{Phase, Span};
+
+/// Inverters work badly below 150 to 300 W (spec/control.md 2.4, active set).
+const MIN_POWER_W: i32 = 200;
 
 /// `[[battery]]`
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -19,9 +24,9 @@ pub struct Battery {
     pub device: String,
     /// Exactly one SAX battery is the master; batteries of other makes are their own by default.
     pub role: Role,
-    /// The phase it is connected to.
-    pub phase: Phase,
-    /// Default [`ControlMode::Setpoint`] where the device takes one.
+    /// The phase or phases it is connected to.
+    pub phase: Phases,
+    /// Default [`ControlMode::Setpoint`] where the device takes one and the strategy is not "limits".
     pub control: ControlMode,
     /// How the device wants a negative setpoint; default [`Encoding::Int16`]. Without meaning where the profile leaves no choice.
     pub setpoint_encoding: Encoding,
@@ -41,12 +46,33 @@ pub struct Battery {
     pub max_charge_w: i32,
     /// Most power it may deliver; 0 to 50000 W, default 4600 for SAX batteries.
     pub max_discharge_w: i32,
+    /// The smallest power at which it works well: where several batteries share the work, one does it alone before two work below this;
+    /// 0 to `max_discharge_w`, default 200, or `max_discharge_w` where that is less.
+    pub min_power_w: i32,
     /// Not discharged below this, in 0.1 %; default 100.
     pub min_soc_pm: u16,
     /// Not charged above this, in 0.1 %; default 1000.
     pub max_soc_pm: u16,
     /// How far the state of charge must come back before a limit is lifted, in 0.1 %; 10 to 500, default 30.
     pub soc_hysteresis_pm: u16,
+}
+
+/// Where a battery is connected.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Phases {
+    /// Single-phase.
+    One(Phase),
+    /// Three-phase: a third of its power on each.
+    All,
+}
+
+impl fmt::Display for Phases {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Phases::One(phase) => phase.fmt(f),
+            Phases::All => f.write_str("all"),
+        }
+    }
 }
 
 /// What a battery is among the SAX batteries.
@@ -65,6 +91,9 @@ pub enum ControlMode {
     Setpoint,
     /// Limits within which it balances by itself.
     Limits,
+    /// As `Limits`, but the power to deliver while more is wanted of it than a balanced grid: strategy "limits", where the device takes
+    /// both.
+    Hybrid,
 }
 
 /// How a signed setpoint is put into a register (facts/sax.md, conflict A).
@@ -103,9 +132,9 @@ impl BatteryDraft {
     }
 }
 
-pub(super) fn read(root: &mut Section<'_>, devices: &dyn Devices) -> Vec<BatteryDraft> {
+pub(super) fn read(root: &mut Section<'_>, devices: &dyn Devices, strategy: Option<Strategy>) -> Vec<BatteryDraft> {
     let sections = root.sections("battery").unwrap_or_default();
-    let mut drafts: Vec<_> = sections.into_iter().map(|section| read_one(section, devices)).collect();
+    let mut drafts: Vec<_> = sections.into_iter().map(|section| read_one(section, devices, strategy)).collect();
     // A lone SAX battery needs no role; and a battery of another make is nobody's slave.
     let sax = drafts.iter().filter(|draft| draft.device.as_ref().is_none_or(Known::is_sax)).count();
     for draft in drafts.iter_mut().filter(|draft| !draft.has_role) {
@@ -116,15 +145,16 @@ pub(super) fn read(root: &mut Section<'_>, devices: &dyn Devices) -> Vec<Battery
     drafts
 }
 
-fn read_one(mut section: Section<'_>, devices: &dyn Devices) -> BatteryDraft {
+fn read_one(mut section: Section<'_>, devices: &dyn Devices, strategy: Option<Strategy>) -> BatteryDraft {
     let s = &mut section;
     let name = s.required("name", words::name);
-    let device = devices::read(s, devices, Use::Battery).map(Spanned::get);
+    let device = devices::read(s, devices, Use::Battery);
     let roles = [("master", Role::Master), ("slave", Role::Slave)];
     let role = s.choice("role", &roles);
-    let phases = [("L1", Some(Phase::L1)), ("L2", Some(Phase::L2)), ("L3", Some(Phase::L3)), ("all", None)];
-    let phase = s.required("phase", |s, key| later::choice(s, key, &phases));
-    let (control, setpoint_encoding) = read_control(s, device.as_ref());
+    let control = read_control(s, device.as_ref(), strategy);
+    let device = device.map(Spanned::get);
+    let phase = read_phase(s, device.as_ref());
+    let setpoint_encoding = read_encoding(s, device.as_ref());
     let poll_ms = read_poll(s);
     let link = link::read(s, device.as_ref().and_then(|device| device.facts.tcp_port), poll_ms);
     let host_at = link.as_ref().map(|link| link.at);
@@ -132,7 +162,7 @@ fn read_one(mut section: Section<'_>, devices: &dyn Devices) -> BatteryDraft {
         name: String::new(),
         device: device.as_ref().map(|device| device.name.clone()).unwrap_or_default(),
         role: role.map_or(Role::Slave, Spanned::get),
-        phase: phase.map_or(Phase::L1, Spanned::get),
+        phase,
         control,
         setpoint_encoding,
         link: link.map_or(Tcp { host: String::new(), port: 0, timeout_ms: 0, retry_count: 0 }, Spanned::get),
@@ -143,6 +173,7 @@ fn read_one(mut section: Section<'_>, devices: &dyn Devices) -> BatteryDraft {
         capacity_wh: 7_700,
         max_charge_w: 3_500,
         max_discharge_w: 4_600,
+        min_power_w: 0,
         min_soc_pm: 100,
         max_soc_pm: 1_000,
         soc_hysteresis_pm: 30,
@@ -150,6 +181,7 @@ fn read_one(mut section: Section<'_>, devices: &dyn Devices) -> BatteryDraft {
     let name_at = keep(name, &mut battery.name);
     read_writes(s, &mut battery);
     read_ratings(s, &mut battery, device.as_ref());
+    read_min_power(s, &mut battery);
     read_soc(s, &mut battery);
     later::read_bms(s);
     let draft = BatteryDraft { battery, device, name_at, role, has_role: s.has("role"), host_at, at: s.at() };
@@ -157,26 +189,49 @@ fn read_one(mut section: Section<'_>, devices: &dyn Devices) -> BatteryDraft {
     draft
 }
 
-/// How it is commanded, as far as the device can be.
-fn read_control(s: &mut Section<'_>, device: Option<&Known>) -> (ControlMode, Encoding) {
+/// A SAX battery is single-phase (facts/sax.md 3, "Single-phase per unit").
+fn read_phase(s: &mut Section<'_>, device: Option<&Known>) -> Phases {
+    let phases = [("L1", Phases::One(Phase::L1)), ("L2", Phases::One(Phase::L2)), ("L3", Phases::One(Phase::L3)), ("all", Phases::All)];
+    let Some(phase) = s.required("phase", |s, key| s.choice(key, &phases)) else { return Phases::One(Phase::L1) };
+    if phase.value == Phases::All && device.is_some_and(Known::is_sax) {
+        let message = "a SAX battery is connected to one phase.";
+        s.add_with_help(phase.at, "phase", message, "It must be \"L1\", \"L2\" or \"L3\".");
+    }
+    phase.value
+}
+
+/// Who balances, as far as the device can and the strategy lets it.
+fn read_control(s: &mut Section<'_>, device: Option<&Spanned<Known>>, strategy: Option<Strategy>) -> ControlMode {
     let control = s.choice("control", &[("setpoint", ControlMode::Setpoint), ("limits", ControlMode::Limits)]);
-    let encoding = s.choice("setpoint_encoding", &[("int16", Encoding::Int16), ("offset", Encoding::Offset)]);
-    let Some(Known { name, facts }) = device else {
-        return (ControlMode::Setpoint, Encoding::Int16);
-    };
-    let default = if facts.setpoint { ControlMode::Setpoint } else { ControlMode::Limits };
+    let by_itself = strategy == Some(Strategy::Limits);
+    if let Some(control) = control.filter(|control| by_itself && control.value == ControlMode::Setpoint) {
+        let message = "strategy \"limits\" leaves the balancing to the batteries.";
+        s.add_with_help(control.at, "control", message, "It must be \"limits\", or be left out.");
+    }
+    let Some(Spanned { value: Known { name, facts }, at }) = device else { return ControlMode::Setpoint };
+    if by_itself && !facts.limits {
+        s.add(*at, "device", format!("\"{name}\" does not take limits, and strategy \"limits\" needs them."));
+        return ControlMode::Limits;
+    }
+    let default = if by_itself || !facts.setpoint { ControlMode::Limits } else { ControlMode::Setpoint };
     let can = |mode: ControlMode| if mode == ControlMode::Setpoint { facts.setpoint } else { facts.limits };
-    if let Some(control) = control.filter(|control| !can(control.value)) {
+    if let Some(control) = control.filter(|control| !by_itself && !can(control.value)) {
         let message = format!("\"{name}\" does not take {}.", if facts.setpoint { "limits" } else { "setpoints" });
         s.add(control.at, "control", message);
     }
+    if by_itself && facts.hybrid { ControlMode::Hybrid } else { control.map_or(default, Spanned::get) }
+}
+
+fn read_encoding(s: &mut Section<'_>, device: Option<&Known>) -> Encoding {
+    let encoding = s.choice("setpoint_encoding", &[("int16", Encoding::Int16), ("offset", Encoding::Offset)]);
+    let Some(Known { name, facts }) = device else { return Encoding::Int16 };
     let known = |encoding: Encoding| facts.encodings.is_empty() || facts.encodings.iter().any(|known| known == encoding.name());
     if let Some(encoding) = encoding.filter(|encoding| !known(encoding.value)) {
         let message = format!("\"{name}\" does not know this encoding, only \"{}\".", facts.encodings.join("\", \""));
         s.add(encoding.at, "setpoint_encoding", message);
     }
-    let default_encoding = if known(Encoding::Int16) { Encoding::Int16 } else { Encoding::Offset };
-    (control.map_or(default, Spanned::get), encoding.map_or(default_encoding, Spanned::get))
+    let default = if known(Encoding::Int16) { Encoding::Int16 } else { Encoding::Offset };
+    encoding.map_or(default, Spanned::get)
 }
 
 fn read_poll(s: &mut Section<'_>) -> u32 {
@@ -215,6 +270,15 @@ fn read_ratings(s: &mut Section<'_>, battery: &mut Battery, device: Option<&Know
     if battery.max_charge_w == 0 && battery.max_discharge_w == 0 {
         s.add(charge_at.unwrap_or(s.at()), "max_charge_w", "a battery that may neither charge nor discharge has no use.");
     }
+}
+
+fn read_min_power(s: &mut Section<'_>, battery: &mut Battery) {
+    let most_w = battery.max_discharge_w;
+    let least = s.integer("min_power_w", 0..=50_000i32);
+    if let Some(least) = least.filter(|least| least.value > most_w) {
+        s.add(least.at, "min_power_w", format!("{} is more than max_discharge_w, which is {most_w}.", least.value));
+    }
+    battery.min_power_w = least.map_or(MIN_POWER_W.min(most_w), Spanned::get);
 }
 
 fn read_soc(s: &mut Section<'_>, battery: &mut Battery) {

@@ -1,13 +1,13 @@
 //! What single keys cannot be blamed for: the file as a whole.
 
-use super::battery::BatteryDraft;
+use super::battery::{BatteryDraft, Phases};
 use super::ladder::{DEFAULT_POLL_MS, Ladder, default_stale_ms};
 use super::meter::MeterDraft;
 use super::number::fixed_to_text;
 use super::reader::{At, Document};
-use super::site::{ControlDraft, SiteDraft};
+use super::site::{ControlDraft, Site, SiteDraft, Strategy};
 use super::words::same_host;
-use crate::units::Span;
+use crate::units::{Phase, Span};
 
 /// A Modbus segment has 247 addresses; more batteries than this are a mistake.
 const MOST_BATTERIES: usize = 250;
@@ -27,6 +27,7 @@ pub(super) fn check(
     check_addresses(document, compared);
     check_ladder(document, control, meter);
     check_powers(document, site, control, batteries);
+    check_limits(document, site, batteries);
     if let Some(meter) = meter {
         check_meter_battery(document, meter, batteries);
     }
@@ -155,7 +156,7 @@ fn check_ladder(document: &Document, control: &mut ControlDraft, meter: Option<&
 
 /// Powers that no battery and no fuse of this site could carry.
 fn check_powers(document: &Document, site: &SiteDraft, control: &ControlDraft, batteries: &[BatteryDraft]) {
-    let fuse_w = 3 * i64::from(site.site.fuse_ma) * i64::from(site.site.voltage_mv) / 1_000_000;
+    let fuse_w = fuse_w(&site.site);
     if let Some(at) = site.target_at.filter(|_| i64::from(site.site.grid_target_w).abs() > fuse_w) {
         let message = format!("{} W is more than the main fuse carries, which is {fuse_w} W.", site.site.grid_target_w);
         document.add(at, "site grid_target_w", message);
@@ -177,6 +178,46 @@ fn check_powers(document: &Document, site: &SiteDraft, control: &ControlDraft, b
             }
         }
     }
+}
+
+/// Limits that could never hold anything back, or would hold back everything.
+fn check_limits(document: &Document, draft: &SiteDraft, batteries: &[BatteryDraft]) {
+    let (site, fuse_w) = (&draft.site, fuse_w(&draft.site));
+    let limits = [("import_limit_w", draft.import_at, site.import_limit_w), ("export_limit_w", draft.export_at, site.export_limit_w)];
+    for (key, at, limit_w) in limits {
+        if let (Some(at), Some(limit_w)) = (at, limit_w.filter(|limit_w| i64::from(*limit_w) > fuse_w)) {
+            let message = format!("{limit_w} W is more than the main fuse carries, which is {fuse_w} W: it would never limit anything.");
+            document.add(at, &format!("site {key}"), message);
+        }
+    }
+    if let Some(at) = draft.target_at.filter(|_| site.grid_target_w != 0) {
+        let target_w = site.grid_target_w;
+        let elsewhere = match draft.strategy {
+            Some(Strategy::PeakShaving { .. }) => Some("strategy \"peak-shaving\" aims at no grid power, only below import_limit_w."),
+            Some(Strategy::Limits) => Some("with strategy \"limits\" the batteries balance by themselves, at 0 W."),
+            Some(Strategy::SelfConsumption | Strategy::Observe) | None => None,
+        };
+        if let Some(message) = elsewhere {
+            document.add_with_help(at, "site grid_target_w", message, "A window of a [[schedule]] may have another target.");
+        }
+        if let Some(limit_w) = site.import_limit_w.filter(|limit_w| target_w > *limit_w) {
+            document.add(at, "site grid_target_w", format!("aims at {target_w} W, above import_limit_w, which is {limit_w}."));
+        } else if let Some(limit_w) = site.export_limit_w.filter(|limit_w| target_w < -*limit_w) {
+            document.add(at, "site grid_target_w", format!("aims at {} W of export, above export_limit_w, which is {limit_w}.", -target_w));
+        }
+    }
+    let single: Vec<_> =
+        batteries.iter().filter_map(|draft| if let Phases::One(phase) = draft.battery.phase { Some(phase) } else { None }).collect();
+    let incomplete = !single.is_empty() && Phase::ALL.iter().any(|phase| !single.contains(phase));
+    if let Some(at) = draft.unbalance_at.filter(|_| site.unbalance_limit_va == Some(0) && incomplete) {
+        let message = "0 VA keeps every single-phase battery at 0 W, because not every phase has one.";
+        document.add(at, "site unbalance_limit_va", message);
+    }
+}
+
+/// What the main fuse carries on three phases, W.
+pub(super) fn fuse_w(site: &Site) -> i64 {
+    3 * i64::from(site.fuse_ma) * i64::from(site.voltage_mv) / 1_000_000
 }
 
 /// What findings call a key of this battery.

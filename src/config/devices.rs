@@ -30,6 +30,8 @@ pub struct DeviceFacts {
     pub setpoint: bool,
     /// It takes limits within which it balances by itself.
     pub limits: bool,
+    /// One of its banks takes both, so that it can be told either.
+    pub hybrid: bool,
     /// The `setpoint_encoding`s to choose from; empty where there is no choice.
     pub encodings: Vec<String>,
 }

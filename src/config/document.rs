@@ -52,6 +52,11 @@ impl Document {
         self.root.contains_key(key)
     }
 
+    /// The line of a place, from 1.
+    pub(super) fn line_of(&self, at: At) -> usize {
+        self.text.bytes().take(at.start).filter(|byte| *byte == b'\n').count() + 1
+    }
+
     /// The text as it was given.
     pub(super) fn text(&self) -> &str {
         &self.text

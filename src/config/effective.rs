@@ -5,7 +5,9 @@
 use std::fmt::{Display, Write as _};
 
 use super::number::fixed_to_text;
-use super::{Battery, Config, ControlMode, Fallback, Meter, MeterSource, Role, Tcp};
+use super::{Battery, Config, ControlMode, Fallback, Meter, MeterSource, Role, Strategy, Tcp};
+use crate::control::demand::Action;
+use crate::schedule::{Days, Schedule, Window, clock};
 
 /// Valid TOML that [`super::parse`] turns into an equal [`Config`].
 pub fn effective(config: &Config) -> String {
@@ -17,6 +19,9 @@ pub fn effective(config: &Config) -> String {
     }
     for battery in &config.batteries {
         write_battery(&mut out, battery);
+    }
+    if let Some(schedule) = &config.schedule {
+        schedule.windows.iter().for_each(|window| write_window(&mut out, schedule, window));
     }
     out.header("[status]");
     out.text("socket", &config.status.socket);
@@ -64,9 +69,15 @@ fn write_site(out: &mut Toml, config: &Config) {
     out.header("[site]");
     out.text("name", &site.name);
     out.text("strategy", site.strategy.name());
-    out.text("balance", "per-phase");
+    out.text("balance", site.balance.name());
     out.number("grid_target_w", site.grid_target_w);
     out.fixed("fuse_a", site.fuse_ma, 3);
+    out.optional("import_limit_w", site.import_limit_w);
+    if let Strategy::PeakShaving { recharge_below_w } = site.strategy {
+        out.number("recharge_below_w", recharge_below_w);
+    }
+    out.optional("export_limit_w", site.export_limit_w);
+    out.optional("unbalance_limit_va", site.unbalance_limit_va);
     out.fixed("voltage_v", site.voltage_mv, 3);
 }
 
@@ -123,9 +134,28 @@ fn write_battery(out: &mut Toml, battery: &Battery) {
     out.number("capacity_wh", battery.capacity_wh);
     out.number("max_charge_w", battery.max_charge_w);
     out.number("max_discharge_w", battery.max_discharge_w);
+    out.number("min_power_w", battery.min_power_w);
     out.fixed("min_soc_pct", battery.min_soc_pm, 1);
     out.fixed("max_soc_pct", battery.max_soc_pm, 1);
     out.fixed("soc_hysteresis_pct", battery.soc_hysteresis_pm, 1);
+}
+
+fn write_window(out: &mut Toml, schedule: &Schedule, window: &Window) {
+    out.header("[[schedule]]");
+    out.text("timezone", schedule.zone.name());
+    if window.days != Days::ALL {
+        let days: Vec<_> = window.days.iter().map(|day| quoted(day.name())).collect();
+        out.number("days", format!("[{}]", days.join(", ")));
+    }
+    out.text("from", &clock(window.from_min));
+    out.text("to", &clock(window.to_min));
+    let action = match window.action {
+        Action::GridTarget(w) => format!("grid_target_w = {w}"),
+        Action::ReserveSoc(pm) => format!("reserve_soc_pct = {}", fixed_to_text(pm, 1)),
+        Action::Charge(w) => format!("charge_w = {w}"),
+        Action::Hold => "hold = true".to_owned(),
+    };
+    out.number("action", format!("{{ {action} }}"));
 }
 
 /// A TOML string.

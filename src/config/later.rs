@@ -43,10 +43,6 @@ pub(super) fn listener(section: &mut Section<'_>, key: &str) -> Option<At> {
 
 /// The sections of later releases.
 pub(super) fn read(root: &mut Section<'_>) {
-    for schedule in root.sections("schedule").unwrap_or_default() {
-        refuse(&schedule);
-        read_schedule(schedule);
-    }
     if let Some(balancer) = root.section("load_balancer") {
         refuse(&balancer);
         read_load_balancer(balancer);
@@ -74,39 +70,6 @@ pub(super) fn read_bms(battery: &mut Section<'_>) {
 
 fn refuse(section: &Section<'_>) {
     section.document().add(section.at(), section.name(), "this section is not supported yet.");
-}
-
-fn read_schedule(mut s: Section<'_>) {
-    let _ = s.required("timezone", words::name);
-    let days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
-    for day in s.strings("days").unwrap_or_default() {
-        if !days.contains(&day.value.as_str()) {
-            s.add(day.at, "days", format!("\"{}\" is not one of \"{}\".", day.value, days.join("\", \"")));
-        }
-    }
-    for key in ["from", "to"] {
-        let time = s.required(key, Section::string);
-        if let Some(time) = time.filter(|time| !is_time(&time.value)) {
-            s.add(time.at, key, "must be a time from \"00:00\" to \"24:00\".");
-        }
-    }
-    if let Some(mut action) = s.required("action", Section::section) {
-        let _ = action.integer("grid_target_w", -50_000..=50_000i32);
-        let _ = action.decimal("reserve_soc_pct", 1, 0..=1000u16);
-        let _ = action.integer("charge_w", 0..=50_000i32);
-        let _ = action.boolean("hold");
-        if action.keys().len() != 1 {
-            s.add(action.at(), "action", "must be exactly one of grid_target_w, reserve_soc_pct, charge_w and hold.");
-        }
-        action.finish();
-    }
-    s.finish();
-}
-
-fn is_time(text: &str) -> bool {
-    let two = |part: &str| (part.len() == 2 && part.bytes().all(|b| b.is_ascii_digit())).then(|| part.parse::<u8>().ok()).flatten();
-    let (hours, minutes) = text.split_once(':').unwrap_or_default();
-    matches!((two(hours), two(minutes)), (Some(0..=23), Some(0..=59)) | (Some(24), Some(0)))
 }
 
 fn read_load_balancer(mut s: Section<'_>) {

@@ -16,13 +16,15 @@ mod meter;
 mod nearest;
 mod number;
 pub mod reader;
+mod schedule;
+mod schedule_checks;
 mod serve;
 mod site;
 mod syntax;
 mod tree;
 mod words;
 
-pub use battery::{Battery, ControlMode, Encoding, Role};
+pub use battery::{Battery, ControlMode, Encoding, Phases, Role};
 pub use devices::{DeviceFacts, Devices};
 pub use effective::effective;
 pub use findings::{Finding, Findings};
@@ -30,8 +32,9 @@ pub use ladder::{Ages, Ladder};
 pub use link::Tcp;
 pub use meter::{Meter, MeterSource};
 pub use serve::{Log, LogLevel, Status};
-pub use site::{Control, Fallback, Site, Strategy};
+pub use site::{Balance, Control, Fallback, Site, Strategy};
 
+use crate::schedule::Schedule;
 use reader::Document;
 
 /// A configuration without a fault; what was left out has its default.
@@ -45,6 +48,8 @@ pub struct Config {
     pub meter: Option<Meter>,
     /// `[[battery]]`, in the order of the file, at most 250; only [`Strategy::Observe`] goes without.
     pub batteries: Vec<Battery>,
+    /// `[[schedule]]`, where there is one.
+    pub schedule: Option<Schedule>,
     /// `[status]`
     pub status: Status,
     /// `[log]`
@@ -58,18 +63,21 @@ pub fn parse(text: &str, devices: &dyn Devices) -> Result<Config, Findings> {
     let site = site::read_site(&mut root);
     let mut control = site::read_control(&mut root);
     let meter = meter::read(&mut root, devices);
-    let batteries = battery::read(&mut root, devices);
+    let batteries = battery::read(&mut root, devices, site.strategy);
+    let windows = schedule::read(&mut root);
     let status = serve::read_status(&mut root);
     let log = serve::read_log(&mut root);
     later::read(&mut root);
     root.finish();
 
     check::check(&document, &site, &mut control, meter.as_ref(), &batteries);
+    schedule_checks::check(&document, &site, &windows, &batteries);
     let config = Config {
         site: site.site,
         control: control.control,
         meter: meter.map(|draft| draft.resolve(&batteries)),
         batteries: batteries.into_iter().map(|draft| draft.battery).collect(),
+        schedule: schedule::resolve(&windows),
         status,
         log,
     };

@@ -20,7 +20,7 @@ fn lacks_unit(word: &str, candidate: &str) -> bool {
 }
 
 /// Insertions, deletions, replacements and swaps of neighbours that lead from one word to the other; case, `-` and `_` count nothing.
-fn distance(left: &str, right: &str) -> usize {
+pub(super) fn distance(left: &str, right: &str) -> usize {
     let plain = |word: &str| -> Vec<char> { word.chars().map(|c| if c == '-' { '_' } else { c.to_ascii_lowercase() }).collect() };
     let (left, right) = (plain(left), plain(right));
     if left.len() > LONGEST_WORD || right.len() > LONGEST_WORD {

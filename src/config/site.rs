@@ -9,6 +9,13 @@ use super::words;
 pub enum Strategy {
     /// Keeps the grid power at `grid_target_w`.
     SelfConsumption,
+    /// Keeps the import below `import_limit_w`, and the batteries full for that.
+    PeakShaving {
+        /// Recharging never makes the import higher than this; below `import_limit_w`, default half of it.
+        recharge_below_w: i32,
+    },
+    /// The batteries balance by themselves, and are given limits.
+    Limits,
     /// Reads everything, writes nothing.
     Observe,
 }
@@ -18,7 +25,28 @@ impl Strategy {
     pub fn name(self) -> &'static str {
         match self {
             Strategy::SelfConsumption => "self-consumption",
+            Strategy::PeakShaving { .. } => "peak-shaving",
+            Strategy::Limits => "limits",
             Strategy::Observe => "observe",
+        }
+    }
+}
+
+/// What is balanced.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Balance {
+    /// Each battery works for its own phase.
+    PerPhase,
+    /// The phases are netted, as German and Austrian meters count: each battery works for all of them.
+    Sum,
+}
+
+impl Balance {
+    /// The word in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Balance::PerPhase => "per-phase",
+            Balance::Sum => "sum",
         }
     }
 }
@@ -32,17 +60,25 @@ pub enum Fallback {
     Release,
 }
 
-/// `[site]`. The balance is per phase: each battery works for its own phase.
+/// `[site]`
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Site {
     /// To show; default "Home".
     pub name: String,
     /// Must be given.
     pub strategy: Strategy,
+    /// Default [`Balance::PerPhase`].
+    pub balance: Balance,
     /// The grid power aimed at, import positive; -50000 to 50000 W, default 0.
     pub grid_target_w: i32,
     /// Main fuse, per phase; 6 to 250 A. Must be given, but under [`Strategy::Observe`], where it is 25 A by default.
     pub fuse_ma: i32,
+    /// Most import of all phases together; 0 to 200000 W.
+    pub import_limit_w: Option<i32>,
+    /// Most export of all phases together; 0 to 200000 W.
+    pub export_limit_w: Option<i32>,
+    /// How much more the batteries may give, or take, on one phase than on another; 0 to 50000 VA.
+    pub unbalance_limit_va: Option<i32>,
     /// Used where the meter gives no voltage; 180 to 265 V, default 230.
     pub voltage_mv: i32,
 }
@@ -70,6 +106,11 @@ pub struct Control {
 pub(super) struct SiteDraft {
     pub site: Site,
     pub target_at: Option<At>,
+    pub import_at: Option<At>,
+    pub export_at: Option<At>,
+    pub unbalance_at: Option<At>,
+    /// None where the strategy is missing or wrong.
+    pub strategy: Option<Strategy>,
     /// The strategy is known to be "observe", which needs neither meter nor batteries.
     pub observes: bool,
 }
@@ -85,37 +126,76 @@ pub(super) struct ControlDraft {
 }
 
 pub(super) fn read_site(root: &mut Section<'_>) -> SiteDraft {
-    let mut site = Site { name: "Home".to_owned(), strategy: Strategy::Observe, grid_target_w: 0, fuse_ma: 25_000, voltage_mv: 230_000 };
-    let Some(mut section) = root.required("site", Section::section) else {
-        return SiteDraft { site, target_at: None, observes: false };
+    let site = Site {
+        name: "Home".to_owned(),
+        strategy: Strategy::Observe,
+        balance: Balance::PerPhase,
+        grid_target_w: 0,
+        fuse_ma: 25_000,
+        import_limit_w: None,
+        export_limit_w: None,
+        unbalance_limit_va: None,
+        voltage_mv: 230_000,
     };
-    let s = &mut section;
+    let mut draft =
+        SiteDraft { site, target_at: None, import_at: None, export_at: None, unbalance_at: None, strategy: None, observes: false };
+    let Some(mut section) = root.required("site", Section::section) else { return draft };
+    let (s, site) = (&mut section, &mut draft.site);
     if let Some(name) = words::name(s, "name") {
         site.name = name.value;
     }
     let strategies = [
-        ("self-consumption", Some(Strategy::SelfConsumption)),
-        ("observe", Some(Strategy::Observe)),
-        ("peak-shaving", None),
-        ("limits", None),
+        ("self-consumption", Strategy::SelfConsumption),
+        ("peak-shaving", Strategy::PeakShaving { recharge_below_w: 0 }),
+        ("limits", Strategy::Limits),
+        ("observe", Strategy::Observe),
     ];
-    let strategy = s.required("strategy", |s, key| later::choice(s, key, &strategies));
-    site.strategy = strategy.map_or(Strategy::Observe, Spanned::get);
-    let _ = later::choice(s, "balance", &[("per-phase", Some(())), ("sum", None)]);
-    let target = s.integer("grid_target_w", -50_000..=50_000i32);
-    site.grid_target_w = target.map_or(0, Spanned::get);
+    let strategy = s.required("strategy", |s, key| s.choice(key, &strategies));
+    draft.strategy = strategy.map(Spanned::get);
+    keep(s.choice("balance", &[("per-phase", Balance::PerPhase), ("sum", Balance::Sum)]), &mut site.balance);
+    draft.target_at = keep(s.integer("grid_target_w", -50_000..=50_000i32), &mut site.grid_target_w);
     let fuse = |s: &mut Section<'_>, key: &str| s.decimal(key, 3, 6_000..=250_000i32);
     // A strategy that is missing or misspelt hides nothing else that is missing.
-    let observes = strategy.is_some_and(|strategy| strategy.value == Strategy::Observe);
-    let fuse = if observes { fuse(s, "fuse_a") } else { s.required("fuse_a", fuse) };
+    draft.observes = draft.strategy == Some(Strategy::Observe);
+    let fuse = if draft.observes { fuse(s, "fuse_a") } else { s.required("fuse_a", fuse) };
     site.fuse_ma = fuse.map_or(site.fuse_ma, Spanned::get);
     site.voltage_mv = s.decimal("voltage_v", 3, 180_000..=265_000i32).map_or(site.voltage_mv, Spanned::get);
-    for (key, most) in [("import_limit_w", 200_000), ("export_limit_w", 200_000), ("unbalance_limit_va", 50_000)] {
-        let at = s.integer(key, 0..=most).map(|limit: Spanned<i32>| limit.at);
-        later::refuse_key(s, key, at);
-    }
+    let mut limit = |key: &str, most: i32, into: &mut Option<i32>| {
+        let read = s.integer(key, 0..=most);
+        *into = read.map(Spanned::get);
+        read.map(|read| read.at)
+    };
+    draft.import_at = limit("import_limit_w", 200_000, &mut site.import_limit_w);
+    draft.export_at = limit("export_limit_w", 200_000, &mut site.export_limit_w);
+    draft.unbalance_at = limit("unbalance_limit_va", 50_000, &mut site.unbalance_limit_va);
+    site.strategy = read_peak(s, strategy, site.import_limit_w, draft.import_at).unwrap_or(Strategy::Observe);
     section.finish();
-    SiteDraft { site, target_at: target.map(|target| target.at), observes }
+    draft
+}
+
+/// What belongs to peak shaving only: the limit that it needs, and below what it recharges. The strategy, with that in it.
+fn read_peak(s: &mut Section<'_>, strategy: Option<Spanned<Strategy>>, limit_w: Option<i32>, limit_at: Option<At>) -> Option<Strategy> {
+    let recharge = s.integer("recharge_below_w", 0..=200_000i32);
+    let strategy = strategy?;
+    if !matches!(strategy.value, Strategy::PeakShaving { .. }) {
+        if let Some(recharge) = recharge {
+            s.add(recharge.at, "recharge_below_w", "belongs to strategy \"peak-shaving\", and has no meaning with another.");
+        }
+        return Some(strategy.value);
+    }
+    if !s.has("import_limit_w") {
+        let message = "strategy \"peak-shaving\" needs it: import is kept below this.";
+        s.document().add_missing(strategy.at, &s.full("import_limit_w"), "import_limit_w", message);
+    }
+    let Some(limit_w) = limit_w else { return Some(strategy.value) };
+    if limit_w == 0 {
+        let message = "0 W leaves nothing to recharge the batteries with: with strategy \"peak-shaving\" it must be more.";
+        s.add(limit_at.unwrap_or(strategy.at), "import_limit_w", message);
+    } else if let Some(recharge) = recharge.filter(|recharge| recharge.value >= limit_w) {
+        let message = format!("{} W must be below import_limit_w, which is {limit_w}.", recharge.value);
+        s.add(recharge.at, "recharge_below_w", message);
+    }
+    Some(Strategy::PeakShaving { recharge_below_w: recharge.map_or(limit_w / 2, Spanned::get) })
 }
 
 pub(super) fn read_control(root: &mut Section<'_>) -> ControlDraft {

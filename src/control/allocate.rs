@@ -21,6 +21,8 @@ pub enum Binding {
     Schedule,
     /// The import is below the threshold of peak shaving.
     BelowPeak,
+    /// The import is so low that peak shaving recharges.
+    Recharge,
     /// The batteries can or may not do more.
     Batteries,
     /// The most that may be imported.
@@ -74,8 +76,6 @@ pub struct Needs {
     pub ask: Ask,
     /// What the batteries of each slot may do in sum.
     pub sums: [Capability; SLOTS],
-    /// Charge and discharge power of those that are to do the work as a rule, W, both ≥ 0.
-    pub ready_w: [(i64, i64); SLOTS],
     /// Bounds for the whole site.
     pub limits: SiteLimits,
     /// What may be charged from the grid while dimmed, W.

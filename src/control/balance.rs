@@ -4,7 +4,7 @@
 //! (no energy circulates), and phases with more load get more (`spec/control.md` 2.4). Knows nothing of limits for the whole site.
 
 use super::allocate::{Ask, Binding, Draft, Needs, hard_bounds, policy_bounds, third};
-use super::math::{clamp, last_that, level_to, project};
+use super::math::{clamp, last_that, level_to};
 use super::site::{ALL_PHASES, SLOTS};
 
 /// The slots' powers before the limits of the site.
@@ -28,13 +28,13 @@ fn per_phase(needs: &Needs, wanted_w: [i64; 3]) -> Draft {
     for (f, wanted_w) in wanted_w.into_iter().enumerate() {
         draft.w[f] = phase(three_phase, f);
         draft.wanted[f] = wanted_w - third(three_phase, f);
-        let batteries = clamp(draft.wanted[f], -needs.ready_w[f].0, needs.ready_w[f].1);
+        let batteries = clamp(draft.wanted[f], -needs.sums[f].charge_w, needs.sums[f].discharge_w);
         draft.binding[f] = bound_by(draft.wanted[f], batteries, draft.w[f], Binding::Load);
     }
     draft.w[ALL_PHASES] = three_phase;
     draft.wanted[ALL_PHASES] = total - draft.w[..3].iter().sum::<i64>();
-    let (charge, discharge) = needs.ready_w[ALL_PHASES];
-    let batteries = clamp(draft.wanted[ALL_PHASES], -charge, discharge);
+    let sum = &needs.sums[ALL_PHASES];
+    let batteries = clamp(draft.wanted[ALL_PHASES], -sum.charge_w, sum.discharge_w);
     draft.binding[ALL_PHASES] = bound_by(draft.wanted[ALL_PHASES], batteries, three_phase, Binding::Load);
     draft
 }
@@ -55,8 +55,7 @@ fn in_sum(needs: &Needs, total_w: i64, why: Binding) -> Draft {
     let w = [x[0], x[1], x[2], three_phase];
     let missing = total_w - w.iter().sum::<i64>();
     let binding = std::array::from_fn(|slot| {
-        let (charge, discharge) = needs.ready_w[slot];
-        let full = if total_w >= 0 { w[slot] >= discharge } else { w[slot] <= -charge };
+        let full = if total_w >= 0 { w[slot] >= needs.sums[slot].discharge_w } else { w[slot] <= -needs.sums[slot].charge_w };
         match missing {
             0 => why,
             _ if full => Binding::Batteries,
@@ -72,7 +71,7 @@ fn choose(needs: &Needs, total_w: i64, (lo, hi): (i64, i64), most: impl Fn(i64) 
     if lo == hi {
         return lo;
     }
-    let can = |slot: usize| if total_w >= 0 { needs.ready_w[slot].1 } else { needs.ready_w[slot].0 };
+    let can = |slot: usize| if total_w >= 0 { needs.sums[slot].discharge_w } else { needs.sums[slot].charge_w };
     let all: i64 = (0..SLOTS).map(can).sum();
     let part = total_w * can(ALL_PHASES) / all.max(1);
     // From here on the others can do what is missing; up to there they are not too much.
@@ -81,11 +80,9 @@ fn choose(needs: &Needs, total_w: i64, (lo, hi): (i64, i64), most: impl Fn(i64) 
     clamp(part, first, last.max(first))
 }
 
-/// Where the ready batteries of a slot may be moved to.
+/// Where the batteries of a slot may be moved to.
 fn bounds(needs: &Needs, slot: usize, three_phase_w: i64) -> (i64, i64) {
-    let (charge, discharge) = needs.ready_w[slot];
-    let policy = policy_bounds(needs, slot, hard_bounds(needs, slot, three_phase_w));
-    project(policy, (-charge, discharge))
+    policy_bounds(needs, slot, hard_bounds(needs, slot, three_phase_w))
 }
 
 fn bound_by(wanted_w: i64, batteries_w: i64, power_w: i64, free: Binding) -> Binding {

@@ -5,10 +5,12 @@
 
 mod analyse;
 mod decide;
+mod group;
 mod limits;
 mod observe;
 mod trust;
 
+use group::Group;
 use limits::Commanded;
 
 use super::alarm::{Alarm, AlarmBoard};
@@ -20,10 +22,11 @@ use super::estimate::PhaseEstimate;
 use super::follow::Follow;
 use super::frozen::{Freshness, Frozen};
 use super::guard::Guard;
-use super::history::Series;
+use super::history::{Series, ms};
 use super::input::{BatterySample, MeterSample, PhaseSample, Written};
 use super::ladder::{Ladder, Mode};
 use super::learned::Learned;
+use super::learner::Learner;
 use super::limits_mode::Limit;
 use super::share::Scratch;
 use super::site::{BatterySite, ControlKind, SLOTS, Site};
@@ -59,6 +62,7 @@ struct Battery {
 pub struct Core {
     site: Site,
     learned: Learned,
+    learner: Learner,
     demand: Demand,
     /// The aim at each phase, W.
     targets_w: [i64; 3],
@@ -77,6 +81,7 @@ pub struct Core {
     capabilities: Vec<Capability>,
     /// Charge and discharge power of those that are to do the work as a rule, W.
     ready_w: Vec<(i64, i64)>,
+    groups: [Group; SLOTS],
     plans: [SlotPlan; SLOTS],
     shares: Vec<i64>,
     scratch: Scratch,
@@ -97,6 +102,7 @@ impl Core {
         };
         Core {
             learned: Learned::nothing(n),
+            learner: Learner::new(n),
             demand: Demand::default(),
             targets_w: site.targets(site.target_w),
             batteries: site.batteries.iter().map(battery).collect(),
@@ -113,6 +119,7 @@ impl Core {
             guard: Guard::new(&site),
             capabilities: vec![Capability::default(); n],
             ready_w: vec![(0, 0); n],
+            groups: std::array::from_fn(|slot| Group::new(&site, slot)),
             plans: Default::default(),
             shares: vec![0; n],
             scratch: Scratch::new(n),
@@ -139,6 +146,7 @@ impl Core {
     /// Starts from what was learned before; something else than this site's is ignored.
     pub fn remember(&mut self, learned: Learned) {
         if learned.batteries.len() == self.site.batteries.len() {
+            self.learner.remember(&learned);
             self.learned = learned;
         }
     }
@@ -194,6 +202,7 @@ impl Core {
             return;
         }
         b.polled.push(sample.taken, sample.power_w);
+        self.learner.polled(k, ms(sample.taken), sample.power_w);
         b.blocks = b.blocks.after(&self.site.batteries[k], sample.soc_pm);
         b.sample = Some(sample);
         if b.commanded != Commanded::Not {
@@ -291,6 +300,7 @@ impl Core {
         self.decision.mode = self.ladder.mode();
         self.decision.meter_age = age;
         self.decision.progress = self.ladder.progress();
+        self.learn(now);
         &self.decision
     }
 
@@ -338,6 +348,7 @@ impl Core {
                 b.polled.clear();
                 b.written.clear();
                 b.follow.rest();
+                self.learner.forget(k);
             }
             self.capabilities[k] = cap;
             self.ready_w[k] = (cap.charge_w, cap.discharge_w);

@@ -59,6 +59,8 @@ pub enum Reason {
     Scheduled,
     /// The import is below the threshold: nothing is asked of the batteries.
     BelowPeak,
+    /// The import is so low that what was shaved is put back.
+    Recharging,
     /// Other batteries do it alone.
     Resting,
     /// The battery cannot or may not charge more.
@@ -102,6 +104,7 @@ impl fmt::Display for Reason {
             Reason::ExportLimit => "limited by export_limit_w",
             Reason::Scheduled => "scheduled",
             Reason::BelowPeak => "at rest, the import is below the limit",
+            Reason::Recharging => "recharging, the import is below recharge_below_w",
             Reason::Resting => "at rest, other batteries do it alone",
             Reason::ChargeBound(cause) => return write!(f, "charging limited: {}", said(*cause, true)),
             Reason::DischargeBound(cause) => return write!(f, "discharging limited: {}", said(*cause, false)),

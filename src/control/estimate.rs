@@ -11,8 +11,15 @@ use super::site::{Tuning, Window};
 /// A window this narrow counts as learned, ms.
 const LEARNED_WINDOW_MS: u64 = 1600;
 
+/// On a meter that averages, a clean change by more than this may be a part of a step, W (`spec/control.md` 2.2, confirm rule, has 250 W; the
+/// last tenth of a step that came in two parts would then be taken for a step of its own, and leave a residual).
+const PARTIAL_W: i64 = 100;
+
+/// After one that was held, a hull that is so many times wider than an exact one will do.
+const HELD_NARROW: i64 = 3;
+
 /// The trim runs only while the grid is this close to its target, W.
-const TRIM_REACH_W: i64 = 200;
+pub const TRIM_REACH_W: i64 = 200;
 
 /// What is believed about one phase.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -25,6 +32,21 @@ pub struct PhaseEstimate {
     pub seeded: bool,
     /// How far apart the possible battery powers were at the newest sample, W.
     pub width_w: i64,
+    /// A clean change was seen that may be a part of a step: the next clean sample decides.
+    pub held: bool,
+}
+
+/// What else decides about a sample.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Circumstances {
+    /// Aim at the phase, W.
+    pub target_w: i64,
+    /// The batteries could not do what was wanted, so the trim rests.
+    pub saturated: bool,
+    /// How old the sample may be.
+    pub window: Window,
+    /// The first sample of a step may show a part of it, and there is time to wait for the next one.
+    pub confirm: bool,
 }
 
 /// What the batteries of a phase may have done when the sample was taken.
@@ -39,8 +61,8 @@ pub struct BatteriesThen {
 }
 
 impl PhaseEstimate {
-    /// Takes a new sample `grid_w` of the phase into account. `saturated`: the batteries could not do what was wanted, so the trim rests.
-    pub fn take(&mut self, grid_w: i64, then: &BatteriesThen, target_w: i64, saturated: bool, window: Window, tuning: &Tuning) {
+    /// Takes a new sample `grid_w` of the phase into account.
+    pub fn take(&mut self, grid_w: i64, then: &BatteriesThen, around: &Circumstances, tuning: &Tuning) {
         let hull = then.hull;
         let noise = tuning.noise_w + per_mille(then.absolute_w, tuning.noise_pm);
         let (lo, hi) = (grid_w + hull.lo - noise, grid_w + hull.hi + noise);
@@ -52,14 +74,21 @@ impl PhaseEstimate {
             self.load_w = middle;
             self.seeded = true;
         } else if (lo..=hi).contains(&self.load_w) {
+            self.held = false;
             if exact {
                 self.load_w += per_mille(middle - self.load_w, tuning.alpha_pm);
-                self.trim(grid_w - target_w, saturated, tuning);
+                self.trim(grid_w - around.target_w, around.saturated, tuning);
             }
         } else if exact {
-            self.load_w = middle;
+            self.held = around.confirm && !self.held && (middle - self.load_w).abs() > PARTIAL_W;
+            if !self.held {
+                self.load_w = middle;
+            }
+        } else if self.held && width <= HELD_NARROW * tuning.narrow_w {
+            // It has waited for this one, which is nearly exact.
+            (self.load_w, self.held) = (middle, false);
         } else {
-            self.load_w = contaminated(self.load_w, (lo, hi), noise, grid_w + then.middle_w, width, window);
+            self.load_w = contaminated(self.load_w, (lo, hi), noise, grid_w + then.middle_w, width, around.window);
         }
     }
 
@@ -93,8 +122,10 @@ mod tests {
     }
 
     fn take(e: &mut PhaseEstimate, grid_w: i64, then: &BatteriesThen) {
-        e.take(grid_w, then, 0, false, Window::PRIOR, &Tuning::default());
+        e.take(grid_w, then, &AROUND, &Tuning::default());
     }
+
+    const AROUND: Circumstances = Circumstances { target_w: 0, saturated: false, window: Window::PRIOR, confirm: false };
 
     #[test]
     fn a_step_with_a_resting_battery_is_exact_at_once() {
@@ -124,7 +155,19 @@ mod tests {
         }
         assert!(e.trim_w > 100 && e.trim_w <= 150, "trim {}", e.trim_w);
         let before = e.trim_w;
-        e.take(-150, &still(150), 0, true, Window::PRIOR, &Tuning::default());
+        e.take(-150, &still(150), &Circumstances { saturated: true, ..AROUND }, &Tuning::default());
         assert_eq!(e.trim_w, before);
+    }
+
+    #[test]
+    fn a_part_of_a_step_is_held_for_one_sample() {
+        let confirm = Circumstances { confirm: true, ..AROUND };
+        let mut e = PhaseEstimate { load_w: 400, seeded: true, ..Default::default() };
+        e.take(1300, &still(400), &confirm, &Tuning::default());
+        assert_eq!((e.load_w, e.held), (400, true));
+        e.take(3000, &still(400), &confirm, &Tuning::default());
+        assert_eq!((e.load_w, e.held), (3400, false));
+        e.take(490, &still(3000), &confirm, &Tuning::default());
+        assert_eq!(e.load_w, 3490, "a small change is taken at once");
     }
 }

@@ -1,5 +1,6 @@
 //! What was learned about meter and batteries while running, and outlives a restart. Never the net load: that is always measured anew.
 
+use super::history::{Past, Series};
 use super::site::Window;
 use crate::units::Span;
 
@@ -23,6 +24,14 @@ pub struct BatteryLearned {
     pub scale_pm: i64,
     /// The longest time from a command to the movement, where it was seen often enough.
     pub response: Option<Span>,
+}
+
+impl BatteryLearned {
+    /// What is known of the battery's past, given what was read and what it was told.
+    pub fn past<'a>(&self, polled: &'a Series, commands: &'a Series) -> Past<'a> {
+        let response_ms = self.response.map_or(0, |r| i64::try_from(r.as_ms()).unwrap_or(i64::MAX / 2));
+        Past { polled, scale_pm: self.scale_pm, commands, response_ms }
+    }
 }
 
 impl Learned {

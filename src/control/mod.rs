@@ -2,7 +2,7 @@
 //!
 //! **Answers for**: the net-load estimate ([`estimate`]), what each battery may do now ([`capability`]), the bounds of fuse and policy and
 //! the share of each battery ([`allocate`]), the fail-safe ladder ([`ladder`]), frozen meters ([`frozen`]), and saying when a battery does
-//! not do what it is told ([`follow`]). [`core::Core`] puts them together.
+//! not do what it is told ([`follow`]), and what can be learned while running ([`learner`]). [`core::Core`] puts them together.
 //!
 //! **Never** does I/O, reads a clock, starts a thread, writes a log or allocates in a step. Same inputs, same outputs, bit for bit.
 //!
@@ -26,6 +26,7 @@ pub mod history;
 pub mod input;
 pub mod ladder;
 pub mod learned;
+pub mod learner;
 pub mod limits_mode;
 pub mod math;
 pub mod share;

@@ -10,7 +10,6 @@ use super::site::Site;
 /// Reused memory, so that a step allocates nothing.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Scratch {
-    members: Vec<usize>,
     weight: Vec<i64>,
     cap: Vec<i64>,
     share: Vec<i64>,
@@ -21,7 +20,7 @@ impl Scratch {
     /// For a site of `batteries`.
     pub fn new(batteries: usize) -> Scratch {
         let room = || Vec::with_capacity(batteries);
-        Scratch { members: Vec::with_capacity(batteries), weight: room(), cap: room(), share: room(), sum: room() }
+        Scratch { weight: room(), cap: room(), share: room(), sum: room() }
     }
 }
 
@@ -34,10 +33,10 @@ pub struct Rooms<'a> {
     pub ready_w: &'a [(i64, i64)],
 }
 
-/// Splits `power_w` of `slot`; writes to `out_w`, by index of the battery.
+/// Splits `power_w` over `members`, which are indices of batteries; writes to `out_w`, by index of the battery.
 pub fn split(
     site: &Site,
-    slot: usize,
+    members: &[usize],
     power_w: i64,
     rooms: Rooms<'_>,
     soc_pm: impl Fn(usize) -> i64,
@@ -46,14 +45,11 @@ pub fn split(
 ) {
     let discharging = power_w >= 0;
     let s = scratch;
-    s.members.clear();
-    s.members.extend((0..site.batteries.len()).filter(|&k| site.batteries[k].connection.slot() == slot));
-    let n = s.members.len();
     for v in [&mut s.weight, &mut s.cap, &mut s.share, &mut s.sum] {
         v.clear();
-        v.resize(n, 0);
+        v.resize(members.len(), 0);
     }
-    for (i, &k) in s.members.iter().enumerate() {
+    for (i, &k) in members.iter().enumerate() {
         let b = &site.batteries[k];
         let band_pm = if discharging { soc_pm(k) - b.min_soc_pm } else { b.max_soc_pm - soc_pm(k) };
         s.weight[i] = (band_pm * b.capacity_wh).div_euclid(1000).max(1);
@@ -69,14 +65,14 @@ pub fn split(
         if rest == 0 {
             break;
         }
-        for (i, &k) in s.members.iter().enumerate() {
+        for (i, &k) in members.iter().enumerate() {
             s.cap[i] = (room(k, round) - s.sum[i]).max(0);
         }
         share_by_weight(&s.weight, &s.cap, rest, &mut s.share);
         s.sum.iter_mut().zip(&s.share).for_each(|(sum, share)| *sum += share);
         rest -= s.share.iter().sum::<i64>();
     }
-    for (i, &k) in s.members.iter().enumerate() {
+    for (i, &k) in members.iter().enumerate() {
         out_w[k] = if discharging { s.sum[i] } else { -s.sum[i] };
     }
 }

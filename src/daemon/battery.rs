@@ -73,6 +73,14 @@ impl BatteryTask {
 
     /// Takes the newest instruction.
     pub fn instruct(&mut self, instruction: Instruction) {
+        if let Some(encoding) = instruction.encoding.filter(|e| e.name() != self.spec.encoding) {
+            self.spec.encoding = encoding.name().to_owned();
+            if let Some(used) = &mut self.bank {
+                used.writer.context.offset = offset(&self.spec.encoding, &used.profile);
+                // What was written so far meant something else.
+                used.writer.forget();
+            }
+        }
         match &mut self.bank {
             Some(used) if instruction.only_if_commanded && !used.writer.holds_command(&used.profile) => {}
             Some(used) => instruct(&mut used.writer, instruction),
@@ -139,16 +147,18 @@ impl BatteryTask {
         }
     }
 
-    /// Hands the battery back to its own control, if it stands under a command. Each write is tried once more after a fault.
-    pub fn release(&mut self, clock: &dyn Clock, report: &mut dyn FnMut(Event)) {
-        let Some(used) = &mut self.bank else { return };
+    /// Hands the battery back to its own control, if it stands under a command. Each write is tried once more after a fault. False when
+    /// one of them was not acknowledged.
+    pub fn release(&mut self, clock: &dyn Clock, report: &mut dyn FnMut(Event)) -> bool {
+        let Some(used) = &mut self.bank else { return true };
         if !used.writer.holds_command(&used.profile) {
-            return;
+            return true;
         }
+        let mut released = true;
         used.writer.want(Command::Release, true, Time::from_ms(u64::MAX));
         self.endpoint.lock().set_timeout(RELEASE_TIMEOUT.to_duration());
         for job in used.writer.release_jobs(&used.profile) {
-            for _ in 0..2 {
+            for attempt in 0..2 {
                 let written = used.write(job, &mut self.endpoint.lock(), clock);
                 let failed = written.fault.clone();
                 report(Event::Written(self.spec.index, written));
@@ -156,8 +166,10 @@ impl BatteryTask {
                     None => break,
                     Some(fault) => log::warn!("battery {}: the release was not acknowledged: {fault}", self.spec.name),
                 }
+                released &= attempt == 0;
             }
         }
+        released
     }
 
     /// Finds out which bank to use; true when it is known.
@@ -201,10 +213,15 @@ impl BatteryTask {
             refill: self.spec.write_refill.unwrap_or(profile.budget.refill).max(Span::from_ms(1)),
             ..profile.budget
         };
-        let encodings = profile.setpoint.as_ref().map_or(&[][..], |s| &s.encodings);
-        let offset = encodings.iter().find(|e| e.0 == self.spec.encoding).map_or(0, |e| e.1);
+        let offset = offset(&self.spec.encoding, profile);
         Writer::new(profile, self.spec.settings, Bucket::new(budget), Context { offset, ..Context::default() })
     }
+}
+
+/// What the encoding of this name adds to a setpoint.
+fn offset(encoding: &str, profile: &Profile) -> i64 {
+    let encodings = profile.setpoint.as_ref().map_or(&[][..], |s| &s.encodings);
+    encodings.iter().find(|e| e.0 == encoding).map_or(0, |e| e.1)
 }
 
 fn instruct(writer: &mut Writer, instruction: Instruction) {

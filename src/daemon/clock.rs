@@ -1,6 +1,6 @@
 //! The one place where the shells read the time.
 
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::units::{Span, Time};
 
@@ -11,6 +11,10 @@ pub trait Clock {
 
     /// Lets this much time pass.
     fn sleep(&self, span: Span);
+
+    /// What the wall clock shows, in seconds since 1970-01-01 00:00 UTC. Somebody may set it at any moment, to anything: it decides which
+    /// window of a schedule is active, and nothing else.
+    fn wall_s(&self) -> i64;
 }
 
 /// The monotonic clock of this machine, counted from the moment it was made.
@@ -33,5 +37,10 @@ impl Clock for Monotonic {
 
     fn sleep(&self, span: Span) {
         std::thread::sleep(span.to_duration());
+    }
+
+    fn wall_s(&self) -> i64 {
+        // Before 1970 is as good as 1970: not set.
+        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
     }
 }

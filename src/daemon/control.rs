@@ -3,15 +3,20 @@
 //! It never touches a device, and it never waits for one.
 
 use super::health::Health;
+use super::memory::Kept;
 use super::message::{BatteryReport, Event, Instruction, LinkReport, MeterReport, WriteReport};
+use super::slot::Slot;
 use super::wiring::{COMMAND_VALID, Plan};
 use crate::config::Config;
 use crate::control::alarm::Alarm;
 use crate::control::core::Core;
 use crate::control::decision::{Decision, Order};
+use crate::control::demand::Demand;
 use crate::control::input::Written;
 use crate::control::ladder::Mode;
+use crate::control::learned::Learned;
 use crate::link::fault::Fault;
+use crate::schedule::{Now, Said, Schedule};
 use crate::units::Time;
 
 /// What the status needs beside the core.
@@ -37,6 +42,11 @@ pub struct ControlTask {
     pub(super) links: Vec<LinkReport>,
     /// Conditions that the shells found: threads without a sign of life.
     pub(super) dead_threads: Vec<String>,
+    /// What the schedule says; `None` before the first step, and where there is none.
+    pub(super) scheduled: Option<Now>,
+    pub(super) demand: Demand,
+    /// What was learned when it was put aside last, and where it is put.
+    kept: Option<(Learned, Slot<Learned>)>,
     meter_health: Health,
     battery_health: Vec<Health>,
     write_health: Vec<Health>,
@@ -57,6 +67,9 @@ impl ControlTask {
             frequency: None,
             links: Vec::new(),
             dead_threads: Vec::new(),
+            scheduled: None,
+            demand: Demand::default(),
+            kept: None,
             meter_health: Health::new("meter".into()),
             battery_health: names.iter().map(|n| Health::new(format!("battery {n}"))).collect(),
             write_health: names.iter().map(|n| Health::new(format!("battery {n}: writing"))).collect(),
@@ -96,15 +109,34 @@ impl ControlTask {
         }
     }
 
-    /// Decides. `instruct` gets the instruction for each battery that is to be told something.
-    pub fn step(&mut self, now: Time, mut instruct: impl FnMut(usize, Instruction)) {
+    /// Starts from what was learned before, and puts aside what is learned from now on.
+    pub fn keep(&mut self, kept: Kept) {
+        if let Some(learned) = kept.learned {
+            self.remember(learned);
+        }
+        self.kept = Some((self.core.learned().clone(), kept.slot));
+    }
+
+    /// Starts from what was learned before.
+    pub fn remember(&mut self, learned: Learned) {
+        self.core.remember(learned);
+    }
+
+    /// Decides. `instruct` gets the instruction for each battery that is to be told something. `wall_s` is what the wall clock shows, in
+    /// unix seconds: only which window of the schedule is active follows from it.
+    pub fn step(&mut self, now: Time, wall_s: i64, mut instruct: impl FnMut(usize, Instruction)) {
+        self.look_at_schedule(wall_s);
         let decision = self.core.step(now);
         for (k, battery) in decision.batteries.iter().enumerate() {
             if battery.order != Order::Silent {
-                instruct(k, Instruction { order: battery.order, valid_until: now + COMMAND_VALID, only_if_commanded: false });
+                instruct(
+                    k,
+                    Instruction { order: battery.order, valid_until: now + COMMAND_VALID, only_if_commanded: false, encoding: None },
+                );
             }
         }
         self.say_what_changed();
+        self.put_aside();
     }
 
     /// The newest decision.
@@ -135,6 +167,29 @@ impl ControlTask {
             Alarm::WritesFail(k) => format!("battery {}: writes fail", battery(k)),
             Alarm::SignWrong(k) => format!("battery {}: wrong sign, the grid power moves the wrong way", battery(k)),
             Alarm::PhaseWrong(k, phase) => format!("battery {}: wrong phase, it works on {phase}", battery(k)),
+        }
+    }
+
+    /// Tells the core when another window is active, or none.
+    fn look_at_schedule(&mut self, wall_s: i64) {
+        let Some(schedule) = &self.config.schedule else { return };
+        let now = schedule.now(wall_s);
+        if self.scheduled == Some(now) {
+            return;
+        }
+        say_schedule(schedule, self.scheduled, now);
+        self.scheduled = Some(now);
+        let active = if let Now::Active(index) = now { schedule.windows.get(index) } else { None };
+        self.demand.action = active.map(|window| window.action);
+        self.core.demand(self.demand);
+    }
+
+    /// What was learned goes to the thread that may wait for a disk; this one never does.
+    fn put_aside(&mut self) {
+        let Some((put, slot)) = &mut self.kept else { return };
+        if put != self.core.learned() {
+            put.clone_from(self.core.learned());
+            slot.put(put.clone());
         }
     }
 
@@ -228,6 +283,23 @@ impl ControlTask {
         }
     }
 }
+
+/// One line for what ends and one for what begins.
+fn say_schedule(schedule: &Schedule, before: Option<Now>, now: Now) {
+    let window = |index: usize| schedule.windows.get(index).map_or_else(String::new, |w| format!("{w}: {}", Said(w.action)));
+    if let Some(Now::Active(index)) = before {
+        log::info!("schedule: the window {} is over", window(index));
+    }
+    match now {
+        Now::Active(index) => log::info!("schedule: the window {} has begun", window(index)),
+        Now::ClockNotSet => log::warn!("schedule: {CLOCK_NOT_SET}"),
+        Now::Nothing if before == Some(Now::ClockNotSet) => log::info!("schedule: the wall clock is set now, no window is active"),
+        Now::Nothing => {}
+    }
+}
+
+/// For log and status.
+pub(super) const CLOCK_NOT_SET: &str = "the wall clock was never set, so no window is active; a time server would set it";
 
 /// The site's state in one word.
 pub fn mode_name(mode: Mode) -> &'static str {

@@ -1,6 +1,7 @@
 //! What the threads say to each other. Every channel is bounded and none ever blocks its sender: a slot keeps the
 //! newest value, and events beyond the bound are dropped, for then nobody takes them any more.
 
+use crate::config::Encoding;
 use crate::control::decision::Order;
 use crate::control::input::{BatterySample, MeterSample, Written};
 use crate::link::Counters;
@@ -89,4 +90,6 @@ pub struct Instruction {
     pub valid_until: Time,
     /// Only for a battery that stands under a command: from the watchdog, which must not be the first to command.
     pub only_if_commanded: bool,
+    /// Setpoints are written in this encoding from now on, where the device leaves a choice; `None`: as before.
+    pub encoding: Option<Encoding>,
 }

@@ -6,8 +6,9 @@
 //!                    │          └────────┬─────────┘
 //!      beats of all  ▼                   ▼ Document
 //!             watchdog thread       status socket thread          main: signals, start, stop
+//!                                    memory thread: what was learned, to disk
 //! ```
-//! Tasks ([`battery`], [`meter`], [`control`]) take the time from outside and run in virtual time as well; [`threads`] gives each a thread.
+//! Tasks ([`battery`], [`meter`], and a [`director`]: [`control`], or a commissioning) take the time from outside and run in virtual time as well; [`threads`] gives each a thread.
 //! Threads share bounded channels, one endpoint per host, and the published document; nothing else. Only `main` ends the process.
 
 pub mod bank_choice;
@@ -16,9 +17,11 @@ pub mod banks;
 pub mod battery;
 pub mod clock;
 pub mod control;
+pub mod director;
 pub mod endpoint;
 pub mod health;
 pub mod journal;
+pub mod memory;
 pub mod message;
 pub mod meter;
 mod reading;

@@ -9,6 +9,8 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use super::clock::Monotonic;
+use super::control::ControlTask;
+use super::memory::{Keeper, Memory};
 use super::threads::Threads;
 use super::wiring::plan;
 use crate::config::{Config, effective};
@@ -53,8 +55,12 @@ impl fmt::Display for RunError {
     }
 }
 
-/// Runs until SIGTERM or SIGINT, then hands the batteries back. `reload` reads the configuration again, for SIGHUP.
-pub fn run(config: &Config, library: &Library, reload: &dyn Fn() -> Result<Config, String>) -> Result<(), RunError> {
+/// At the stop the disk gets this long to take what was learned, as far as the batteries leave it.
+const SAVE_WITHIN: Duration = Duration::from_millis(500);
+
+/// Runs until SIGTERM or SIGINT, then hands the batteries back. What is learned is kept in the folder `state`. `reload` reads the
+/// configuration again, for SIGHUP.
+pub fn run(config: &Config, library: &Library, state: &Path, reload: &dyn Fn() -> Result<Config, String>) -> Result<(), RunError> {
     let path = Path::new(&config.status.socket);
     let socket_error = |error| RunError::Socket { path: path.to_owned(), error };
     let socket = StatusSocket::bind(path).map_err(socket_error)?;
@@ -67,7 +73,11 @@ pub fn run(config: &Config, library: &Library, reload: &dyn Fn() -> Result<Confi
         config.site.name,
         config.site.strategy.name()
     );
-    let threads = Threads::start(config, plan(config, library), published.clone(), clock).map_err(RunError::Threads)?;
+    let (keeper, kept) = Keeper::start(Memory::open(state, config)).map_err(RunError::Threads)?;
+    let plan = plan(config, library);
+    let mut control = ControlTask::new(config.clone(), &plan);
+    control.keep(kept);
+    let threads = Threads::start(plan, control, published.clone(), clock).map_err(RunError::Threads)?;
     let serving = socket.try_clone().map_err(socket_error)?;
     std::thread::Builder::new().name("status".into()).spawn(move || serving.serve(&published)).map_err(RunError::Threads)?;
     tell_systemd(&[sd_notify::NotifyState::Ready]);
@@ -81,10 +91,14 @@ pub fn run(config: &Config, library: &Library, reload: &dyn Fn() -> Result<Confi
     }
     tell_systemd(&[sd_notify::NotifyState::Stopping]);
     let begun = Instant::now();
-    if threads.stop(STOP_WITHIN) {
+    let handed_back = threads.stop(STOP_WITHIN);
+    if !keeper.stop(STOP_WITHIN.saturating_sub(begun.elapsed()).min(SAVE_WITHIN)) {
+        log::warn!("what was learned last may be lost: the disk takes too long");
+    }
+    if handed_back {
         log::info!("stopped after {} ms", begun.elapsed().as_millis());
     } else {
-        log::error!("stopped, but not every battery could be handed back in time; its own timeout will do it");
+        log::error!("stopped, but not every battery has acknowledged its release in time; its own timeout will do it");
     }
     Ok(())
 }
@@ -127,9 +141,14 @@ pub fn differences(before: &str, after: &str) -> Vec<String> {
 
 fn placed(text: &str) -> Vec<String> {
     let mut section = String::new();
-    let mut names = Vec::new();
+    let (mut names, mut windows) = (Vec::new(), 0);
     for line in text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#')) {
-        if line.starts_with('[') {
+        if line == "[[schedule]]" {
+            // They have no names of their own.
+            windows += 1;
+            section = format!("{line} {windows}:");
+            names.push(section.clone());
+        } else if line.starts_with('[') {
             section = line.to_owned();
         } else if line.starts_with("name =") && section.starts_with("[[") {
             section = format!("{section} {line}:");
@@ -152,5 +171,9 @@ mod tests {
         let battery = "[[battery]] name = \"A\":";
         assert_eq!(differences(before, &after), [format!("- {battery} poll_ms = 1"), format!("+ {battery} poll_ms = 2")]);
         assert!(differences(before, before).is_empty());
+        let window = "[[schedule]]\nfrom = \"01:00\"\n";
+        let (before, after) = (window.repeat(2), format!("{window}{}", window.replace("01", "02")));
+        assert_eq!(differences(&before, &after), ["- [[schedule]] 2: from = \"01:00\"", "+ [[schedule]] 2: from = \"02:00\""]);
+        assert_eq!(differences(window, &before), ["+ [[schedule]] 2:", "+ [[schedule]] 2: from = \"01:00\""]);
     }
 }

@@ -1,10 +1,14 @@
 //! What the control task knows, as the status document.
 
-use super::control::{ControlTask, mode_name};
+use super::control::{CLOCK_NOT_SET, ControlTask, mode_name};
 use crate::config::{Role, Strategy};
 use crate::control::decision::{BatteryDecision, Order};
+use crate::control::demand::Action;
 use crate::control::ladder::Mode;
-use crate::serve::document::{Alarm, Battery, Document, Errors, Meter, Phase, Site, thousandths};
+use crate::schedule::{Now, Said};
+use crate::serve::document::{
+    Alarm, Battery, BatteryLearned, Document, Errors, Limits, Meter, MeterLearned, Phase, Schedule, Site, thousandths,
+};
 use crate::units::{self, Span, Time};
 
 /// The frequency is read with the phases, which come every minute at least.
@@ -26,6 +30,7 @@ impl ControlTask {
             batteries: (0..self.batteries.len()).map(|k| self.battery(k, now)).collect(),
             load_balancer: None,
             chargers: Vec::new(),
+            schedule: self.schedule(),
             alarms: alarms.chain(dead).chain(notices).collect(),
             errors: self.links.iter().map(|l| (format!("link {}", l.name), errors(l.counters))).collect(),
         }
@@ -74,8 +79,34 @@ impl ControlTask {
             state: if observe { "observe" } else { mode_name(self.decision().mode) },
             reason: self.reason(),
             strategy: self.config.site.strategy.name(),
+            balance: self.config.site.balance.name(),
+            grid_target_w: match self.demand.action {
+                Some(Action::GridTarget(w)) => w,
+                _ => self.core.site().target_w,
+            },
+            limits: self.limits(),
             uptime_s: now.as_ms() / 1000,
         }
+    }
+
+    fn limits(&self) -> Limits {
+        let (limits, strategy) = (self.core.site().limits, self.config.site.strategy);
+        let recharge_below_w = match strategy {
+            Strategy::PeakShaving { recharge_below_w } => Some(recharge_below_w.into()),
+            Strategy::SelfConsumption | Strategy::Limits | Strategy::Observe => None,
+        };
+        Limits { import_w: limits.import_w, recharge_below_w, export_w: limits.export_w, unbalance_va: limits.unbalance_va }
+    }
+
+    fn schedule(&self) -> Option<Schedule> {
+        let schedule = self.config.schedule.as_ref()?;
+        let active = if let Some(Now::Active(index)) = self.scheduled { schedule.windows.get(index) } else { None };
+        Some(Schedule {
+            timezone: schedule.zone.name().to_owned(),
+            active: active.map(|window| window.to_string()),
+            action: active.map(|window| Said(window.action).to_string()),
+            reason: if self.scheduled == Some(Now::ClockNotSet) { CLOCK_NOT_SET } else { "" },
+        })
     }
 
     fn meter_status(&self, now: Time) -> Meter {
@@ -87,6 +118,16 @@ impl ControlTask {
             power_w: sample.and_then(|s| s.total_w),
             frequency_hz: self.frequency.filter(|f| now.since(f.1) <= FREQUENCY_AGE).map(|f| thousandths(f.0)),
             phases: units::Phase::ALL.iter().map(|p| self.phase(*p, now)).collect(),
+            learned: self.meter_learned(),
+        }
+    }
+
+    fn meter_learned(&self) -> MeterLearned {
+        let learned = self.core.learned();
+        MeterLearned {
+            window_ms: [learned.window.lo.as_ms(), learned.window.hi.as_ms()],
+            averaging_ms: learned.averaging.as_ms(),
+            movements: learned.movements,
         }
     }
 
@@ -140,6 +181,10 @@ impl ControlTask {
             last_write: view.last_write.as_ref().map(|w| w.1.clone()),
             last_write_age_ms: view.last_write.as_ref().map(|w| now.since(w.0).as_ms()),
             bms: None,
+            learned: self.core.learned().batteries.get(k).map_or_else(BatteryLearned::default, |learned| BatteryLearned {
+                scale: thousandths(learned.scale_pm),
+                response_ms: learned.response.map(Span::as_ms),
+            }),
         }
     }
 }

@@ -4,18 +4,17 @@ use std::io;
 use std::thread;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, bounded, select_biased};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, never, select_biased};
 
 use super::battery::BatteryTask;
 use super::clock::{Clock, Monotonic};
-use super::control::ControlTask;
+use super::director::{Device, Director};
 use super::endpoint::SharedEndpoint;
 use super::message::{Event, Instruction};
 use super::meter::MeterTask;
 use super::slot::{Slot, slot};
 use super::watchdog::{Beat, Life, Watchdog, Watched};
 use super::wiring::Plan;
-use crate::config::Config;
 use crate::control::decision::Order;
 use crate::device::writer::Command;
 use crate::link::deadline::Hurry;
@@ -36,11 +35,14 @@ const EVENTS_MOST: usize = 1024;
 pub struct Threads {
     /// Closing it stops everything.
     stop: Sender<()>,
-    /// Closed when all threads that command something have ended.
-    done: Receiver<()>,
+    /// Gets an item for every battery that did not acknowledge its release; closed when all threads that command something have ended.
+    done: Receiver<Unreleased>,
     /// Ends the waiting for answers at the stop.
     hurry: Hurry,
 }
+
+/// A battery was not released.
+struct Unreleased;
 
 /// What a thread needs beside its task.
 #[derive(Clone)]
@@ -51,14 +53,17 @@ struct Context {
     beats: Sender<Beat>,
     stop: Receiver<()>,
     /// Held until the thread ends, by those that have something to hand back.
-    _done: Option<Sender<()>>,
+    done: Option<Sender<Unreleased>>,
 }
 
 impl Threads {
-    /// Starts the tasks of the plan.
-    pub fn start(config: &Config, plan: Plan, published: Published, clock: Monotonic) -> io::Result<Threads> {
+    /// Starts the tasks of the plan under this director.
+    pub fn start<D>(plan: Plan, director: D, published: Published, clock: Monotonic) -> io::Result<Threads>
+    where
+        D: Director + Send + 'static,
+    {
         let (stop_sender, stop) = bounded::<()>(0);
-        let (done_sender, done) = bounded::<()>(0);
+        let (done_sender, done) = bounded(plan.batteries.len());
         let (events_sender, events) = bounded(EVENTS_MOST);
         let (beats_sender, beats) = bounded(EVENTS_MOST);
         let hurry = Hurry::default();
@@ -68,7 +73,7 @@ impl Threads {
             events: events_sender.clone(),
             beats: beats_sender.clone(),
             stop: stop.clone(),
-            _done: hands_back.then(|| done_sender.clone()),
+            done: hands_back.then(|| done_sender.clone()),
         };
         let link = |e: &super::wiring::EndpointPlan| {
             SharedEndpoint::new(Box::new(TcpLink::with_hurry(&e.host, e.port, e.timeout.to_duration(), hurry.clone())))
@@ -78,7 +83,6 @@ impl Threads {
         let users = |endpoint: usize| plan.batteries.iter().filter(|b| b.endpoint == endpoint).count() + 1;
         let patience: Vec<_> = plan.endpoints.iter().enumerate().map(|(i, e)| patience(users(i), e.timeout)).collect();
         let mut watched = vec![Watched { name: "control".into(), patience: Span::from_s(5) }];
-        let control = ControlTask::new(config.clone(), &plan);
         let mut slots = Vec::new();
         for placed in plan.batteries {
             let fallback = order(placed.spec.fallback);
@@ -87,14 +91,14 @@ impl Threads {
             let c = context(watched.len(), true);
             watched.push(Watched { name: name.clone(), patience: patience[placed.endpoint] });
             let task = BatteryTask::new(placed.spec, endpoints[placed.endpoint].clone());
-            spawn(&name, move || battery_loop(task, &instructions, &c))?;
+            spawn(&name, move || device_loop(task, &instructions, &c))?;
             slots.push((slot, fallback));
         }
         if let Some(placed) = plan.meter {
             let c = context(watched.len(), false);
             watched.push(Watched { name: "meter".into(), patience: patience[placed.endpoint] });
             let task = MeterTask::new(placed.spec, endpoints[placed.endpoint].clone());
-            spawn("meter", move || meter_loop(task, &c))?;
+            spawn("meter", move || device_loop(task, &never(), &c))?;
         }
         let watchdog = Watchdog {
             life: Life::new(watched, clock.now()),
@@ -107,16 +111,16 @@ impl Threads {
         spawn("watchdog", move || watchdog.run(&clock))?;
         let c = context(0, false);
         let slots: Vec<_> = slots.into_iter().map(|s| s.0).collect();
-        spawn("control", move || control_loop(control, &events, &slots, &published, &c))?;
+        spawn("control", move || director_loop(director, &events, &slots, &published, &c))?;
         Ok(Threads { stop: stop_sender, done, hurry })
     }
 
-    /// Stops everything: batteries are released. False when that did not end within `patience`.
+    /// Stops everything: batteries are released. False when one of them did not acknowledge that within `patience`.
     pub fn stop(self, patience: Duration) -> bool {
         self.hurry.call();
         drop(self.stop);
-        // Nothing is ever sent: the channel closes when the last thread drops its end.
-        self.done.recv_timeout(patience) == Err(crossbeam_channel::RecvTimeoutError::Disconnected)
+        // The channel closes when the last thread drops its end.
+        self.done.recv_timeout(patience).err() == Some(RecvTimeoutError::Disconnected)
     }
 }
 
@@ -151,7 +155,7 @@ impl Context {
     }
 }
 
-fn battery_loop(mut task: BatteryTask, instructions: &Receiver<Instruction>, c: &Context) {
+fn device_loop(mut task: impl Device, instructions: &Receiver<Instruction>, c: &Context) {
     let mut worked = true;
     loop {
         let wait = c.wait(task.wake_at(c.clock.now()), worked);
@@ -167,39 +171,26 @@ fn battery_loop(mut task: BatteryTask, instructions: &Receiver<Instruction>, c: 
         });
         c.beat();
     }
-    task.release(&c.clock, &mut |event| {
+    let released = task.release(&c.clock, &mut |event| {
         let _ = c.events.try_send(event);
     });
-}
-
-fn meter_loop(mut task: MeterTask, c: &Context) {
-    let mut worked = true;
-    loop {
-        let wait = c.wait(task.wake_at(c.clock.now()), worked);
-        select_biased! {
-            recv(c.stop) -> _ => return,
-            default(wait) => {}
-        }
-        worked = false;
-        task.work(&c.clock, &mut |event| {
-            worked = true;
-            let _ = c.events.try_send(event);
-        });
-        c.beat();
+    if let Some(done) = c.done.as_ref().filter(|_| !released) {
+        let _ = done.try_send(Unreleased);
     }
 }
 
-fn control_loop(mut task: ControlTask, events: &Receiver<Event>, slots: &[Slot<Instruction>], published: &Published, c: &Context) {
+fn director_loop(mut director: impl Director, events: &Receiver<Event>, slots: &[Slot<Instruction>], published: &Published, c: &Context) {
     let mut tick = c.clock.now();
     loop {
         let mut step = false;
+        let wake = director.wake_at().map_or(tick, |at| at.min(tick));
         select_biased! {
             recv(c.stop) -> _ => return,
-            recv(events) -> event => if let Ok(event) = event { step |= task.take(event) },
-            default(tick.since(c.clock.now()).to_duration()) => {}
+            recv(events) -> event => if let Ok(event) = event { step |= director.take(event) },
+            default(wake.since(c.clock.now()).to_duration()) => {}
         }
         for event in events.try_iter().take(EVENTS_MOST) {
-            step |= task.take(event);
+            step |= director.take(event);
         }
         let now = c.clock.now();
         if now >= tick {
@@ -207,9 +198,9 @@ fn control_loop(mut task: ControlTask, events: &Receiver<Event>, slots: &[Slot<I
             let missed = now.since(tick).as_ms() / TICK.as_ms();
             tick += TICK.times(missed + 1);
         }
-        if step {
-            task.step(now, |k, instruction| slots[k].put(instruction));
-            published.publish(task.document(now));
+        if step || now >= wake {
+            director.step(now, c.clock.wall_s(), &mut |k, instruction| slots[k].put(instruction));
+            published.publish(director.document(now));
         }
         c.beat();
     }

@@ -125,7 +125,7 @@ impl Watchdog {
         }
         if self.life.silent(self.control, now) > CONTROL_SILENT {
             for (slot, fallback) in &self.batteries {
-                slot.put(Instruction { order: *fallback, valid_until: now + CONTROL_SILENT, only_if_commanded: true });
+                slot.put(Instruction { order: *fallback, valid_until: now + CONTROL_SILENT, only_if_commanded: true, encoding: None });
             }
         }
     }

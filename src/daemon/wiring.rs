@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::bank_choice::{BankChoice, BatteryBank, MeterBank};
 use super::battery::BatterySpec;
 use super::meter::MeterSpec;
-use crate::config::{self, Config, ControlMode, DeviceFacts, Devices, Fallback, MeterSource, Tcp};
+use crate::config::{self, Config, ControlMode, DeviceFacts, Devices, Fallback, MeterSource, Phases, Tcp};
 use crate::control::site::{
     Balance, BatterySite, Connection, ControlKind, FallbackKind, Ladder, Site, SiteLimits, StartUp, Strategy, Tuning,
 };
@@ -99,7 +99,7 @@ fn battery(
     library: &Library,
     endpoints: &mut Vec<EndpointPlan>,
 ) -> Placed<BatterySpec> {
-    let limits = b.control == ControlMode::Limits;
+    let limits = b.control != ControlMode::Setpoint;
     let control = &config.control;
     let fallback = match (control.fallback, limits) {
         (Fallback::Release, _) => Command::Release,
@@ -133,7 +133,11 @@ fn battery(
 
 fn battery_bank(b: &config::Battery, library: &Library) -> BatteryBank {
     let (choice, names) = banks(library, &b.device, b.unit, &b.link);
-    let fits = |p: &Profile| if b.control == ControlMode::Limits { p.limits.is_some() } else { p.setpoint.is_some() };
+    let fits = |p: &Profile| match b.control {
+        ControlMode::Setpoint => p.setpoint.is_some(),
+        ControlMode::Limits => p.limits.is_some(),
+        ControlMode::Hybrid => takes_both(p),
+    };
     let prefer = names.battery.into_iter().filter(|n| library.profile(n).is_some_and(fits)).collect();
     BatteryBank { choice, prefer }
 }
@@ -177,10 +181,20 @@ fn site(config: &Config) -> Site {
     let meter_period = config.meter.as_ref().map_or(Span::from_s(5), |m| Span::from_ms(m.poll_ms.into()));
     Site {
         batteries: config.batteries.iter().map(|b| battery_site(b, config)).collect(),
-        strategy: Strategy::SelfConsumption,
-        balance: Balance::PerPhase,
+        strategy: match config.site.strategy {
+            config::Strategy::PeakShaving { recharge_below_w } => Strategy::PeakShaving { recharge_below_w: recharge_below_w.into() },
+            config::Strategy::SelfConsumption | config::Strategy::Limits | config::Strategy::Observe => Strategy::SelfConsumption,
+        },
+        balance: match config.site.balance {
+            config::Balance::PerPhase => Balance::PerPhase,
+            config::Balance::Sum => Balance::Sum,
+        },
         target_w: config.site.grid_target_w.into(),
-        limits: SiteLimits::default(),
+        limits: SiteLimits {
+            import_w: config.site.import_limit_w.map(i64::from),
+            export_w: config.site.export_limit_w.map(i64::from),
+            unbalance_va: config.site.unbalance_limit_va.map(i64::from),
+        },
         fuse_ma: config.site.fuse_ma.into(),
         fuse_margin_ma: FUSE_MARGIN_MA,
         voltage_mv: config.site.voltage_mv.into(),
@@ -201,7 +215,10 @@ fn site(config: &Config) -> Site {
 fn battery_site(b: &config::Battery, config: &Config) -> BatterySite {
     let ages = b.ages();
     BatterySite {
-        connection: Connection::Phase(b.phase.index()),
+        connection: match b.phase {
+            Phases::One(phase) => Connection::Phase(phase.index()),
+            Phases::All => Connection::AllPhases,
+        },
         max_discharge_w: b.max_discharge_w.into(),
         max_charge_w: b.max_charge_w.into(),
         capacity_wh: b.capacity_wh.into(),
@@ -214,10 +231,11 @@ fn battery_site(b: &config::Battery, config: &Config) -> BatterySite {
         control: match b.control {
             ControlMode::Setpoint => ControlKind::Setpoint,
             ControlMode::Limits => ControlKind::Limits,
+            ControlMode::Hybrid => ControlKind::Hybrid,
         },
         fallback_charge_w: config.control.fallback_charge_w.into(),
         fallback_discharge_w: config.control.fallback_discharge_w.into(),
-        min_power_w: 200,
+        min_power_w: b.min_power_w.into(),
     }
 }
 
@@ -234,6 +252,10 @@ impl Devices for Library {
     }
 }
 
+fn takes_both(p: &Profile) -> bool {
+    p.limits.is_some() && p.setpoint.is_some()
+}
+
 fn facts<'p>(banks: impl Iterator<Item = &'p Profile>) -> DeviceFacts {
     let mut facts = DeviceFacts { supported: true, ..DeviceFacts::default() };
     for p in banks {
@@ -244,6 +266,7 @@ fn facts<'p>(banks: impl Iterator<Item = &'p Profile>) -> DeviceFacts {
         if p.is_battery() {
             facts.setpoint |= p.setpoint.is_some();
             facts.limits |= p.limits.is_some();
+            facts.hybrid |= takes_both(p);
             facts.encodings.extend(p.setpoint.iter().flat_map(|s| s.encodings.iter().map(|e| e.0.clone())));
         }
     }

@@ -95,6 +95,8 @@ pub struct Writer {
     setpoint: Asserted,
     charge: Asserted,
     discharge: Asserted,
+    /// Something was written that was not taken back since.
+    commanded: bool,
     /// A setpoint other than 0 W may be in force.
     setpoint_stands: bool,
     /// Release writes made; `None` while a command stands.
@@ -114,6 +116,7 @@ impl Writer {
             setpoint: None,
             charge: None,
             discharge: None,
+            commanded: false,
             setpoint_stands: false,
             released: None,
             context,
@@ -175,6 +178,7 @@ impl Writer {
             Job::Start(_) => self.bucket.spend_in_sequence(now),
             _ => self.bucket.spend(now),
         }
+        self.commanded |= !matches!(job, Job::Release(_));
         let asserted = |w: i64| (outcome == Outcome::Acknowledged).then_some((w, now));
         let releasing = self.wanted.is_some_and(|w| w.command == Command::Release);
         match job {
@@ -194,6 +198,7 @@ impl Writer {
         } else if outcome == Outcome::Acknowledged && !(self.settings.limits && matches!(job, Job::Setpoint(_))) {
             self.released = Some(self.released.unwrap_or(0) + 1);
             if self.next_release(profile).is_none() {
+                self.commanded = false;
                 self.start.fill(None);
                 (self.setpoint, self.charge, self.discharge) = (None, None, None);
             }
@@ -236,7 +241,8 @@ impl Writer {
     /// A command stands, or may stand, at the device.
     pub fn holds_command(&self, profile: &Profile) -> bool {
         let asked = self.wanted.is_some_and(|w| w.command != Command::Release);
-        asked || self.released.is_some_and(|n| n < self.release_jobs(profile).len())
+        // A release that is wanted and was not written yet, or not completely, leaves the command standing.
+        asked || self.commanded || self.released.is_some_and(|n| n < self.release_jobs(profile).len())
     }
 
     fn next_release(&self, profile: &Profile) -> Option<Job> {

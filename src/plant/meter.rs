@@ -20,11 +20,13 @@ pub struct MeterParams {
     pub window_ms: u64,
     /// Standard deviation of the noise in W.
     pub noise_w: i64,
+    /// A refresh becomes visible up to this much later than after the latency, in ms, at random; never before an earlier one.
+    pub jitter_ms: u64,
 }
 
 impl Default for MeterParams {
     fn default() -> MeterParams {
-        MeterParams { period_ms: 1000, phase_ms: 0, latency_ms: 600, window_ms: 0, noise_w: 5 }
+        MeterParams { period_ms: 1000, phase_ms: 0, latency_ms: 600, window_ms: 0, noise_w: 5, jitter_ms: 0 }
     }
 }
 
@@ -60,7 +62,8 @@ pub struct Meter {
     rng: Rng,
     next_ms: u64,
     window_from: Option<[i64; 3]>,
-    readings: VecDeque<MeterReading>,
+    /// With the time from which on each is visible, in ms.
+    readings: VecDeque<(u64, MeterReading)>,
     frozen: Option<MeterReading>,
 }
 
@@ -79,14 +82,13 @@ impl Meter {
         };
         let silence = MeterReading { taken_ms: 0, power_w: [0; 3], voltage_mv: [230_000; 3], frequency_mhz: 50_000 };
         let next_ms = params.phase_ms;
-        Meter { params, rng: Rng::new(number, "meter"), next_ms, window_from: None, readings: VecDeque::from([silence]), frozen: None }
+        Meter { params, rng: Rng::new(number, "meter"), next_ms, window_from: None, readings: VecDeque::from([(0, silence)]), frozen: None }
     }
 
     /// The newest reading that is visible at this time.
     pub fn reading(&self, now_ms: u64) -> MeterReading {
-        let visible = |r: &&MeterReading| r.taken_ms + self.params.latency_ms <= now_ms;
-        let newest = self.readings.iter().rev().find(visible).or(self.readings.front()).copied();
-        self.frozen.or(newest).unwrap_or(MeterReading { taken_ms: 0, power_w: [0; 3], voltage_mv: [0; 3], frequency_mhz: 0 })
+        let newest = self.readings.iter().rev().find(|r| r.0 <= now_ms).or(self.readings.front());
+        self.frozen.or(newest.map(|r| r.1)).unwrap_or(MeterReading { taken_ms: 0, power_w: [0; 3], voltage_mv: [0; 3], frequency_mhz: 0 })
     }
 
     /// Stops it at what it says at this time, or lets it go on.
@@ -124,8 +126,10 @@ impl Meter {
         // 0.25 ohm to the transformer: export lifts the voltage, import lowers it.
         let voltage_mv = power_w.map(|w| (230_500 + self.rng.gauss(300) - w * 1000 / 920).clamp(180_000, 265_000));
         let frequency_mhz = 50_000 + self.rng.gauss(12);
-        self.readings.push_back(MeterReading { taken_ms: now_ms, power_w, voltage_mv, frequency_mhz });
-        while self.readings.len() > MAX_ON_THE_WAY || self.readings.get(1).is_some_and(|r| r.taken_ms + self.params.latency_ms <= now_ms) {
+        let late_ms = if self.params.jitter_ms > 0 { self.rng.range(0, self.params.jitter_ms as i64).unsigned_abs() } else { 0 };
+        let visible_ms = (now_ms + self.params.latency_ms + late_ms).max(self.readings.back().map_or(0, |r| r.0));
+        self.readings.push_back((visible_ms, MeterReading { taken_ms: now_ms, power_w, voltage_mv, frequency_mhz }));
+        while self.readings.len() > MAX_ON_THE_WAY || self.readings.get(1).is_some_and(|r| r.0 <= now_ms) {
             self.readings.pop_front();
         }
     }

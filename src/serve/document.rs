@@ -13,6 +13,8 @@ pub struct Document {
     pub batteries: Vec<Battery>,
     pub load_balancer: Option<()>,
     pub chargers: Vec<()>,
+    /// `null` where the configuration has no `[[schedule]]`.
+    pub schedule: Option<Schedule>,
     pub alarms: Vec<Alarm>,
     pub errors: std::collections::BTreeMap<String, Errors>,
 }
@@ -24,7 +26,33 @@ pub struct Site {
     pub state: &'static str,
     pub reason: String,
     pub strategy: &'static str,
+    pub balance: &'static str,
+    /// Aimed at now, at the grid connection; a schedule may have changed it.
+    pub grid_target_w: i64,
+    pub limits: Limits,
     pub uptime_s: u64,
+}
+
+/// What is configured; `null`: no limit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+#[allow(missing_docs, reason = "see Document")]
+pub struct Limits {
+    pub import_w: Option<i64>,
+    pub recharge_below_w: Option<i64>,
+    pub export_w: Option<i64>,
+    pub unbalance_va: Option<i64>,
+}
+
+#[derive(Clone, PartialEq, Debug, Default, Serialize)]
+#[allow(missing_docs, reason = "see Document")]
+pub struct Schedule {
+    pub timezone: String,
+    /// The window in words, `null` between the windows.
+    pub active: Option<String>,
+    /// What it asks for, in words.
+    pub action: Option<String>,
+    /// Why no window can be active: the wall clock was never set. Else empty.
+    pub reason: &'static str,
 }
 
 #[derive(Clone, PartialEq, Debug, Default, Serialize)]
@@ -35,6 +63,27 @@ pub struct Meter {
     pub power_w: Option<i64>,
     pub frequency_hz: Option<f64>,
     pub phases: Vec<Phase>,
+    pub learned: MeterLearned,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+#[allow(missing_docs, reason = "see Document")]
+pub struct MeterLearned {
+    /// Between these ages a value is when it arrives.
+    pub window_ms: [u64; 2],
+    /// Over how long the meter averages.
+    pub averaging_ms: u64,
+    /// What the window stands on; 0: nothing is learned yet, it is the one to start with.
+    pub movements: u32,
+}
+
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize)]
+#[allow(missing_docs, reason = "see Document")]
+pub struct BatteryLearned {
+    /// What its power reading is multiplied by to agree with the meter.
+    pub scale: f64,
+    /// The longest time from a command to the movement.
+    pub response_ms: Option<u64>,
 }
 
 #[derive(Clone, PartialEq, Debug, Default, Serialize)]
@@ -73,6 +122,7 @@ pub struct Battery {
     pub last_write: Option<String>,
     pub last_write_age_ms: Option<u64>,
     pub bms: Option<()>,
+    pub learned: BatteryLearned,
 }
 
 #[derive(Clone, PartialEq, Debug, Default, Serialize)]

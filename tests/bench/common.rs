@@ -32,7 +32,7 @@ pub fn binary() -> PathBuf {
 /// Batteries with 0.6 s dead time and 0.5 s lag behind a meter that is this late.
 pub fn params(number: u64, house: House, latency_ms: u64) -> SiteParams {
     let mut params = SiteParams::new(number, house, &Phase::ALL);
-    params.meter = MeterParams { period_ms: 10, phase_ms: 0, latency_ms, window_ms: 0, noise_w: 5 };
+    params.meter = MeterParams { period_ms: 10, phase_ms: 0, latency_ms, window_ms: 0, noise_w: 5, ..MeterParams::default() };
     for (battery, _) in &mut params.batteries {
         *battery = BatteryParams { dead_ms: DEAD_MS, tau_ms: TAU_MS, ..battery.clone() };
     }
@@ -88,7 +88,8 @@ impl Controller {
         fs::write(&config, settings.text(ports, &folder.join("status.sock"))).expect("the configuration");
         let log = fs::File::create(folder.join("log")).expect("the log");
         let mut command = Command::new(binary());
-        command.arg("run").arg("--config").arg(config).arg("--devices").arg("etc/devices");
+        command.arg("run").arg("--config").arg(&config).arg("--devices").arg("etc/devices");
+        command.arg("--state").arg(config.parent().expect("a folder"));
         command.env_remove("RUST_LOG").env_remove("NOTIFY_SOCKET").stdin(Stdio::null());
         if let Some(level) = std::env::var_os("SAX_BENCH_LOG") {
             command.env("RUST_LOG", level);

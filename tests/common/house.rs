@@ -36,7 +36,7 @@ pub fn parse(text: &str) -> Config {
 /// Batteries with 0.6 s dead time and 0.5 s lag behind a meter with this latency.
 pub fn params(number: u64, house: House, latency_ms: u64) -> SiteParams {
     let mut params = SiteParams::new(number, house, &Phase::ALL);
-    params.meter = MeterParams { period_ms: 10, phase_ms: 0, latency_ms, window_ms: 0, noise_w: 5 };
+    params.meter = MeterParams { period_ms: 10, phase_ms: 0, latency_ms, window_ms: 0, noise_w: 5, ..MeterParams::default() };
     for (battery, _) in &mut params.batteries {
         *battery = BatteryParams { dead_ms: 600, tau_ms: 500, ..battery.clone() };
     }

@@ -19,7 +19,7 @@ pub const PROGRAM: &str = env!("CARGO_BIN_EXE_sax-controller");
 
 pub fn live(loads: [i64; 3]) -> LiveSite {
     let mut params = SiteParams::new(1, House::Fixed(loads), &Phase::ALL);
-    params.meter = MeterParams { period_ms: 100, phase_ms: 0, latency_ms: 100, window_ms: 0, noise_w: 3 };
+    params.meter = MeterParams { period_ms: 100, phase_ms: 0, latency_ms: 100, window_ms: 0, noise_w: 3, ..MeterParams::default() };
     LiveSite::start(params, 1).unwrap_or_else(|e| panic!("{e}"))
 }
 
@@ -77,6 +77,8 @@ impl Running {
             .arg(&path)
             .arg("--devices")
             .arg(folder.file("devices"))
+            .arg("--state")
+            .arg(&folder.0)
             .env_remove("NOTIFY_SOCKET")
             .stderr(Stdio::piped())
             .stdout(Stdio::null())

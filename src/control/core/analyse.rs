@@ -25,11 +25,7 @@ impl Core {
         let seeded = self.estimates.iter().all(|e| e.seeded);
         if seeded {
             self.plans = plan(&self.needs());
-            for slot in 0..SLOTS {
-                let rooms = Rooms { caps: &self.capabilities, ready_w: &self.ready_w };
-                let soc = |k: usize| self.batteries[k].sample.map_or(0, |s| s.soc_pm);
-                split(&self.site, slot, self.plans[slot].power_w, rooms, soc, &mut self.scratch, &mut self.shares);
-            }
+            self.share_out(now);
         }
         for f in 0..3 {
             let overload = !lost && self.phases.is_some_and(|phases| self.overloaded(&phases[f]));
@@ -38,6 +34,17 @@ impl Core {
             self.decision.phases[f] = PhaseDecision { load_w, plan: self.plans[f], overload };
         }
         self.decision.three_phase = self.plans[ALL_PHASES];
+    }
+
+    /// Who does how much of what a slot gets.
+    fn share_out(&mut self, now: Time) {
+        for (slot, group) in self.groups.iter_mut().enumerate() {
+            let power_w = self.plans[slot].power_w;
+            group.choose(power_w, &self.batteries, &self.capabilities, &mut self.ready_w, now);
+            let rooms = Rooms { caps: &self.capabilities, ready_w: &self.ready_w };
+            let soc = |k: usize| self.batteries[k].sample.map_or(0, |s| s.soc_pm);
+            split(&self.site, group.members(), power_w, rooms, soc, &mut self.scratch, &mut self.shares);
+        }
     }
 
     /// Where the fuse cannot wait: neither what the batteries were told until now nor what they would be told if they moved no faster than
@@ -85,19 +92,15 @@ impl Core {
 
     fn needs(&self) -> Needs {
         let mut sums = [Capability::default(); SLOTS];
-        let mut ready_w = [(0, 0); SLOTS];
         for (k, battery) in self.site.batteries.iter().enumerate() {
             let slot = battery.connection.slot();
             sums[slot] = add(sums[slot], &self.capabilities[k]);
-            ready_w[slot].0 += self.ready_w[k].0;
-            ready_w[slot].1 += self.ready_w[k].1;
         }
         Needs {
             load_w: self.estimates.map(|e| e.load_w),
             fuse_w: std::array::from_fn(|f| self.fuse_of(f)),
             ask: self.ask(),
             sums,
-            ready_w,
             limits: self.site.limits,
             dimmed_w: self.demand.dimmed_w,
         }
@@ -124,7 +127,7 @@ impl Core {
         if load > most {
             Ask::Total(load - most, Binding::ImportLimit)
         } else if load < recharge_below_w {
-            Ask::Total(load - recharge_below_w, Binding::Total)
+            Ask::Total(load - recharge_below_w, Binding::Recharge)
         } else {
             Ask::Total(0, Binding::BelowPeak)
         }

@@ -113,6 +113,7 @@ impl Core {
             Binding::Load | Binding::Total => Reason::FollowingLoad,
             Binding::Schedule => Reason::Scheduled,
             Binding::BelowPeak => Reason::BelowPeak,
+            Binding::Recharge => Reason::Recharging,
             Binding::ImportLimit => Reason::ImportLimit,
             Binding::ExportLimit => Reason::ExportLimit,
             Binding::Dimmed => Reason::Dimmed,

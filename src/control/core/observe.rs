@@ -1,38 +1,96 @@
-//! What a sample of the meter says about the net load, given what the batteries may have done when it was taken.
+//! What a sample of the meter says about the net load, given what the batteries may have done when it was taken; and what can be learned
+//! from it.
 
-use super::Core;
-use crate::control::allocate::Binding;
-use crate::control::estimate::BatteriesThen;
-use crate::control::history::{Hull, hull, ms};
+use super::{Battery, Core};
+use crate::control::allocate::{Binding, fuse_w};
+use crate::control::estimate::{BatteriesThen, Circumstances, TRIM_REACH_W};
+use crate::control::history::{Hull, Series, ms};
 use crate::control::input::PhaseSample;
-use crate::control::site::Connection;
+use crate::control::learner::{Batteries, LEAST_MOVEMENTS};
+use crate::control::site::{Connection, ControlKind};
 use crate::units::{Span, Time};
 
 impl Core {
     /// Takes the powers of the phases, which arrived just now, into the estimates.
     pub(super) fn estimate(&mut self, phases: &[PhaseSample; 3], arrived: Time) {
+        self.learner.sample(ms(arrived), phases.map(|p| p.power_w));
         let window = self.learned.window;
         let (from, to) = (ms(arrived) - ms_of(window.hi), ms(arrived) - ms_of(window.lo));
         for (f, phase) in phases.iter().enumerate() {
             let then = self.batteries_then(f, from, to);
-            let saturated = self.plans[f].binding != Binding::Load;
-            self.estimates[f].take(phase.power_w, &then, self.targets_w[f], saturated, window, &self.site.tuning);
+            let (target_w, saturated) = self.trim_towards(f, phases);
+            let around = Circumstances { target_w, saturated, window, confirm: self.must_confirm(f, phase) };
+            self.estimates[f].take(phase.power_w, &then, &around, &self.site.tuning);
+        }
+    }
+
+    /// What the trim of phase `f` compares its power with, W, and whether it rests. Where phases are netted the sum counts, and each phase
+    /// takes a third of what is missing there.
+    fn trim_towards(&self, f: usize, phases: &[PhaseSample; 3]) -> (i64, bool) {
+        match self.plans[f].binding {
+            Binding::Load => (self.targets_w[f], false),
+            Binding::Total => {
+                let missing = phases.iter().map(|p| p.power_w).sum::<i64>() - self.targets_w.iter().sum::<i64>();
+                (phases[f].power_w - missing / 3, missing.abs() >= TRIM_REACH_W)
+            }
+            _ => (self.targets_w[f], true),
         }
     }
 
     fn batteries_then(&self, f: usize, from: i64, to: i64) -> BatteriesThen {
-        let mut then = BatteriesThen { hull: Hull { lo: 0, hi: 0 }, middle_w: 0, absolute_w: 0 };
-        let members = self.batteries.iter().zip(&self.site.batteries).filter(|(_, s)| s.connection.is_on(f));
+        let mut then = BatteriesThen { hull: Hull::ZERO, middle_w: 0, absolute_w: 0 };
+        let averaging = ms_of(self.learned.averaging);
+        let members = self.site.batteries.iter().enumerate().filter(|(_, s)| s.connection.is_on(f));
         // A battery that is not heard, or not believed, counts as part of the load, and so do the commands it may or may not have got.
-        for (b, s) in members.filter(|(b, _)| !b.polled.is_empty() && !b.distrusted) {
+        for (k, s) in members.filter(|(k, _)| !self.batteries[*k].polled.is_empty() && !self.batteries[*k].distrusted) {
+            let b = &self.batteries[k];
+            let past = self.learned.batteries[k].past(&b.polled, &b.written);
             let part = if s.connection == Connection::AllPhases { 3 } else { 1 };
-            let h = hull(&b.polled, &b.written, from, to);
+            let h = past.averaged_hull(from, to, averaging);
             then.hull.lo += h.lo.div_euclid(part);
             then.hull.hi -= (-h.hi).div_euclid(part);
-            then.middle_w += b.polled.at((from + to).div_euclid(2)).unwrap_or(0).div_euclid(part);
-            then.absolute_w += b.polled.newest().map_or(0, |p| p.1.abs()) / part;
+            then.middle_w += past.at((from + to - averaging).div_euclid(2)).div_euclid(part);
+            then.absolute_w += past.newest_w().abs() / part;
         }
         then
+    }
+
+    /// On a meter that averages, the first sample of a step shows a part of it; where the batteries are so fast that the second one would
+    /// already show what they made of that part, the first one is not acted on (`spec/control.md` 2.2, confirm rule). An overload is no
+    /// time to wait: what the grid connection itself shows beyond the fuse is taken at once.
+    fn must_confirm(&self, f: usize, phase: &PhaseSample) -> bool {
+        let averaging = self.learned.averaging;
+        let averages = averaging > Span::ZERO && averaging.times(2) >= self.site.meter_period;
+        if !averages || self.learned.movements < LEAST_MOVEMENTS {
+            return false;
+        }
+        let members = self.site.batteries.iter().zip(&self.learned.batteries).filter(|(s, _)| s.connection.is_on(f));
+        let Some(response) = members.map(|(_, l)| l.response.unwrap_or(Span::ZERO)).min() else { return false };
+        // The response is the longest one seen, blurred by the polls, and waiting in vain costs less than acting on a part: half of it.
+        let seen_after = Span::from_ms(self.learned.window.lo.as_ms() + response.as_ms() / 2);
+        let fuse = fuse_w(&self.site, phase.voltage_mv.unwrap_or(self.site.voltage_mv), phase.reactive_var);
+        seen_after < averaging && phase.power_w.saturating_abs() <= fuse
+    }
+
+    /// Learns from what was seen until now; a bounded part of it in every step.
+    pub(super) fn learn(&mut self, now: Time) {
+        for (k, b) in self.batteries.iter().enumerate().filter(|(k, _)| self.site.batteries[*k].control == ControlKind::Setpoint) {
+            self.learner.wanted(k, ms(now), b.out_w);
+        }
+        self.learner.work(&self.site, &Pasts(&self.batteries), &mut self.learned, ms(now));
+    }
+}
+
+/// The batteries as the learner sees them.
+struct Pasts<'a>(&'a [Battery]);
+
+impl Batteries for Pasts<'_> {
+    fn polled(&self, k: usize) -> &Series {
+        &self.0[k].polled
+    }
+
+    fn commands(&self, k: usize) -> &Series {
+        &self.0[k].written
     }
 }
 

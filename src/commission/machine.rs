@@ -1,0 +1,235 @@
+//! The commissioning itself: takes events, says what to tell each battery, and ends with what was found. It looks at alarms first, then
+//! goes on from stage to stage.
+//!
+//! ```text
+//!   Waiting ── all data good ──► Taking A, B, … (0 W) ──► Resting (noise of the house) ──► Ready ⇄ Moving, leg by leg, A, B, …
+//!      │                              │ ▲                                                    │
+//!      └──────── alarm, stop, end ────┴─┴── another encoding is tried ───────────────────────┴──► Stopping (all released) ──► Done
+//! ```
+
+use std::collections::VecDeque;
+
+use super::finding::Outcome;
+use super::guard;
+use super::record::Record;
+use super::setup::Setup;
+use super::stages::Stage;
+use super::subject::Subject;
+use crate::control::decision::Order;
+use crate::control::input::MeterSample;
+use crate::daemon::director::Director;
+use crate::daemon::message::{Event, Instruction, MeterReport};
+use crate::daemon::wiring::COMMAND_VALID;
+use crate::serve::document::{Document, Site};
+use crate::units::{Span, Time};
+
+/// It looks around this often although nothing is reported.
+const LOOK: Span = Span::from_ms(100);
+/// Lines that wait for a reader; there are far fewer.
+const LINES_MOST: usize = 1000;
+
+/// A commissioning.
+pub struct Commission {
+    pub(super) setup: Setup,
+    pub(super) stage: Stage,
+    pub(super) record: Record,
+    pub(super) subjects: Vec<Subject>,
+    /// The newest sample of the meter with phases, and how many there were.
+    pub(super) meter: Option<MeterSample>,
+    pub(super) samples: u32,
+    pub(super) meter_device: String,
+    pub(super) meter_fault: Option<String>,
+    /// Largest deviation of each phase while all batteries rest, W; `None`: not measured yet.
+    pub(super) noise_w: Option<[i64; 3]>,
+    /// The battery whose legs are made.
+    pub(super) current: usize,
+    /// When it began, and when the batteries were told to release.
+    pub(super) begun: Option<Time>,
+    pub(super) outcome: Option<Outcome>,
+    pub(super) stopped: Option<String>,
+    absurd: Option<String>,
+    lines: VecDeque<String>,
+    stepped: Time,
+}
+
+impl Commission {
+    /// A commissioning that has not begun.
+    pub fn new(setup: Setup) -> Commission {
+        Commission {
+            stage: Stage::Waiting { said: Time::ZERO },
+            record: Record::new(setup.batteries.len()),
+            subjects: setup.batteries.iter().cloned().map(Subject::new).collect(),
+            setup,
+            meter: None,
+            samples: 0,
+            meter_device: String::new(),
+            meter_fault: None,
+            noise_w: None,
+            current: 0,
+            begun: None,
+            outcome: None,
+            stopped: None,
+            absurd: None,
+            lines: VecDeque::new(),
+            stepped: Time::ZERO,
+        }
+    }
+
+    /// Ends it: every battery is released, and [`Commission::outcome`] comes when that is acknowledged.
+    pub fn stop(&mut self, why: &str, now: Time) {
+        if matches!(self.stage, Stage::Stopping { .. } | Stage::Done) {
+            return;
+        }
+        self.stopped = Some(why.to_owned());
+        self.say(format!("Stopping: {why}. All batteries are handed back."));
+        self.release_all(now);
+    }
+
+    /// What came out; `None` until every battery is released, or should be.
+    pub fn outcome(&self) -> Option<&Outcome> {
+        self.outcome.as_ref()
+    }
+
+    /// The next line for people.
+    pub fn line(&mut self) -> Option<String> {
+        self.lines.pop_front()
+    }
+
+    pub(super) fn say(&mut self, line: String) {
+        if self.lines.len() < LINES_MOST {
+            self.lines.push_back(line);
+        }
+    }
+
+    pub(super) fn release_all(&mut self, now: Time) {
+        for subject in self.subjects.iter_mut().filter(|s| s.is_told()) {
+            subject.order = Order::Release;
+        }
+        self.stage = Stage::Stopping { since: now };
+    }
+
+    fn take_meter(&mut self, report: MeterReport) {
+        self.meter_fault = report.fault.as_ref().map(ToString::to_string);
+        if !report.device.is_empty() {
+            self.meter_device = report.device;
+        }
+        let Some(sample) = report.sample else { return };
+        if !sample.is_plausible(self.setup.site.used_phases()) {
+            self.absurd = Some("the meter says what cannot be".into());
+        } else if sample.phases.is_some() {
+            self.record.meter(&sample);
+            self.samples = self.samples.saturating_add(1);
+            self.meter = Some(sample);
+        }
+    }
+
+    /// What must not go on, in words.
+    fn alarm(&mut self, now: Time) -> Option<String> {
+        if let Some(absurd) = self.absurd.take() {
+            return Some(absurd);
+        }
+        if let Some((phase, current_ma)) = self.meter.as_ref().and_then(|m| guard::overloaded(&self.setup.site, m)) {
+            return Some(format!(
+                "{phase} carries {}.{} A, which is too close to the fuse of {} A",
+                current_ma / 1000,
+                current_ma % 1000 / 100,
+                self.setup.site.fuse_ma / 1000
+            ));
+        }
+        if let Some(subject) = self.subjects.iter().find(|s| s.is_told() && s.notices.iter().any(|n| !s.known.contains(n))) {
+            return Some(format!("battery {} reports {}", subject.setup.name, subject.notices.join(", ")));
+        }
+        guard::silent(self.meter.map(|m| m.taken), &self.subjects, now)
+    }
+
+    /// A battery that does what nobody told it speaks another encoding, if that was not tried yet.
+    fn catch(&mut self, now: Time) {
+        let power_w = self.setup.power_w;
+        let stopping = matches!(self.stage, Stage::Stopping { .. });
+        let Some(k) = self.subjects.iter().position(|s| s.runs_away(power_w, now) && !(stopping && s.followed)) else { return };
+        let subject = &mut self.subjects[k];
+        let (name, does_w, told_w) = (subject.setup.name.clone(), subject.power_w(), subject.sent.map_or(0, |s| s.0));
+        let tried = subject.changes > 0;
+        if subject.followed || !subject.is_choosable() || subject.changes > 1 {
+            self.stop(&format!("battery {name} does {does_w} W although it was told {told_w} W"), now);
+            return;
+        }
+        let was = subject.encoding.name();
+        subject.change_encoding(now);
+        let encoding = subject.encoding.name();
+        if tried {
+            self.stop(&format!("battery {name} runs away in both setpoint encodings"), now);
+            return;
+        }
+        self.say(format!("  {name}: {does_w} W although told {told_w} W: setpoint encoding \"{encoding}\" is tried instead of \"{was}\""));
+        if stopping {
+            return;
+        }
+        self.subjects[k].taken = false;
+        if matches!(self.stage, Stage::Moving { .. }) && self.current != k {
+            self.subjects[self.current].begin_anew();
+        }
+        self.stage = Stage::Taking { k, asked: Some(now), begun: now };
+    }
+}
+
+impl Director for Commission {
+    fn take(&mut self, event: Event) -> bool {
+        match event {
+            Event::Meter(report) => self.take_meter(report),
+            Event::Battery(k, report) => {
+                let Some(subject) = self.subjects.get_mut(k) else { return false };
+                if report.sample.is_some_and(|s| !s.is_plausible()) {
+                    self.absurd = Some(format!("battery {} says what cannot be", subject.setup.name));
+                    return true;
+                }
+                subject.heard(&report, self.setup.power_w);
+                if let Some(sample) = report.sample {
+                    self.record.battery(k, sample.taken, sample.power_w);
+                }
+            }
+            Event::Sending(k, watts, at) => {
+                if let Some(subject) = self.subjects.get_mut(k) {
+                    subject.sending(watts, at);
+                }
+            }
+            Event::Written(k, report) => {
+                if let Some(subject) = self.subjects.get_mut(k) {
+                    subject.written(&report);
+                }
+            }
+            Event::Thread(name, alive) => {
+                if !alive {
+                    self.absurd = Some(format!("the thread {name} gives no sign of life"));
+                }
+            }
+        }
+        true
+    }
+
+    fn step(&mut self, now: Time, _wall_s: i64, instruct: &mut dyn FnMut(usize, Instruction)) {
+        self.stepped = now;
+        self.begun = self.begun.or(Some(now));
+        self.catch(now);
+        if !matches!(self.stage, Stage::Waiting { .. } | Stage::Stopping { .. } | Stage::Done) {
+            if let Some(alarm) = self.alarm(now) {
+                self.stop(&alarm, now);
+            }
+        }
+        self.advance(now);
+        for (k, subject) in self.subjects.iter().enumerate().filter(|(_, s)| s.is_told()) {
+            let encoding = Some(subject.encoding);
+            instruct(k, Instruction { order: subject.order, valid_until: now + COMMAND_VALID, only_if_commanded: false, encoding });
+        }
+    }
+
+    fn wake_at(&self) -> Option<Time> {
+        Some(self.stepped + LOOK)
+    }
+
+    fn document(&self, now: Time) -> Document {
+        let uptime_s = now.as_ms() / 1000;
+        let site = Site { state: "commissioning", reason: self.stage.to_string(), uptime_s, ..Site::default() };
+        Document { version: env!("CARGO_PKG_VERSION"), site, ..Document::default() }
+    }
+}
