@@ -78,6 +78,8 @@ pub struct Core {
     stepped: Option<Time>,
     trust: Vec<Trust>,
     guard: Guard,
+    /// A phase had more current than its fuse should carry.
+    was_overloaded: bool,
     capabilities: Vec<Capability>,
     /// Charge and discharge power of those that are to do the work as a rule, W.
     ready_w: Vec<(i64, i64)>,
@@ -117,6 +119,7 @@ impl Core {
             stepped: None,
             trust: vec![Trust::Full; n],
             guard: Guard::new(&site),
+            was_overloaded: false,
             capabilities: vec![Capability::default(); n],
             ready_w: vec![(0, 0); n],
             groups: std::array::from_fn(|slot| Group::new(&site, slot)),

@@ -43,6 +43,8 @@ const DOUBLINGS: u32 = 6;
 const DISTRUST: Span = Span::from_s(3600);
 /// Steps of the slow ledger, ms.
 const SLOW_MS: i64 = 12_000;
+/// … and how far a phase may move in one, W: with a load that stepped and a battery that could not do all of it, nothing can be told.
+const CREEP_W: i64 = 300;
 /// Samples that wait for the polls of the batteries.
 const WAITING: usize = 16;
 /// They do not wait for a battery that has not answered for this long, ms.
@@ -119,6 +121,8 @@ pub struct Guard {
     shown: Vec<u32>,
     sure_until: Vec<Time>,
     checks: u32,
+    /// Nothing is doubted.
+    blind: bool,
 }
 
 impl Guard {
@@ -142,7 +146,13 @@ impl Guard {
             shown: vec![0; n],
             sure_until: vec![Time::ZERO; n],
             checks: 0,
+            blind: false,
         }
+    }
+
+    /// From now on every sign and phase is believed.
+    pub fn believe_everything(&mut self) {
+        self.blind = true;
     }
 
     /// How far battery `k` is trusted.
@@ -198,6 +208,14 @@ impl Guard {
         self.slow_ledger.restart();
     }
 
+    /// A fuse needs its batteries: a check that is under way ends, and the next one waits.
+    pub fn interrupt(&mut self, now: Time) {
+        if self.check.is_some() {
+            self.end_check(now, false);
+            self.next_check = self.next_check.max(now + PAUSE);
+        }
+    }
+
     /// The meter says `grid_w` at `at_ms`. `power`: what a battery did at a time, W, and `newest_ms` when it was last heard, where it is.
     pub fn sample(
         &mut self,
@@ -208,6 +226,9 @@ impl Guard {
         newest_ms: impl Fn(usize) -> Option<i64>,
         power: impl Fn(usize, i64) -> Option<i64>,
     ) {
+        if self.blind {
+            return;
+        }
         if self.waiting.len() == WAITING {
             self.waiting.remove(0);
         }
@@ -221,6 +242,7 @@ impl Guard {
             self.ledger.take(sample, window, |k| believed(configured, standing, k), &power);
             if sample.at_ms - self.slow_ms >= SLOW_MS {
                 self.slow_ms = sample.at_ms;
+                self.slow_ledger.forgive(&sample, CREEP_W);
                 self.slow_ledger.take(sample, window, |k| believed(configured, standing, k), &power);
             }
             if self.check.is_some() {

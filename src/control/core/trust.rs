@@ -21,6 +21,11 @@ impl Core {
         &self.trust
     }
 
+    /// From now on signs and phases are believed, as the reference of the law does.
+    pub fn believe_wiring(&mut self) {
+        self.guard.believe_everything();
+    }
+
     /// What is known about signs and phases.
     pub fn guard(&self) -> &Guard {
         &self.guard
@@ -56,6 +61,11 @@ impl Core {
             self.guard.pause(arrived);
             return;
         }
+        let overloaded = phases.iter().any(|p| self.overloaded(p));
+        if overloaded && !self.was_overloaded {
+            self.guard.interrupt(arrived);
+        }
+        self.was_overloaded = overloaded;
         let batteries = &self.batteries;
         let newest_ms = |k: usize| batteries[k].polled.newest().map(|p| p.0);
         let power = |k: usize, t: i64| batteries[k].polled.at(t);

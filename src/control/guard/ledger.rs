@@ -9,8 +9,10 @@ use super::Placement;
 use crate::control::site::{ALL_PHASES, SLOTS, Window};
 use crate::units::Span;
 
-/// Ages that are tried: every half second of the window of 6 s.
-const AGES: usize = 13;
+/// Ages that are tried: every half second.
+const AGES: usize = 33;
+/// While no latency was learned the meter may also be older than the window, ms; then nothing can be proven, but nobody is suspected.
+const OLDEST_MS: i64 = 16_000;
 /// Places a battery can have: every slot, with each sign.
 pub(super) const PLACES: usize = 2 * SLOTS;
 /// Movements of a net load that are noise, W per sample.
@@ -42,6 +44,8 @@ pub(super) struct Ledger {
     /// When the first sample came: before the batteries were heard for as long as the window, nothing is known.
     first_ms: Option<i64>,
     halved_ms: i64,
+    /// So many of the ages lie in the window.
+    relevant: usize,
     /// Per battery and age: power at the sample before, and the change since, W.
     power_w: Vec<[i64; AGES]>,
     heard: Vec<bool>,
@@ -89,6 +93,7 @@ impl Ledger {
             before: None,
             first_ms: None,
             halved_ms: 0,
+            relevant: AGES,
             power_w: vec![[0; AGES]; batteries],
             heard: vec![false; batteries],
             change_w: vec![[0; AGES]; batteries],
@@ -112,6 +117,15 @@ impl Ledger {
         self.travel_w[k]
     }
 
+    /// Begins a new step at `sample` if some phase has moved by more than `most_w` since the one before.
+    pub fn forgive(&mut self, sample: &Sample, most_w: i64) {
+        if let Some(before) = &mut self.before {
+            if (0..3).any(|f| (sample.grid_w[f] - before.grid_w[f]).abs() > most_w) {
+                before.at_ms = sample.at_ms - GAP_MS - 1;
+            }
+        }
+    }
+
     /// Starts anew, as if nothing had been seen yet.
     pub fn restart(&mut self) {
         if self.before.take().is_some() {
@@ -131,7 +145,7 @@ impl Ledger {
 
     /// Whether battery `k` did the same over the whole window.
     pub fn rests(&self, k: usize) -> bool {
-        let (least, most) = self.power_w[k].iter().fold((i64::MAX, i64::MIN), |(lo, hi), w| (lo.min(*w), hi.max(*w)));
+        let (least, most) = self.power_w[k][..self.relevant].iter().fold((i64::MAX, i64::MIN), |(lo, hi), w| (lo.min(*w), hi.max(*w)));
         most - least <= REST_W + most.abs().max(least.abs()) * REST_PM / 1000
     }
 
@@ -143,10 +157,13 @@ impl Ledger {
         }
         self.take_batteries(sample.at_ms, power);
         let before = self.before.replace(sample);
-        let Some(before) = before.filter(|b| sample.at_ms - b.at_ms <= GAP_MS) else {
+        let Some(before) = before else {
             self.first_ms = Some(sample.at_ms);
             return;
         };
+        if sample.at_ms - before.at_ms > GAP_MS {
+            return;
+        }
         if self.first_ms.is_some_and(|t| sample.at_ms - t < ms(window.hi)) {
             return;
         }
@@ -176,7 +193,9 @@ impl Ledger {
 
     /// Notes what the batteries did.
     fn take_batteries(&mut self, at_ms: i64, power: impl Fn(usize, i64) -> Option<i64>) {
-        let step_ms = (ms(self.window.hi.less(self.window.lo)) / (AGES as i64 - 1)).max(1);
+        let width_ms = ms(self.window.hi.less(self.window.lo));
+        let step_ms = (if self.window == Window::PRIOR { OLDEST_MS } else { width_ms } / (AGES as i64 - 1)).max(1);
+        self.relevant = (usize::try_from(width_ms / step_ms).unwrap_or(AGES) + 1).min(AGES);
         let newest_ms = at_ms - ms(self.window.lo);
         for (k, (before, change)) in self.power_w.iter_mut().zip(&mut self.change_w).enumerate() {
             for d in 0..AGES {
@@ -196,7 +215,7 @@ impl Ledger {
         if most_w < STILL_W {
             return;
         }
-        self.travel_w[k] += change_w[AGES / 2].abs();
+        self.travel_w[k] += change_w[self.relevant / 2].abs();
         for (i, gains) in self.gain_w[k].iter_mut().enumerate() {
             let there = placement(i);
             if !is_possible(there, here) {
