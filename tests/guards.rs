@@ -219,10 +219,10 @@ fn every_mistake_is_found_and_named() {
     for mistake in MISTAKES {
         let row = row(mistake, 1000, 1000, 6);
         assert!(row.wrong <= 1, "{mistake:?}: {} of 6 named wrongly", row.wrong);
-        // Two batteries that exchanged their phases walk apart only when their loads differ.
-        let most_s = if mistake == Mistake::Swapped { 120.0 } else { 30.0 };
+        // Batteries that exchanged their phases walk apart slowly while their loads are alike.
+        let most_s = if matches!(mistake, Mistake::Swapped | Mistake::Mixed) { 120.0 } else { 30.0 };
         assert!(row.held_s.0 <= most_s, "{mistake:?}: {:?}", row.held_s);
-        assert!(row.found >= 5 || mistake == Mistake::Reading, "{mistake:?}: {} of 6 named", row.found);
+        assert!(row.found >= if mistake == Mistake::Reading { 1 } else { 5 }, "{mistake:?}: {} of 6 named", row.found);
     }
 }
 

@@ -43,7 +43,7 @@ const DOUBLINGS: u32 = 6;
 const DISTRUST: Span = Span::from_s(3600);
 /// Steps of the slow ledger, ms.
 const SLOW_MS: i64 = 12_000;
-/// … and how far a phase may move in one, W: with a load that stepped and a battery that could not do all of it, nothing can be told.
+/// … and how far a phase or a battery may move in one, W: a load that stepped and a battery that answered in the same step tell nothing.
 const CREEP_W: i64 = 300;
 /// Samples that wait for the polls of the batteries.
 const WAITING: usize = 16;
@@ -132,8 +132,8 @@ impl Guard {
         Guard {
             configured: site.batteries.iter().map(|b| Placement { slot: b.connection.slot(), reversed: false }).collect(),
             standing: vec![Standing::Good; n],
-            ledger: Ledger::new(n),
-            slow_ledger: Ledger::new(n),
+            ledger: Ledger::new(n, i64::MAX),
+            slow_ledger: Ledger::new(n, CREEP_W),
             slow_ms: 0,
             waiting: Vec::with_capacity(WAITING),
             check: None,
@@ -242,7 +242,6 @@ impl Guard {
             self.ledger.take(sample, window, |k| believed(configured, standing, k), &power);
             if sample.at_ms - self.slow_ms >= SLOW_MS {
                 self.slow_ms = sample.at_ms;
-                self.slow_ledger.forgive(&sample, CREEP_W);
                 self.slow_ledger.take(sample, window, |k| believed(configured, standing, k), &power);
             }
             if self.check.is_some() {

@@ -39,6 +39,7 @@ pub(super) struct Sample {
 /// The sums.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Ledger {
+    most_w: i64,
     window: Window,
     before: Option<Sample>,
     /// When the first sample came: before the batteries were heard for as long as the window, nothing is known.
@@ -86,9 +87,10 @@ impl Joint {
 }
 
 impl Ledger {
-    /// For a site of `batteries`.
-    pub fn new(batteries: usize) -> Ledger {
+    /// For a site of `batteries`. Steps in which a phase or a battery moves by more than `most_w` are left out.
+    pub fn new(batteries: usize, most_w: i64) -> Ledger {
         Ledger {
+            most_w,
             window: Window::PRIOR,
             before: None,
             first_ms: None,
@@ -115,15 +117,6 @@ impl Ledger {
     /// How much battery `k` moved, W.
     pub fn travel_w(&self, k: usize) -> i64 {
         self.travel_w[k]
-    }
-
-    /// Begins a new step at `sample` if some phase has moved by more than `most_w` since the one before.
-    pub fn forgive(&mut self, sample: &Sample, most_w: i64) {
-        if let Some(before) = &mut self.before {
-            if (0..3).any(|f| (sample.grid_w[f] - before.grid_w[f]).abs() > most_w) {
-                before.at_ms = sample.at_ms - GAP_MS - 1;
-            }
-        }
     }
 
     /// Starts anew, as if nothing had been seen yet.
@@ -171,6 +164,9 @@ impl Ledger {
             self.halve(sample.at_ms);
         }
         let grid_w: [i64; 3] = std::array::from_fn(|f| sample.grid_w[f] - before.grid_w[f]);
+        if grid_w.iter().chain(self.change_w.iter().flatten()).any(|w| w.abs() > self.most_w) {
+            return;
+        }
         let mut phases_w = [[0; 3]; AGES];
         for (k, change_w) in self.change_w.iter().enumerate() {
             let place = place(k);
@@ -290,7 +286,7 @@ mod tests {
         let load = |t: i64| if t.max(0) / 20 % 2 == 1 { 1500 } else { 300 };
         let battery = |t: i64| load(t - 2 - late_s);
         let claim_w = |believed: Placement| {
-            let mut ledger = Ledger::new(1);
+            let mut ledger = Ledger::new(1, i64::MAX);
             for t in 10..60 {
                 let then = t - late_s;
                 let grid_w = std::array::from_fn(|f| if f == 0 { load(then) } else { 100 } - wired.on_phase(f, battery(then)));
