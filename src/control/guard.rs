@@ -17,6 +17,7 @@ mod check;
 mod ledger;
 
 use super::capability::Trust;
+use super::history::Series;
 use super::site::{ALL_PHASES, Site, Window};
 use crate::units::{Span, Time};
 use check::Check;
@@ -216,16 +217,8 @@ impl Guard {
         }
     }
 
-    /// The meter says `grid_w` at `at_ms`. `power`: what a battery did at a time, W, and `newest_ms` when it was last heard, where it is.
-    pub fn sample(
-        &mut self,
-        at_ms: i64,
-        grid_w: [i64; 3],
-        window: Window,
-        now: Time,
-        newest_ms: impl Fn(usize) -> Option<i64>,
-        power: impl Fn(usize, i64) -> Option<i64>,
-    ) {
+    /// The meter says `grid_w` at `at_ms`. `polled`: what a battery said that it did.
+    pub fn sample<'a>(&mut self, at_ms: i64, grid_w: [i64; 3], window: Window, now: Time, polled: impl Fn(usize) -> &'a Series) {
         if self.blind {
             return;
         }
@@ -233,16 +226,20 @@ impl Guard {
             self.waiting.remove(0);
         }
         self.waiting.push(Sample { at_ms, grid_w });
-        let heard_ms = (0..self.configured.len()).filter_map(newest_ms).filter(|t| at_ms - t < PATIENCE_MS).min().unwrap_or(at_ms);
+        let heard_ms = (0..self.configured.len())
+            .filter_map(|k| Some(polled(k).newest()?.0))
+            .filter(|t| at_ms - t < PATIENCE_MS)
+            .min()
+            .unwrap_or(at_ms);
         let sure = |s: &Sample| s.at_ms - i64::try_from(window.lo.as_ms()).unwrap_or(0) <= heard_ms;
         let ready = self.waiting.iter().take_while(|s| sure(s)).count();
         for i in 0..ready {
             let sample = self.waiting[i];
             let (configured, standing) = (&self.configured, &self.standing);
-            self.ledger.take(sample, window, |k| believed(configured, standing, k), &power);
+            self.ledger.take(sample, window, |k| believed(configured, standing, k), &polled);
             if sample.at_ms - self.slow_ms >= SLOW_MS {
                 self.slow_ms = sample.at_ms;
-                self.slow_ledger.take(sample, window, |k| believed(configured, standing, k), &power);
+                self.slow_ledger.take(sample, window, |k| believed(configured, standing, k), &polled);
             }
             if self.check.is_some() {
                 self.experiment(&sample, now);
@@ -266,7 +263,7 @@ impl Guard {
         if movers < 2 || wrong || sure || gain_w < travel_w * GAIN_PCT / 100 {
             return;
         }
-        let single_w = (0..n).map(|k| self.ledger.claim_w(k, self.configured[k])).max().unwrap_or(0);
+        let single_w = self.ledger.moved().map(|k| self.ledger.claim_w(k, self.configured[k])).max().unwrap_or(0);
         if gain_w >= single_w * JOINT_PCT / 100 {
             for (standing, &said) in self.standing.iter_mut().zip(&self.configured) {
                 let place = joint.place(said);
@@ -279,8 +276,8 @@ impl Guard {
     }
 
     fn suspect_one_by_one(&mut self, now: Time) {
-        for k in 0..self.configured.len() {
-            for (ledger, gain_pct) in [(&self.ledger, GAIN_PCT), (&self.slow_ledger, SLOW_GAIN_PCT)] {
+        for (ledger, gain_pct) in [(&self.ledger, GAIN_PCT), (&self.slow_ledger, SLOW_GAIN_PCT)] {
+            for k in ledger.moved() {
                 let travel_w = ledger.travel_w(k);
                 if travel_w < MOVED_W || now < self.sure_until[k] || matches!(self.standing[k], Standing::Wrong { .. }) {
                     continue;

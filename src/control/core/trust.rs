@@ -67,9 +67,7 @@ impl Core {
         }
         self.was_overloaded = overloaded;
         let batteries = &self.batteries;
-        let newest_ms = |k: usize| batteries[k].polled.newest().map(|p| p.0);
-        let power = |k: usize, t: i64| batteries[k].polled.at(t);
-        self.guard.sample(ms(arrived), phases.map(|p| p.power_w), self.learned.window, arrived, newest_ms, power);
+        self.guard.sample(ms(arrived), phases.map(|p| p.power_w), self.learned.window, arrived, |k| &batteries[k].polled);
     }
 }
 

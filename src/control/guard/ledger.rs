@@ -6,6 +6,7 @@
 //! that come while batteries move, cost every wiring the same. Only adds up; what follows from it is decided elsewhere.
 
 use super::Placement;
+use crate::control::history::Series;
 use crate::control::site::{ALL_PHASES, SLOTS, Window};
 use crate::units::Span;
 
@@ -22,6 +23,8 @@ const STILL_W: i64 = 20;
 /// A battery is at rest while its power differs by less than this, W, and by this part of it, per mille.
 const REST_W: i64 = 60;
 const REST_PM: i64 = 30;
+/// So many batteries are looked at per sample: those that moved most.
+const MOST: usize = 8;
 /// After this long everything counts half, ms.
 const HALF_MS: i64 = 30_000;
 /// Samples further apart say nothing, ms.
@@ -55,6 +58,8 @@ pub(super) struct Ledger {
     believed_w: [i64; AGES],
     /// Per battery, place and age: how much less it would be, W.
     gain_w: Vec<[[i64; AGES]; PLACES]>,
+    /// How much the batteries that moved most did so at the newest sample, W, and which they are.
+    moved: Vec<(i64, usize)>,
     /// Per battery: how much it moved, W.
     travel_w: Vec<i64>,
     /// Per wiring that concerns all batteries, and age: movement of the net loads, W.
@@ -101,6 +106,7 @@ impl Ledger {
             change_w: vec![[0; AGES]; batteries],
             believed_w: [0; AGES],
             gain_w: vec![[[0; AGES]; PLACES]; batteries],
+            moved: Vec::with_capacity(MOST),
             travel_w: vec![0; batteries],
             joint_w: [[0; AGES]; JOINTS],
         }
@@ -142,13 +148,13 @@ impl Ledger {
         most - least <= REST_W + most.abs().max(least.abs()) * REST_PM / 1000
     }
 
-    /// Takes a sample. `place`: where a battery is believed to be; `power`: what it did at a time, where that is known.
-    pub fn take(&mut self, sample: Sample, window: Window, place: impl Fn(usize) -> Placement, power: impl Fn(usize, i64) -> Option<i64>) {
+    /// Takes a sample. `place`: where a battery is believed to be; `polled`: what it said that it did.
+    pub fn take<'a>(&mut self, sample: Sample, window: Window, place: impl Fn(usize) -> Placement, polled: impl Fn(usize) -> &'a Series) {
         if window != self.window {
             (self.window, self.before) = (window, None);
             self.clear();
         }
-        self.take_batteries(sample.at_ms, power);
+        self.take_batteries(sample.at_ms, polled);
         let before = self.before.replace(sample);
         let Some(before) = before else {
             self.first_ms = Some(sample.at_ms);
@@ -182,35 +188,51 @@ impl Ledger {
                 sums[d] += (0..3).map(|f| cost(grid_w[mixed[f]] + sign * phases_w[d][f])).sum::<i64>();
             }
         }
-        for k in 0..self.change_w.len() {
+        for i in 0..self.moved.len() {
+            let k = self.moved[i].1;
             self.compare_places(k, place(k), &rest_w);
         }
     }
 
+    /// The batteries that moved most at the newest sample.
+    pub fn moved(&self) -> impl Iterator<Item = usize> + '_ {
+        self.moved.iter().map(|m| m.1)
+    }
+
+    /// Notes that battery `k` moved by `by_w`, where that is among the most.
+    fn note_movement(&mut self, k: usize, by_w: i64) {
+        if by_w < STILL_W {
+            return;
+        }
+        if self.moved.len() < MOST {
+            self.moved.push((by_w, k));
+        } else if let Some(least) = self.moved.iter_mut().min_by_key(|m| m.0).filter(|m| m.0 < by_w) {
+            *least = (by_w, k);
+        }
+    }
+
     /// Notes what the batteries did.
-    fn take_batteries(&mut self, at_ms: i64, power: impl Fn(usize, i64) -> Option<i64>) {
+    fn take_batteries<'a>(&mut self, at_ms: i64, polled: impl Fn(usize) -> &'a Series) {
         let width_ms = ms(self.window.hi.less(self.window.lo));
         let step_ms = (if self.window == Window::PRIOR { OLDEST_MS } else { width_ms } / (AGES as i64 - 1)).max(1);
         self.relevant = (usize::try_from(width_ms / step_ms).unwrap_or(AGES) + 1).min(AGES);
         let newest_ms = at_ms - ms(self.window.lo);
-        for (k, (before, change)) in self.power_w.iter_mut().zip(&mut self.change_w).enumerate() {
-            for d in 0..AGES {
-                // One that is not heard any more counts as resting where it was: part of the load.
-                let known = power(k, newest_ms - step_ms * d as i64);
-                self.heard[k] = known.is_some();
-                let now = known.unwrap_or(before[d]);
-                change[d] = now - before[d];
-                before[d] = now;
-            }
+        self.moved.clear();
+        for k in 0..self.power_w.len() {
+            let polled = polled(k);
+            self.heard[k] = !polled.is_empty();
+            // One that is not heard any more counts as resting where it was: part of the load.
+            let mut now = self.power_w[k];
+            at_ages(polled, newest_ms, step_ms, &mut now);
+            self.change_w[k] = std::array::from_fn(|d| now[d] - self.power_w[k][d]);
+            self.power_w[k] = now;
+            let by_w = self.change_w[k].iter().map(|w| w.abs()).max().unwrap_or(0);
+            self.note_movement(k, by_w);
         }
     }
 
     fn compare_places(&mut self, k: usize, here: Placement, rest_w: &[[i64; 3]; AGES]) {
         let change_w = self.change_w[k];
-        let most_w = change_w.iter().map(|w| w.abs()).max().unwrap_or(0);
-        if most_w < STILL_W {
-            return;
-        }
         self.travel_w[k] += change_w[self.relevant / 2].abs();
         for (i, gains) in self.gain_w[k].iter_mut().enumerate() {
             let there = placement(i);
@@ -252,6 +274,25 @@ impl Ledger {
     }
 }
 
+/// The power at every age, in one pass from the newest poll backwards: linear between polls, flat outside; as it was without any.
+fn at_ages(polled: &Series, newest_ms: i64, step_ms: i64, power_w: &mut [i64; AGES]) {
+    let Some(mut later) = polled.newest() else { return };
+    let mut d = 0;
+    for i in (0..polled.len()).rev() {
+        let Some(earlier) = polled.get(i) else { break };
+        while d < AGES && earlier.0 <= newest_ms - step_ms * d as i64 {
+            let passed = (newest_ms - step_ms * d as i64 - earlier.0).min(later.0 - earlier.0);
+            power_w[d] = earlier.1 + ((later.1 - earlier.1) * passed).div_euclid((later.0 - earlier.0).max(1));
+            d += 1;
+        }
+        if d == AGES {
+            return;
+        }
+        later = earlier;
+    }
+    power_w[d..].fill(later.1);
+}
+
 fn least(sums: &[i64; AGES]) -> i64 {
     sums.iter().copied().min().unwrap_or(0)
 }
@@ -277,6 +318,7 @@ fn cost(w: i64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::units::Time;
 
     const HERE: Placement = Placement { slot: 0, reversed: false };
 
@@ -287,11 +329,12 @@ mod tests {
         let battery = |t: i64| load(t - 2 - late_s);
         let claim_w = |believed: Placement| {
             let mut ledger = Ledger::new(1, i64::MAX);
+            let mut polled = Series::default();
             for t in 10..60 {
                 let then = t - late_s;
                 let grid_w = std::array::from_fn(|f| if f == 0 { load(then) } else { 100 } - wired.on_phase(f, battery(then)));
-                let power = |_, at_ms: i64| Some(battery(at_ms.div_euclid(1000)));
-                ledger.take(Sample { at_ms: t * 1000, grid_w }, Window::PRIOR, |_| believed, power);
+                polled.push(Time::from_ms(t as u64 * 1000), battery(t));
+                ledger.take(Sample { at_ms: t * 1000, grid_w }, Window::PRIOR, |_| believed, |_| &polled);
             }
             ledger.claim_w(0, believed)
         };
