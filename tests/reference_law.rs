@@ -81,7 +81,9 @@ fn runs_are_those_of_the_reference() {
             told = [i64::MIN; 3];
             let mut s = site((0..3).map(battery).collect());
             s.start_up = StartUp { length: Span::ZERO, ..Default::default() };
-            core = Some(Core::new(s));
+            let mut believing = Core::new(s);
+            believing.believe_wiring();
+            core = Some(believing);
         }
         let core = core.as_mut().expect("set by the first row");
         let now = Time::from_ms(v[1] as u64);

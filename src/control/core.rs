@@ -21,6 +21,7 @@ use super::demand::{Action, Demand};
 use super::estimate::PhaseEstimate;
 use super::follow::Follow;
 use super::frozen::{Freshness, Frozen};
+use super::guard::Guard;
 use super::history::{Series, ms};
 use super::input::{BatterySample, MeterSample, PhaseSample, Written};
 use super::ladder::{Ladder, Mode};
@@ -82,6 +83,9 @@ pub struct Core {
     started: Option<Time>,
     stepped: Option<Time>,
     trust: Vec<Trust>,
+    guard: Guard,
+    /// A phase had more current than its fuse should carry.
+    was_overloaded: bool,
     capabilities: Vec<Capability>,
     /// Charge and discharge power of those that are to do the work as a rule, W.
     ready_w: Vec<(i64, i64)>,
@@ -123,6 +127,8 @@ impl Core {
             started: None,
             stepped: None,
             trust: vec![Trust::Full; n],
+            guard: Guard::new(&site),
+            was_overloaded: false,
             capabilities: vec![Capability::default(); n],
             ready_w: vec![(0, 0); n],
             groups: std::array::from_fn(|slot| Group::new(&site, slot)),
@@ -279,6 +285,7 @@ impl Core {
             self.phases = Some(phases);
             if freshness == Freshness::New || !self.estimates[0].seeded {
                 self.estimate(&phases, now);
+                self.watch_wiring(&phases, now);
             }
         }
         let before = self.ladder.mode();

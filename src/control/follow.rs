@@ -41,6 +41,8 @@ const PROBE_AFTER: Span = Span::from_s(60);
 const PROBE_W: i64 = 500;
 /// Commands of at least this much that are done with the other sign are a wrong sign, W.
 const MIRROR_W: i64 = 300;
+/// So many steps in a row that are answered with their negative are a wrong sign as well.
+const OPPOSITE: u32 = 2;
 /// … against everything it was told for this long, ms.
 const MIRROR_MS: i64 = 5000;
 
@@ -131,7 +133,10 @@ impl Follow {
             None if mirrored && moved => self.mirrored_since = Some(seen.now),
             _ => self.mirrored_since = None,
         }
-        if clear && follows {
+        if self.responses.opposite() >= OPPOSITE {
+            self.mirrors = Some(seen.now);
+        }
+        if clear && follows && self.responses.opposite() == 0 {
             self.mirrors = None;
         }
     }

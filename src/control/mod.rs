@@ -23,6 +23,7 @@ pub mod demand;
 pub mod estimate;
 pub mod follow;
 pub mod frozen;
+pub mod guard;
 pub mod history;
 pub mod input;
 pub mod ladder;

@@ -139,7 +139,7 @@ impl Core {
         fuse_w(&self.site, phase.voltage_mv.unwrap_or(self.site.voltage_mv), phase.reactive_var)
     }
 
-    fn overloaded(&self, phase: &PhaseSample) -> bool {
+    pub(super) fn overloaded(&self, phase: &PhaseSample) -> bool {
         let by_power = phase.current_by_power_ma(self.site.voltage_mv);
         by_power.max(phase.current_ma.unwrap_or(0).saturating_abs()) > self.site.fuse_ma - ALARM_BELOW_FUSE_MA
     }

@@ -3,8 +3,12 @@
 use super::{Battery, Core};
 use crate::control::alarm::Alarm;
 use crate::control::capability::Trust;
+use crate::control::guard::Guard;
+use crate::control::history::ms;
+use crate::control::input::PhaseSample;
+use crate::control::ladder::Mode;
 use crate::control::site::BatterySite;
-use crate::units::{Span, Time};
+use crate::units::{Phase, Span, Time};
 
 /// A wrong sign is believed for this long, then the battery is tried again.
 const DISTRUST: Span = Span::from_s(3600);
@@ -17,18 +21,53 @@ impl Core {
         &self.trust
     }
 
+    /// From now on signs and phases are believed, as the reference of the law does.
+    pub fn believe_wiring(&mut self) {
+        self.guard.believe_everything();
+    }
+
+    /// What is known about signs and phases.
+    pub fn guard(&self) -> &Guard {
+        &self.guard
+    }
+
     /// Looks at every battery at the beginning of a step.
     pub(super) fn watch_trust(&mut self, now: Time) {
+        self.guard.pass(now, self.learned.window.hi);
         for (k, b) in self.batteries.iter_mut().enumerate() {
-            self.trust[k] =
-                if b.follow.mirrors().is_some_and(|found| now.since(found) < DISTRUST) { Trust::Distrusted } else { b.follow.trust() };
+            let mirrors = b.follow.mirrors();
+            self.trust[k] = match self.guard.trust(k) {
+                _ if mirrors.is_some_and(|found| now.since(found) < DISTRUST) => Trust::Distrusted,
+                Trust::Full => b.follow.trust(),
+                doubted => doubted,
+            };
             b.distrusted = self.trust[k] == Trust::Distrusted;
             if let Some(response) = b.follow.response() {
                 self.learned.batteries[k].response = Some(response);
             }
             self.alarms.set(Alarm::NotFollowed(k), refuses(b, &self.site.batteries[k]), now);
-            self.alarms.set(Alarm::SignWrong(k), b.follow.mirrors().is_some(), now);
+            let (phase, reversed) = self.guard.mistakes(k);
+            self.alarms.set(Alarm::SignWrong(k), reversed || mirrors.is_some(), now);
+            for p in Phase::ALL {
+                self.alarms.set(Alarm::PhaseWrong(k, p), phase == Some(p.index()), now);
+            }
         }
+    }
+
+    /// The phases of the meter arrived just now: do they agree with what the batteries did?
+    pub(super) fn watch_wiring(&mut self, phases: &[PhaseSample; 3], arrived: Time) {
+        if !matches!(self.ladder.mode(), Mode::Run { .. }) {
+            // What batteries do by themselves, or on the way to the fallback, happens too fast or too rarely to tell.
+            self.guard.pause(arrived);
+            return;
+        }
+        let overloaded = phases.iter().any(|p| self.overloaded(p));
+        if overloaded && !self.was_overloaded {
+            self.guard.interrupt(arrived);
+        }
+        self.was_overloaded = overloaded;
+        let batteries = &self.batteries;
+        self.guard.sample(ms(arrived), phases.map(|p| p.power_w), self.learned.window, arrived, |k| &batteries[k].polled);
     }
 }
 
