@@ -465,7 +465,7 @@ fn batteries_with_limits_only_are_left_as_they_were() {
         assert!(site.events().all(|e| e.address != 41), "a setpoint was written");
         for k in 0..3 {
             assert!(matches!(site.battery(k).map(|b| b.control(site.now_ms())), Some(Control::OwnMeter)), "battery {k}");
-            let last = |address: u16| site.events().filter(|e| e.address == address).next_back().map(|e| e.value);
+            let last = |address: u16| site.events().rfind(|e| e.address == address).map(|e| e.value);
             assert_eq!((last(43), last(44)), (Some(4600), Some(3500)));
         }
     }

@@ -180,7 +180,7 @@ fn sunspec_starts_with_its_mode_and_ends_with_its_own_control() {
         sent.push((raw.address, raw.value));
         w.done(&p, job, Outcome::Acknowledged, now);
     }
-    assert_eq!(sent, [(40051, 1), (40049, 5000), (40050, 150)]);
+    assert_eq!(sent, [(40051, 1), (40049, 5000), (40050, 180)]);
     w.want(Command::Release, false, FOREVER);
     let (at, job) = w.next(&p, now).expect("the release");
     assert_eq!(w.encode(&p, job).map(|r| (r.address, r.value)), Some((40051, 0)));
