@@ -284,8 +284,8 @@ impl Core {
         if let Some(phases) = sample.phases {
             self.phases = Some(phases);
             if freshness == Freshness::New || !self.estimates[0].seeded {
-                self.estimate(&phases, now);
                 self.watch_wiring(&phases, now);
+                self.estimate(&phases, now);
             }
         }
         let before = self.ladder.mode();

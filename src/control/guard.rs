@@ -42,6 +42,8 @@ const SURE: Span = Span::from_s(900);
 const DOUBLINGS: u32 = 6;
 /// Distrust ends, and the battery is tried again.
 const DISTRUST: Span = Span::from_s(3600);
+/// A phase that is further off its target has not come to rest, W.
+const ASTRAY_W: i64 = 100;
 /// Steps of the slow ledger, ms.
 const SLOW_MS: i64 = 12_000;
 /// … and how far a phase or a battery may move in one, W: a load that stepped and a battery that answered in the same step tell nothing.
@@ -122,6 +124,9 @@ pub struct Guard {
     shown: Vec<u32>,
     sure_until: Vec<Time>,
     checks: u32,
+    /// For how long each phase was off its target, less the time in which it was not, ms; and from when on that is strange.
+    astray_ms: [i64; 3],
+    astray_least_ms: i64,
     /// Nothing is doubted.
     blind: bool,
 }
@@ -147,6 +152,8 @@ impl Guard {
             shown: vec![0; n],
             sure_until: vec![Time::ZERO; n],
             checks: 0,
+            astray_ms: [0; 3],
+            astray_least_ms: 0,
             blind: false,
         }
     }
@@ -154,6 +161,14 @@ impl Guard {
     /// From now on every sign and phase is believed.
     pub fn believe_everything(&mut self) {
         self.blind = true;
+    }
+
+    /// Each phase is `error_w` off its target, since the sample `passed_ms` ago. `usual_ms`: what a step takes until it has settled.
+    pub fn note_errors(&mut self, error_w: [i64; 3], passed_ms: i64, usual_ms: i64) {
+        self.astray_least_ms = usual_ms;
+        for (astray, error_w) in self.astray_ms.iter_mut().zip(error_w) {
+            *astray = (*astray + if error_w.abs() > ASTRAY_W { passed_ms } else { -passed_ms }).clamp(0, 2 * usual_ms);
+        }
     }
 
     /// How far battery `k` is trusted.

@@ -5,6 +5,7 @@
 
 use super::ledger::{PLACES, Sample, is_possible, placement};
 use super::{DISTRUST, DOUBLINGS, Guard, MOVED_W, PAUSE, Placement, SURE, Standing, TRIES};
+use crate::control::site::ALL_PHASES;
 use crate::units::{Span, Time};
 
 /// It ends without a result; twice the window of the meter's latency comes on top.
@@ -38,11 +39,19 @@ impl Guard {
     /// A suspected battery that does something can let go of it.
     pub(super) fn begin_check(&mut self, now: Time) {
         let doubted = |s: &Standing| matches!(s, Standing::Suspected { .. } | Standing::OnTrial { .. });
-        let candidates = (0..self.standing.len()).filter(|&k| doubted(&self.standing[k]) && self.ledger.newest_w(k).abs() >= MOVED_W);
+        let candidates = (0..self.standing.len())
+            .filter(|&k| doubted(&self.standing[k]) && self.ledger.newest_w(k).abs() >= MOVED_W && self.is_astray(k));
         let Some(k) = candidates.max_by_key(|&k| self.ledger.newest_w(k).abs()).filter(|_| now >= self.next_check) else { return };
         self.keep_powers();
         self.check = Some(Check { k, since: now, before: None, goes_back: false, last: None });
         self.checks = self.checks.saturating_add(1);
+    }
+
+    /// The phases on which battery `k` is said to be do not come to their target: a battery in its place brings them there, whatever the
+    /// house does meanwhile.
+    fn is_astray(&self, k: usize) -> bool {
+        let slot = self.configured[k].slot;
+        (0..3).any(|f| (slot == f || slot == ALL_PHASES) && self.astray_ms[f] >= self.astray_least_ms)
     }
 
     /// Looks at a sample during a check.
