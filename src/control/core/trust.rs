@@ -72,7 +72,7 @@ impl Core {
         let batteries = &self.batteries;
         let passed_ms = self.estimated.map_or(0, |t| arrived.since(t).as_ms().min(15_000) as i64);
         // A step takes the latency, and some polls until its samples are exact.
-        let usual_ms = (self.site.meter_period.times(8).max(SETTLES) + self.learned.window.hi).as_ms() as i64;
+        let usual_ms = (self.site.meter_period.times(12).max(SETTLES) + self.learned.window.hi).as_ms() as i64;
         let errors_w = std::array::from_fn(|f| phases[f].power_w - self.targets_w[f]);
         self.guard.note_errors(errors_w, passed_ms, usual_ms);
         self.guard.sample(ms(arrived), phases.map(|p| p.power_w), self.learned.window, arrived, |k| &batteries[k].polled);
