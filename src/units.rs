@@ -58,6 +58,11 @@ impl Span {
         self.0
     }
 
+    /// Milliseconds as a signed number, for differences; so bounded that sums of a few do not overflow.
+    pub fn signed_ms(self) -> i64 {
+        i64::try_from(self.0).unwrap_or(i64::MAX).min(i64::MAX / 4)
+    }
+
     /// The length in whole seconds, rounded down.
     pub const fn as_s(self) -> u64 {
         self.0 / 1000

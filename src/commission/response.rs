@@ -40,7 +40,7 @@ pub struct Response {
 impl Response {
     /// When this part of a movement, per mille, is done: ms after the command.
     pub fn reaches(&self, part: i64) -> i64 {
-        let ms = |span: Span| i64::try_from(span.as_ms()).unwrap_or(0);
+        let ms = Span::signed_ms;
         ms(self.dead) + polyline(&RISE.map(|(x, y)| (y, x)), part) * ms(self.lag) / 1000
     }
 }
@@ -72,7 +72,7 @@ fn rise(t: i64, lag: i64) -> i64 {
 
 /// For how long, ms, a meter that averages over `window` shows neither the old nor the new power: between 15 and 85 %.
 pub fn partial_ms(lag: Span, window: Span) -> i64 {
-    let (lag, window) = (i64::try_from(lag.as_ms()).unwrap_or(0).min(LAG_MS), i64::try_from(window.as_ms()).unwrap_or(0).min(20_000));
+    let (lag, window) = (lag.signed_ms().min(LAG_MS), window.signed_ms().min(20_000));
     let step = 20;
     // Sums of the rise, so that a mean over the window is a difference.
     let mut sums = vec![0];

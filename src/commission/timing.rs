@@ -46,7 +46,7 @@ pub enum Averaging {
 
 /// What a clean leg that ended at `end` says.
 pub fn times(record: &Record, leg: &Leg, m: &Movement, clean: &Clean, end: Time) -> Times {
-    let since_sent = |at: Time| ms(at.since(leg.sent));
+    let since_sent = |at: Time| at.since(leg.sent).signed_ms();
     let rise = after(record.readings(leg.battery), leg.sent)
         .iter()
         .filter(|r| r.at <= end)
@@ -107,21 +107,21 @@ pub fn window(legs: &[(&Times, Option<Response>)], refresh: Span, averaging: Ave
     let trusted = |bounds: &[i64]| bounds[usize::from(bounds.len() >= MANY)];
     // The youngest value is at most `youngest` old, the oldest at least `oldest`; one refresh period lies between youngest and oldest.
     let (youngest, oldest) = (trusted(&at_most), trusted(&at_least));
-    if oldest - ms(refresh) > youngest + MARGIN_MS {
+    if oldest - refresh.signed_ms() > youngest + MARGIN_MS {
         return None;
     }
     // Means that nobody could tell from momentary values reach further back.
-    let reach = if averaging == Averaging::Unknown { ms(refresh) } else { 0 };
+    let reach = if averaging == Averaging::Unknown { refresh.signed_ms() } else { 0 };
     // A mean that shows little of a movement may end after it.
-    let ends = if averaging == Averaging::No { 0 } else { ms(refresh) * DOUBT_PM / 1000 };
-    let (lo, hi) = (oldest - ms(refresh) - ends - MARGIN_MS, youngest + ms(refresh) + MARGIN_MS + reach);
+    let ends = if averaging == Averaging::No { 0 } else { refresh.signed_ms() * DOUBT_PM / 1000 };
+    let (lo, hi) = (oldest - refresh.signed_ms() - ends - MARGIN_MS, youngest + refresh.signed_ms() + MARGIN_MS + reach);
     Some(Window { lo: span(lo), hi: span(hi.max(lo)) })
 }
 
 /// Whether the meter averages over about its refresh period: it then shows more values between old and new. `spacing`: mean time between
 /// two fresh values.
 pub fn averaging(legs: &[(&Times, Response)], refresh: Span, spacing: Span) -> Averaging {
-    let expected = |window: Span| legs.iter().map(|(_, r)| partial_ms(r.lag, window)).sum::<i64>() * 1000 / ms(spacing).max(1);
+    let expected = |window: Span| legs.iter().map(|(_, r)| partial_ms(r.lag, window)).sum::<i64>() * 1000 / spacing.signed_ms().max(1);
     let (momentary, means) = (expected(Span::ZERO), expected(refresh));
     let seen = legs.iter().map(|(t, _)| t.partial()).sum::<i64>() * 1000;
     // With a lag as long as the refresh period both show nearly the same, and the counts are small.
@@ -135,10 +135,6 @@ pub fn averaging(legs: &[(&Times, Response)], refresh: Span, spacing: Span) -> A
 
 fn part(moved_w: i64, whole_w: i64) -> i64 {
     if whole_w == 0 { 0 } else { moved_w * 1000 / whole_w }
-}
-
-fn ms(span: Span) -> i64 {
-    i64::try_from(span.as_ms()).unwrap_or(i64::MAX / 4)
 }
 
 fn span(ms: i64) -> Span {

@@ -235,8 +235,8 @@ impl ActiveSet {
             Part::Resting { .. } => 0,
             Part::Leaving { held_w, going: None, .. } => cap_w.min(held_w),
             Part::Leaving { held_w, going: Some(from), .. } => {
-                let left = LET_GO.less(now.since(from)).as_ms() as i64;
-                cap_w.min(held_w.saturating_mul(left) / (LET_GO.as_ms() as i64))
+                let left = LET_GO.less(now.since(from)).signed_ms();
+                cap_w.min(held_w.saturating_mul(left) / LET_GO.signed_ms())
             }
         }
     }

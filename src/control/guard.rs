@@ -246,7 +246,7 @@ impl Guard {
             .filter(|t| at_ms - t < PATIENCE_MS)
             .min()
             .unwrap_or(at_ms);
-        let sure = |s: &Sample| s.at_ms - i64::try_from(window.lo.as_ms()).unwrap_or(0) <= heard_ms;
+        let sure = |s: &Sample| s.at_ms - window.lo.signed_ms() <= heard_ms;
         let ready = self.waiting.iter().take_while(|s| sure(s)).count();
         for i in 0..ready {
             let sample = self.waiting[i];

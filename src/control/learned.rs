@@ -29,7 +29,7 @@ pub struct BatteryLearned {
 impl BatteryLearned {
     /// What is known of the battery's past, given what was read and what it was told.
     pub fn past<'a>(&self, polled: &'a Series, commands: &'a Series) -> Past<'a> {
-        let response_ms = self.response.map_or(0, |r| i64::try_from(r.as_ms()).unwrap_or(i64::MAX / 2));
+        let response_ms = self.response.map_or(0, |r| r.signed_ms());
         Past { polled, scale_pm: self.scale_pm, commands, response_ms }
     }
 }

@@ -141,8 +141,8 @@ impl Learner {
             return false;
         }
         let past = learned.batteries[k].past(batteries.polled(k), batteries.commands(k));
-        let window_ms = (learned.window.lo.as_ms() as i64, learned.window.hi.as_ms() as i64);
-        let judged = event.judge(&past, part, &self.samples, f, window_ms, learned.averaging.as_ms() as i64);
+        let window_ms = (learned.window.lo.signed_ms(), learned.window.hi.signed_ms());
+        let judged = event.judge(&past, part, &self.samples, f, window_ms, learned.averaging.signed_ms());
         let before = (learned.averaging, learned.window);
         if let Some(share) = judged.first_share {
             self.partial.note(share);

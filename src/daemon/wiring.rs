@@ -215,6 +215,7 @@ fn site(config: &Config) -> Site {
 
 fn battery_site(b: &config::Battery, config: &Config) -> BatterySite {
     let ages = b.ages();
+    let (fallback_charge_w, fallback_discharge_w) = fallback_limits(b, config);
     BatterySite {
         connection: match b.phase {
             Phases::One(phase) => Connection::Phase(phase.index()),
@@ -234,8 +235,8 @@ fn battery_site(b: &config::Battery, config: &Config) -> BatterySite {
             ControlMode::Limits => ControlKind::Limits,
             ControlMode::Hybrid => ControlKind::Hybrid,
         },
-        fallback_charge_w: fallback_limits(b, config).0,
-        fallback_discharge_w: fallback_limits(b, config).1,
+        fallback_charge_w,
+        fallback_discharge_w,
         min_power_w: b.min_power_w.into(),
     }
 }

@@ -102,7 +102,7 @@ impl Core {
     fn wanted_limits(&self, k: usize) -> (i64, i64) {
         let (connection, cap) = (self.site.batteries[k].connection, self.capabilities[k]);
         let plan = self.plans[connection.slot()];
-        let members = || (0..self.capabilities.len()).filter(|&i| self.site.batteries[i].connection == connection);
+        let members = || self.groups[connection.slot()].members().iter().copied();
         let all_charge: i64 = members().map(|i| self.capabilities[i].charge_w).sum();
         let all_discharge: i64 = members().map(|i| self.capabilities[i].discharge_w).sum();
         let (charge, discharge) = self.slot_limits(&plan);

@@ -14,15 +14,16 @@ use crate::units::{Span, Time};
 const OFF_W: i64 = 100;
 const OFF_FOR_MS: i64 = 180_000;
 /// One sample counts for no more time than this, ms.
-const OFF_STEP_MS: i64 = 15_000;
+const LONGEST_STEP_MS: i64 = 15_000;
 
 impl Core {
     /// Takes the powers of the phases, which arrived just now, into the estimates.
     pub(super) fn estimate(&mut self, phases: &[PhaseSample; 3], arrived: Time) {
         self.learner.sample(ms(arrived), phases.map(|p| p.power_w));
-        self.doubt_scales(phases, arrived);
+        self.doubt_scales(phases, self.since_estimate_ms(arrived));
+        self.estimated = Some(arrived);
         let window = self.learned.window;
-        let (from, to) = (ms(arrived) - ms_of(window.hi), ms(arrived) - ms_of(window.lo));
+        let (from, to) = (ms(arrived) - window.hi.signed_ms(), ms(arrived) - window.lo.signed_ms());
         for (f, phase) in phases.iter().enumerate() {
             let then = self.batteries_then(f, from, to);
             let (target_w, saturated) = self.trim_towards(f, phases);
@@ -31,10 +32,13 @@ impl Core {
         }
     }
 
+    /// For how long what the sample at `arrived` says is taken to have held, ms.
+    pub(super) fn since_estimate_ms(&self, arrived: Time) -> i64 {
+        self.estimated.map_or(0, |t| arrived.since(t).signed_ms().min(LONGEST_STEP_MS))
+    }
+
     /// A scale that does not fit shows as a phase that does not come to rest at its target: then it is learned anew.
-    fn doubt_scales(&mut self, phases: &[PhaseSample; 3], arrived: Time) {
-        let passed = self.estimated.map_or(0, |t| ms_of(arrived.since(t)).min(OFF_STEP_MS));
-        self.estimated = Some(arrived);
+    fn doubt_scales(&mut self, phases: &[PhaseSample; 3], passed: i64) {
         for (f, phase) in phases.iter().enumerate() {
             let off = self.plans[f].binding == Binding::Load && (phase.power_w - self.targets_w[f]).abs() > OFF_W;
             self.off_ms[f] = (self.off_ms[f] + if off { passed } else { -passed }).max(0);
@@ -62,7 +66,7 @@ impl Core {
 
     fn batteries_then(&self, f: usize, from: i64, to: i64) -> BatteriesThen {
         let mut then = BatteriesThen { hull: Hull::ZERO, middle_w: 0, absolute_w: 0 };
-        let averaging = ms_of(self.learned.averaging);
+        let averaging = self.learned.averaging.signed_ms();
         let members = self.site.batteries.iter().enumerate().filter(|(_, s)| s.connection.is_on(f));
         // A battery that is not heard, or not believed, counts as part of the load, and so do the commands it may or may not have got.
         for (k, s) in members.filter(|(k, _)| !self.batteries[*k].polled.is_empty() && !self.batteries[*k].distrusted) {
@@ -115,8 +119,4 @@ impl Batteries for Pasts<'_> {
     fn commands(&self, k: usize) -> &Series {
         &self.0[k].written
     }
-}
-
-fn ms_of(span: Span) -> i64 {
-    i64::try_from(span.as_ms()).unwrap_or(i64::MAX)
 }

@@ -14,7 +14,6 @@ use crate::units::{Phase, Span, Time};
 const DISTRUST: Span = Span::from_s(3600);
 /// This close to full or empty a battery may well do less than it is told, 0.1 %.
 const TAPER_PM: i64 = 100;
-
 /// What a battery takes to bring its phase to its target, beside the latency of the meter.
 const SETTLES: Span = Span::from_s(10);
 
@@ -70,9 +69,9 @@ impl Core {
         }
         self.was_overloaded = overloaded;
         let batteries = &self.batteries;
-        let passed_ms = self.estimated.map_or(0, |t| arrived.since(t).as_ms().min(15_000) as i64);
+        let passed_ms = self.since_estimate_ms(arrived);
         // A step takes the latency, and some polls until its samples are exact.
-        let usual_ms = (self.site.meter_period.times(12).max(SETTLES) + self.learned.window.hi).as_ms() as i64;
+        let usual_ms = (self.site.meter_period.times(12).max(SETTLES) + self.learned.window.hi).signed_ms();
         let errors_w = std::array::from_fn(|f| phases[f].power_w - self.targets_w[f]);
         self.guard.note_errors(errors_w, passed_ms, usual_ms);
         self.guard.sample(ms(arrived), phases.map(|p| p.power_w), self.learned.window, arrived, |k| &batteries[k].polled);

@@ -19,9 +19,9 @@ const REST_PCT: i64 = 20;
 const REST_W: i64 = 40;
 /// One that is wrong leaves at least this; it is twice what was let go where nothing disturbs, percent.
 const WRONG_PCT: i64 = 130;
-
 /// Every other place must leave this much if the configured one is to be believed, percent.
 const CLEARLY_PCT: i64 = 70;
+
 /// Battery `k` is being checked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Check {

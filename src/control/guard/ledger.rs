@@ -8,7 +8,6 @@
 use super::Placement;
 use crate::control::history::Series;
 use crate::control::site::{ALL_PHASES, SLOTS, Window};
-use crate::units::Span;
 
 /// Ages that are tried: every half second.
 const AGES: usize = 33;
@@ -163,7 +162,7 @@ impl Ledger {
         if sample.at_ms - before.at_ms > GAP_MS {
             return;
         }
-        if self.first_ms.is_some_and(|t| sample.at_ms - t < ms(window.hi)) {
+        if self.first_ms.is_some_and(|t| sample.at_ms - t < window.hi.signed_ms()) {
             return;
         }
         if sample.at_ms - self.halved_ms >= HALF_MS {
@@ -213,10 +212,10 @@ impl Ledger {
 
     /// Notes what the batteries did.
     fn take_batteries<'a>(&mut self, at_ms: i64, polled: impl Fn(usize) -> &'a Series) {
-        let width_ms = ms(self.window.hi.less(self.window.lo));
+        let width_ms = self.window.hi.less(self.window.lo).signed_ms();
         let step_ms = (if self.window == Window::PRIOR { OLDEST_MS } else { width_ms } / (AGES as i64 - 1)).max(1);
         self.relevant = (usize::try_from(width_ms / step_ms).unwrap_or(AGES) + 1).min(AGES);
-        let newest_ms = at_ms - ms(self.window.lo);
+        let newest_ms = at_ms - self.window.lo.signed_ms();
         self.moved.clear();
         for k in 0..self.power_w.len() {
             let polled = polled(k);
@@ -300,10 +299,6 @@ fn least(sums: &[i64; AGES]) -> i64 {
 /// A battery elsewhere than it is believed to be; one on a single phase is never on all.
 pub(super) fn is_possible(there: Placement, here: Placement) -> bool {
     there != here && (there.slot != ALL_PHASES || here.slot == ALL_PHASES)
-}
-
-fn ms(span: Span) -> i64 {
-    i64::try_from(span.as_ms()).unwrap_or(0)
 }
 
 /// The `i`-th place a battery can have.

@@ -99,7 +99,7 @@ impl Ages {
 }
 
 fn ms(span: Span) -> i64 {
-    i64::try_from(span.as_ms()).unwrap_or(LONGEST_MS).min(2 * LONGEST_MS)
+    span.signed_ms().min(2 * LONGEST_MS)
 }
 
 #[cfg(test)]

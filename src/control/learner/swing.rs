@@ -67,7 +67,7 @@ impl Swing {
         let mut left = WORK;
         while left > 0 && search.latency_ms <= LONGEST_MS {
             let (variance, evaluations) = variance(self.phase, &search, site, batteries, samples, learned);
-            let (lo, hi) = (learned.window.lo.as_ms() as i64, learned.window.hi.as_ms() as i64);
+            let (lo, hi) = (learned.window.lo.signed_ms(), learned.window.hi.signed_ms());
             if variance < search.best.0 {
                 search.best = (variance, search.latency_ms);
             }
@@ -158,7 +158,7 @@ fn reversals(polled: &Series, from_ms: i64, least_w: i64) -> u32 {
 
 /// The variance of the load of phase `f` under the latency that is tried, W², and how much work it was.
 fn variance(f: usize, search: &Search, site: &Site, batteries: &impl Batteries, samples: &Samples, learned: &Learned) -> (i64, usize) {
-    let middle_ms = search.latency_ms + learned.averaging.as_ms() as i64 / 2;
+    let middle_ms = search.latency_ms + learned.averaging.signed_ms() / 2;
     let (mut sum, mut squares, mut count, mut evaluations) = (0, 0, 0, 0);
     let mut next_ms = search.from_ms;
     for s in (samples.until(search.from_ms - 1)..samples.len()).filter_map(|i| samples.get(i)) {
