@@ -108,8 +108,7 @@ impl<D: Director> Simulation<D> {
     /// As [`Simulation::new`], under another director.
     pub fn under(director: D, plan: Plan, config: &Config, params: SiteParams) -> Simulation<D> {
         let site = Arc::new(Mutex::new(Site::new(params)));
-        let hosts: Vec<_> =
-            plan.endpoints.iter().map(|e| config.batteries.iter().position(|b| b.link.host == e.host && b.link.port == e.port)).collect();
+        let hosts: Vec<_> = plan.endpoints.iter().map(|e| config.batteries.iter().position(|b| b.link.place() == e.place)).collect();
         let link = |k: &Option<usize>| SharedEndpoint::new(Box::new(SimLink::new(Arc::clone(&site), k.unwrap_or(0))));
         let endpoints: Vec<_> = hosts.iter().map(link).collect();
         Simulation {

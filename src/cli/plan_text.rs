@@ -41,7 +41,7 @@ fn links(plan: &Plan, out: &mut String) {
         let batteries = plan.batteries.iter().filter(|b| b.endpoint == i).map(|b| format!("battery {}", b.spec.name));
         let meter = plan.meter.iter().filter(|m| m.endpoint == i).map(|_| "the meter".to_owned());
         let users: Vec<_> = batteries.chain(meter).collect();
-        line(out, &format!("link {}:{}: one connection for {}, answers within {}", e.host, e.port, users.join(" and "), e.timeout));
+        line(out, &format!("link {}: one connection for {}, answers within {}", e.place, users.join(" and "), e.timeout));
     }
 }
 

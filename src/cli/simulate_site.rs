@@ -5,7 +5,7 @@
 use std::net::SocketAddrV4;
 use std::path::Path;
 
-use crate::config::{Config, Encoding, MeterSource, Phases, Strategy};
+use crate::config::{Config, Encoding, Link, MeterSource, Phases, Strategy, Tcp};
 use crate::device::library::Library;
 use crate::plant::battery_params::{Banks, BatteryParams, Encoding41, SaxParams};
 use crate::plant::house::House;
@@ -71,7 +71,12 @@ pub(super) fn simulated(mut config: Config, library: &Library) -> (Config, Vec<S
     let mut changed = Vec::new();
     let is_sax = |name: &str| name == "sax" || name.starts_with("sax-");
     for (k, b) in config.batteries.iter_mut().enumerate() {
-        (b.link.host, b.link.port) = (format!("simulated-{k}"), 502);
+        b.link = Link::Tcp(Tcp {
+            host: format!("simulated-{k}"),
+            port: 502,
+            timeout_ms: b.link.timeout_ms(),
+            retry_count: b.link.retry_count(),
+        });
         if !is_sax(&b.device) {
             changed.push(format!("battery {}: a SAX battery with its figures stands in for \"{}\"", b.name, b.device));
             (b.device, b.unit) = ("sax".to_owned(), None);

@@ -2,14 +2,16 @@
 
 use std::fmt;
 
+use super::bms::Bms;
 use super::devices::{self, Devices, Known, Use};
 use super::ladder::{Ages, LATEST_EXCLUSION};
 use super::later;
-use super::link::{self, Tcp};
+use super::link::{self, Link, Tcp};
 use super::number::fixed_to_text;
 use super::reader::{At, Section, Spanned};
 use super::site::{Strategy, keep};
 use super::words;
+use crate::device::setting::Settings;
 use crate::units::{Phase, Span};
 
 /// Inverters work badly below 150 to 300 W (spec/control.md 2.4, active set).
@@ -31,7 +33,7 @@ pub struct Battery {
     /// How the device wants a negative setpoint; default [`Encoding::Int16`]. Without meaning where the profile leaves no choice.
     pub setpoint_encoding: Encoding,
     /// How it is reached.
-    pub link: Tcp,
+    pub link: Link,
     /// Modbus unit; the profile's where none is given.
     pub unit: Option<u8>,
     /// Poll period; 200 to 15000 ms, default 5000.
@@ -55,6 +57,10 @@ pub struct Battery {
     pub max_soc_pm: u16,
     /// How far the state of charge must come back before a limit is lifted, in 0.1 %; 10 to 500, default 30.
     pub soc_hysteresis_pm: u16,
+    /// What its profile lets one set.
+    pub settings: Settings,
+    /// The authority on what its cells allow, where there is one.
+    pub bms: Option<Bms>,
 }
 
 /// Where a battery is connected.
@@ -165,7 +171,7 @@ fn read_one(mut section: Section<'_>, devices: &dyn Devices, strategy: Option<St
         phase,
         control,
         setpoint_encoding,
-        link: link.map_or(Tcp { host: String::new(), port: 0, timeout_ms: 0, retry_count: 0 }, Spanned::get),
+        link: link.map_or(Link::Tcp(Tcp { host: String::new(), port: 0, timeout_ms: 0, retry_count: 0 }), Spanned::get),
         unit: s.integer("unit", 0..=255u8).map(Spanned::get),
         poll_ms,
         write_spacing_ms: None,
@@ -177,6 +183,8 @@ fn read_one(mut section: Section<'_>, devices: &dyn Devices, strategy: Option<St
         min_soc_pm: 100,
         max_soc_pm: 1_000,
         soc_hysteresis_pm: 30,
+        settings: Settings::new(),
+        bms: None,
     };
     let name_at = keep(name, &mut battery.name);
     read_writes(s, &mut battery);

@@ -2,11 +2,11 @@
 
 use super::battery::{BatteryDraft, ControlMode, Phases};
 use super::ladder::{DEFAULT_POLL_MS, Ladder, default_stale_ms};
+use super::link::Link;
 use super::meter::MeterDraft;
 use super::number::fixed_to_text;
 use super::reader::{At, Document};
 use super::site::{Balance, ControlDraft, Site, SiteDraft, Strategy};
-use super::words::same_host;
 use crate::units::{Phase, Span};
 
 /// A Modbus segment has 247 addresses; more batteries than this are a mistake.
@@ -80,19 +80,18 @@ fn check_addresses(document: &Document, batteries: &[BatteryDraft]) {
         let Some(at) = draft.host_at else { continue };
         let (link, unit) = (&draft.battery.link, draft.battery.unit);
         let clash = batteries[..index].iter().filter(|other| other.host_at.is_some()).find_map(|other| {
-            let theirs = &other.battery.link;
-            if !same_host(&link.host, &theirs.host) {
-                None
-            } else if link.port == theirs.port && unit == other.battery.unit {
+            let together = link.is_same_place(&other.battery.link);
+            if together && unit == other.battery.unit {
                 Some(format!("battery \"{}\" has this address already.", other.battery.name))
-            } else if draft.is_sax() && other.is_sax() && link.port == theirs.port {
+            } else if together && draft.is_sax() && other.is_sax() && matches!(link, Link::Tcp(_)) {
                 Some(format!("battery \"{}\" has this host and port already, and every SAX battery has its own.", other.battery.name))
             } else {
                 None
             }
         });
         if let Some(message) = clash {
-            document.add(at, &key_of(draft, "link.tcp.host"), message);
+            let key = if matches!(draft.battery.link, Link::Tcp(_)) { "link.tcp.host" } else { "link.rtu.port" };
+            document.add(at, &key_of(draft, key), message);
         }
     }
 }

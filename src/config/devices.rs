@@ -3,6 +3,7 @@
 use super::later::{DEVICES, not_yet};
 use super::nearest::nearest;
 use super::reader::{Section, Spanned};
+use crate::device::setting::Setting;
 
 /// The device profiles that are known.
 pub trait Devices {
@@ -34,6 +35,16 @@ pub struct DeviceFacts {
     pub hybrid: bool,
     /// The `setpoint_encoding`s to choose from; empty where there is no choice.
     pub encodings: Vec<String>,
+    /// It is a battery management system.
+    pub bms: bool,
+    /// It must be polled at least this often, ms.
+    pub longest_poll_ms: Option<u32>,
+    /// It sends telegrams by itself.
+    pub telegrams: bool,
+    /// As a meter it gives the power of every phase.
+    pub phases: bool,
+    /// What the configuration may set.
+    pub settings: Vec<Setting>,
 }
 
 /// What a device is wanted for.

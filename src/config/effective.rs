@@ -5,8 +5,9 @@
 use std::fmt::{Display, Write as _};
 
 use super::number::fixed_to_text;
-use super::{Battery, Config, ControlMode, Fallback, Meter, MeterSource, Role, Strategy, Tcp};
+use super::{Battery, Config, ControlMode, Fallback, Link, Meter, MeterSource, Role, Strategy};
 use crate::control::demand::Action;
+use crate::link::place::{Parity, Serial};
 use crate::schedule::{Days, Schedule, Window, clock};
 
 /// Valid TOML that [`super::parse`] turns into an equal [`Config`].
@@ -57,11 +58,32 @@ impl Toml {
         self.number(key, quoted(value));
     }
 
-    fn tcp(&mut self, link: &Tcp) {
-        let Tcp { host, port, timeout_ms, retry_count } = link;
-        let host = quoted(host);
-        self.number("link.tcp", format!("{{ host = {host}, port = {port}, timeout_ms = {timeout_ms}, retry_count = {retry_count} }}"));
+    fn link(&mut self, link: &Link) {
+        let timing = format!("timeout_ms = {}, retry_count = {}", link.timeout_ms(), link.retry_count());
+        match link {
+            Link::Tcp(tcp) => {
+                self.number("link.tcp", format!("{{ host = {}, port = {}, {timing} }}", quoted(&tcp.host), tcp.port));
+            }
+            Link::Rtu(rtu) => self.number("link.rtu", format!("{{ {}, {timing} }}", serial(&rtu.serial))),
+        }
     }
+}
+
+/// The keys of a serial port.
+fn serial(serial: &Serial) -> String {
+    let Serial { port, baud, parity, data_bits, stop_bits, rs485 } = serial;
+    let parity = match parity {
+        Parity::None => "none",
+        Parity::Even => "even",
+        Parity::Odd => "odd",
+    };
+    let rs485 = rs485.map_or_else(String::new, |r| {
+        format!(
+            ", rs485 = {{ rts_on_send = {}, delay_before_ms = {}, delay_after_ms = {} }}",
+            r.rts_on_send, r.delay_before_ms, r.delay_after_ms
+        )
+    });
+    format!("port = {}, baud = {baud}, parity = \"{parity}\", data_bits = {data_bits}, stop_bits = {stop_bits}{rs485}", quoted(port))
 }
 
 fn write_site(out: &mut Toml, config: &Config) {
@@ -110,9 +132,10 @@ fn write_meter(out: &mut Toml, meter: &Meter, batteries: &[Battery]) {
             }
         }
         MeterSource::Own { link, unit } => {
-            out.tcp(link);
+            out.link(link);
             out.optional("unit", *unit);
         }
+        MeterSource::Telegrams { .. } => {}
     }
     out.number("poll_ms", meter.poll_ms);
     out.number("phase_poll_ms", meter.phase_poll_ms);
@@ -126,7 +149,7 @@ fn write_battery(out: &mut Toml, battery: &Battery) {
     out.text("phase", &battery.phase.to_string());
     out.text("control", if battery.control == ControlMode::Setpoint { "setpoint" } else { "limits" });
     out.text("setpoint_encoding", battery.setpoint_encoding.name());
-    out.tcp(&battery.link);
+    out.link(&battery.link);
     out.optional("unit", battery.unit);
     out.number("poll_ms", battery.poll_ms);
     out.optional("write_spacing_ms", battery.write_spacing_ms);

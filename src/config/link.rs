@@ -1,15 +1,84 @@
-//! How a device is reached: `link.tcp`, and `link.rtu` and `link.serial` of later releases.
+//! How a device is reached: `link.tcp`, `link.rtu`, and `link.serial` for devices that only send.
+
+use std::fmt;
 
 use super::ladder::DEFAULT_POLL_MS;
 use super::later::refuse_key;
 use super::reader::{Section, Spanned};
 use super::words;
+use crate::link::place::{Place, Serial};
 
 /// The longest that one request may keep a link busy, in ms, retries included: a write that must come must not wait behind it for longer.
 const LONGEST_REQUEST_MS: u32 = 30_000;
 
 /// The port of Modbus TCP.
 const MODBUS_PORT: u16 = 502;
+
+/// How a Modbus device is reached.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Link {
+    /// `link.tcp`
+    Tcp(Tcp),
+    /// `link.rtu`
+    Rtu(Rtu),
+}
+
+impl Link {
+    /// Until an answer is there, ms.
+    pub fn timeout_ms(&self) -> u32 {
+        match self {
+            Link::Tcp(tcp) => tcp.timeout_ms,
+            Link::Rtu(rtu) => rtu.timeout_ms,
+        }
+    }
+
+    /// How often a read is repeated after a fault.
+    pub fn retry_count(&self) -> u8 {
+        match self {
+            Link::Tcp(tcp) => tcp.retry_count,
+            Link::Rtu(rtu) => rtu.retry_count,
+        }
+    }
+
+    /// The same connection or bus: host and port, or serial port.
+    pub fn is_same_place(&self, other: &Link) -> bool {
+        match (self, other) {
+            (Link::Tcp(a), Link::Tcp(b)) => words::same_host(&a.host, &b.host) && a.port == b.port,
+            (Link::Rtu(a), Link::Rtu(b)) => a.serial.port == b.serial.port,
+            (Link::Tcp(_), Link::Rtu(_)) | (Link::Rtu(_), Link::Tcp(_)) => false,
+        }
+    }
+}
+
+impl Link {
+    /// Where it is.
+    pub fn place(&self) -> Place {
+        match self {
+            Link::Tcp(tcp) => Place::Tcp { host: tcp.host.clone(), port: tcp.port },
+            Link::Rtu(rtu) => Place::Rtu(rtu.serial.clone()),
+        }
+    }
+}
+
+impl fmt::Display for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Link::Tcp(tcp) => write!(f, "{}:{}", tcp.host, tcp.port),
+            Link::Rtu(rtu) => f.write_str(&rtu.serial.port),
+        }
+    }
+}
+
+/// `link.rtu`
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Rtu {
+    /// The port and its settings; devices on one bus have the same.
+    pub serial: Serial,
+    /// Until an answer is there; 100 to 10000 ms; default as for [`Tcp`].
+    pub timeout_ms: u32,
+    /// How often a read is repeated after a fault; 0 to 10, default 3.
+    pub retry_count: u8,
+}
 
 /// `link.tcp`
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -26,7 +95,7 @@ pub struct Tcp {
 }
 
 /// The `link` of a device; the place is that of the host.
-pub(super) fn read(device: &mut Section<'_>, default_port: Option<u16>, poll_ms: u32) -> Option<Spanned<Tcp>> {
+pub(super) fn read(device: &mut Section<'_>, default_port: Option<u16>, poll_ms: u32) -> Option<Spanned<Link>> {
     let mut link = device.required("link", Section::section)?;
     let other = later(&mut link);
     let tcp = match (link.section("tcp"), link.has("tcp")) {
@@ -42,7 +111,7 @@ pub(super) fn read(device: &mut Section<'_>, default_port: Option<u16>, poll_ms:
         (None, _) => None,
     };
     link.finish();
-    tcp
+    tcp.map(|tcp| tcp.map(Link::Tcp))
 }
 
 /// A link of which nothing is used yet, so that it need not be complete.

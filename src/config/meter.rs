@@ -1,11 +1,15 @@
 //! `[meter]`: the one meter at the grid connection.
 
+use std::net::SocketAddr;
+
 use super::battery::BatteryDraft;
 use super::devices::{self, Devices, Known, Use};
 use super::ladder::DEFAULT_POLL_MS;
 use super::later;
-use super::link::{self, Tcp};
+use super::link::{self, Link};
 use super::reader::{At, Section, Spanned};
+use crate::device::setting::Settings;
+use crate::link::place::Serial;
 
 /// `[meter]`
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -18,6 +22,8 @@ pub struct Meter {
     pub poll_ms: u32,
     /// Period of the values per phase; from `poll_ms` to 60000 ms, default 30000.
     pub phase_poll_ms: u32,
+    /// What its profile lets one set.
+    pub settings: Settings,
 }
 
 /// How the meter is read.
@@ -31,9 +37,30 @@ pub enum MeterSource {
     /// Over a link of its own, or one that it shares with a device at the same address.
     Own {
         /// Where it is.
-        link: Tcp,
+        link: Link,
         /// Modbus unit; the profile's where none is given.
         unit: Option<u8>,
+    },
+    /// It sends telegrams by itself (P1).
+    Telegrams {
+        /// Where they come from.
+        link: TelegramLink,
+        /// Where other readers get them as received.
+        forward: Option<SocketAddr>,
+    },
+}
+
+/// Where telegrams come from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum TelegramLink {
+    /// `link.serial`
+    Serial(Serial),
+    /// `link.tcp`: a serial server.
+    Tcp {
+        /// Name or address.
+        host: String,
+        /// TCP port.
+        port: u16,
     },
 }
 
@@ -42,7 +69,7 @@ pub(super) struct MeterDraft {
     pub device: Option<Known>,
     /// The battery that is named.
     pub battery: Option<Spanned<String>>,
-    link: Option<Spanned<Tcp>>,
+    link: Option<Spanned<Link>>,
     unit: Option<u8>,
     pub poll_ms: u32,
     pub poll_at: Option<At>,
@@ -73,7 +100,7 @@ impl MeterDraft {
             None => MeterSource::Battery { index },
         };
         let device = self.device.map(|device| device.name).unwrap_or_default();
-        Meter { device, source, poll_ms: self.poll_ms, phase_poll_ms: self.phase_poll_ms }
+        Meter { device, source, poll_ms: self.poll_ms, phase_poll_ms: self.phase_poll_ms, settings: Settings::new() }
     }
 }
 

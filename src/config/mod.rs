@@ -4,6 +4,7 @@
 //! comes in a later release is known, checked and refused; nothing is ever ignored in silence. This module never reads a file.
 
 mod battery;
+mod bms;
 mod check;
 mod devices;
 mod document;
@@ -25,12 +26,13 @@ mod tree;
 mod words;
 
 pub use battery::{Battery, ControlMode, Encoding, Phases, Role};
+pub use bms::Bms;
 pub use devices::{DeviceFacts, Devices};
 pub use effective::effective;
 pub use findings::{Finding, Findings};
 pub use ladder::{Ages, Ladder};
-pub use link::Tcp;
-pub use meter::{Meter, MeterSource};
+pub use link::{Link, Rtu, Tcp};
+pub use meter::{Meter, MeterSource, TelegramLink};
 pub(crate) use number::fixed_to_text;
 pub use serve::{Log, LogLevel, Status};
 pub use site::{Balance, Control, Fallback, Site, Strategy};

@@ -17,8 +17,7 @@ use super::watchdog::{Beat, Life, Watchdog, Watched};
 use super::wiring::Plan;
 use crate::control::decision::Order;
 use crate::device::writer::Command;
-use crate::link::deadline::Hurry;
-use crate::link::tcp::TcpLink;
+use crate::link::{self, deadline::Hurry};
 use crate::serve::socket::Published;
 use crate::units::{Span, Time};
 
@@ -75,10 +74,8 @@ impl Threads {
             stop: stop.clone(),
             done: hands_back.then(|| done_sender.clone()),
         };
-        let link = |e: &super::wiring::EndpointPlan| {
-            SharedEndpoint::new(Box::new(TcpLink::with_hurry(&e.host, e.port, e.timeout.to_duration(), hurry.clone())))
-        };
-        let endpoints: Vec<_> = plan.endpoints.iter().map(link).collect();
+        let endpoint = |e: &super::wiring::EndpointPlan| SharedEndpoint::new(link::open(&e.place, e.timeout.to_duration(), hurry.clone()));
+        let endpoints: Vec<_> = plan.endpoints.iter().map(endpoint).collect();
         let observe = plan.site.observe;
         let users = |endpoint: usize| plan.batteries.iter().filter(|b| b.endpoint == endpoint).count() + 1;
         let patience: Vec<_> = plan.endpoints.iter().enumerate().map(|(i, e)| patience(users(i), e.timeout)).collect();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::bank_choice::{BankChoice, BatteryBank, MeterBank};
 use super::battery::BatterySpec;
 use super::meter::MeterSpec;
-use crate::config::{self, Config, ControlMode, DeviceFacts, Devices, Fallback, MeterSource, Phases, Tcp};
+use crate::config::{self, Config, ControlMode, DeviceFacts, Devices, Fallback, Link, MeterSource, Phases};
 use crate::control::site::{
     Balance, BatterySite, Connection, ControlKind, FallbackKind, Ladder, Site, SiteLimits, StartUp, Strategy, Tuning,
 };
@@ -13,6 +13,7 @@ use crate::device::library::Library;
 use crate::device::parse::Device;
 use crate::device::profile::Profile;
 use crate::device::writer::{Command, Settings};
+use crate::link::place::Place;
 use crate::units::{Span, Time};
 
 /// A command is valid for this long: the control thread renews it at every step, at least twice a second.
@@ -27,7 +28,7 @@ const HARD_MIN_SOC_PM: u16 = 50;
 /// Everything that runs.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Plan {
-    /// The hosts, each with one connection.
+    /// The hosts and serial ports, each with one link.
     pub endpoints: Vec<EndpointPlan>,
     /// The batteries, in the order of the configuration.
     pub batteries: Vec<Placed<BatterySpec>>,
@@ -39,13 +40,11 @@ pub struct Plan {
     pub heartbeat: Span,
 }
 
-/// One host.
+/// One host, or one serial port.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct EndpointPlan {
-    /// Name or address.
-    pub host: String,
-    /// TCP port.
-    pub port: u16,
+    /// Host and port, or serial port.
+    pub place: Place,
     /// Deadline of a request.
     pub timeout: Span,
 }
@@ -62,7 +61,7 @@ pub struct Placed<T> {
 /// What `run` will do with this configuration.
 pub fn plan(config: &Config, library: &Library) -> Plan {
     let mut endpoints = Vec::new();
-    let meter = config.meter.as_ref().map(|m| meter(m, config, library, &mut endpoints));
+    let meter = config.meter.as_ref().and_then(|m| meter(m, config, library, &mut endpoints));
     let mut batteries: Vec<_> =
         (config.batteries.iter().enumerate()).map(|(k, b)| battery(k, b, config, library, &mut endpoints)).collect();
     if let (Some(m), Some((index, _))) = (&meter, meter.as_ref().and_then(|m| m.spec.battery.as_ref())) {
@@ -71,10 +70,11 @@ pub fn plan(config: &Config, library: &Library) -> Plan {
     Plan { endpoints, batteries, meter, site: site(config), heartbeat: Span::from_s(config.control.heartbeat_timeout_s.into()) }
 }
 
-fn meter(meter: &config::Meter, config: &Config, library: &Library, endpoints: &mut Vec<EndpointPlan>) -> Placed<MeterSpec> {
+fn meter(meter: &config::Meter, config: &Config, library: &Library, endpoints: &mut Vec<EndpointPlan>) -> Option<Placed<MeterSpec>> {
     let (link, unit, beside) = match &meter.source {
         MeterSource::Battery { index } => (&config.batteries[*index].link, None, Some(*index)),
         MeterSource::Own { link, unit } => (link, *unit, None),
+        MeterSource::Telegrams { .. } => return None,
     };
     let (choice, names) = banks(library, &meter.device, unit, link);
     // One request serves both where the meter is read at least as often as the battery.
@@ -85,11 +85,11 @@ fn meter(meter: &config::Meter, config: &Config, library: &Library, endpoints: &
         poll: Span::from_ms(meter.poll_ms.into()),
         first_poll: Time::ZERO,
         phase_poll: Span::from_ms(meter.phase_poll_ms.into()),
-        retries: link.retry_count.into(),
+        retries: link.retry_count().into(),
         used_phases: site(config).used_phases(),
         battery,
     };
-    Placed { endpoint: endpoint(link, endpoints), spec }
+    Some(Placed { endpoint: endpoint(link, endpoints), spec })
 }
 
 fn battery(
@@ -117,7 +117,7 @@ fn battery(
         meter: None,
         poll,
         first_poll: Time::ZERO + AFTER_METER.min(Span::from_ms(poll.as_ms() / 4)),
-        retries: b.link.retry_count.into(),
+        retries: b.link.retry_count().into(),
         settings: Settings {
             deadband_w: control.deadband_w.into(),
             rated_charge_w: b.max_charge_w.into(),
@@ -150,8 +150,8 @@ struct Names {
     phases: Vec<String>,
 }
 
-fn banks(library: &Library, device: &str, unit: Option<u8>, link: &Tcp) -> (BankChoice, Names) {
-    let timeout = Span::from_ms(link.timeout_ms.into());
+fn banks(library: &Library, device: &str, unit: Option<u8>, link: &Link) -> (BankChoice, Names) {
+    let timeout = Span::from_ms(link.timeout_ms().into());
     let shared = |names: &[String]| library.banks(names).map(|p| Arc::new(p.clone())).collect::<Vec<_>>();
     match library.find(device) {
         Some(Device::Choice(c)) => (
@@ -168,12 +168,13 @@ fn banks(library: &Library, device: &str, unit: Option<u8>, link: &Tcp) -> (Bank
     }
 }
 
-fn endpoint(link: &Tcp, endpoints: &mut Vec<EndpointPlan>) -> usize {
-    let timeout = Span::from_ms(link.timeout_ms.into());
-    if let Some(i) = endpoints.iter().position(|e| e.host == link.host && e.port == link.port) {
+fn endpoint(link: &Link, endpoints: &mut Vec<EndpointPlan>) -> usize {
+    let timeout = Span::from_ms(link.timeout_ms().into());
+    let place = link.place();
+    if let Some(i) = endpoints.iter().position(|e| e.place == place) {
         return i;
     }
-    endpoints.push(EndpointPlan { host: link.host.clone(), port: link.port, timeout });
+    endpoints.push(EndpointPlan { place, timeout });
     endpoints.len() - 1
 }
 
@@ -270,6 +271,10 @@ fn facts<'p>(banks: impl Iterator<Item = &'p Profile>) -> DeviceFacts {
         facts.battery |= p.is_battery();
         facts.meter |= p.has_total() || p.has_phases();
         facts.via_battery |= p.meter_behind_battery;
+        facts.phases |= p.has_phases();
+        facts.bms |= p.bms.is_some();
+        facts.longest_poll_ms = facts.longest_poll_ms.or(p.bms.as_ref().and_then(|b| b.longest_poll_ms));
+        facts.settings.extend(p.settings.iter().cloned());
         facts.tcp_port = facts.tcp_port.or(Some(p.tcp_port));
         if p.is_battery() {
             facts.setpoint |= p.setpoint.is_some();

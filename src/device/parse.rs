@@ -102,6 +102,12 @@ fn profile(root: &mut Section<'_>) -> Option<Profile> {
         budget: budget?,
         meter_behind_battery,
         single_unit_reference_w,
+        settings: Vec::new(),
+        statuses: Vec::new(),
+        low_word_first: false,
+        bms: None,
+        heartbeat: None,
+        silent_unless_ready: false,
     })
 }
 

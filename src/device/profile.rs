@@ -1,6 +1,9 @@
 //! What a profile says about a device: banks of registers, the points in them, and how it is commanded.
 
+use super::bms::BmsParts;
 use super::quantity::Quantity;
+use super::setting::Setting;
+use super::status::Status;
 use crate::units::Span;
 
 /// One register bank of a device.
@@ -36,6 +39,29 @@ pub struct Profile {
     pub meter_behind_battery: bool,
     /// Quirk: a bank whose reference power is above this, W, speaks for several units at once and cannot be used for one of them.
     pub single_unit_reference_w: Option<i64>,
+    /// What the configuration may set.
+    pub settings: Vec<Setting>,
+    /// Registers with codes and bits.
+    pub statuses: Vec<Status>,
+    /// Two-register values have their low word first.
+    pub low_word_first: bool,
+    /// It is a battery management system, with these parts.
+    pub bms: Option<BmsParts>,
+    /// What is written beside commands, so that the device knows we live.
+    pub heartbeat: Option<Heartbeat>,
+    /// Nothing is written, except to end a command, while the state does not allow both or either of charging and discharging.
+    pub silent_unless_ready: bool,
+}
+
+/// Two values that are written in turn, one before every setpoint.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Heartbeat {
+    /// As on the wire.
+    pub address: u16,
+    /// 6 or 16.
+    pub function: u8,
+    /// In turn.
+    pub values: [u16; 2],
 }
 
 /// A device that has several banks, of which those that answer are used.

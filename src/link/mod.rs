@@ -8,12 +8,26 @@ mod connection;
 pub mod deadline;
 pub mod exchange;
 pub mod fault;
+pub mod place;
 pub mod resolve;
+pub mod rtu;
 pub mod tcp;
 
 use std::time::Duration;
 
+use self::deadline::Hurry;
 use self::fault::Fault;
+use self::place::Place;
+use self::rtu::RtuLink;
+use self::tcp::TcpLink;
+
+/// A link to `place`, which connects at its first request. `hurry` calls off the waiting for an answer.
+pub fn open(place: &Place, timeout: Duration, hurry: Hurry) -> Box<dyn Link> {
+    match place {
+        Place::Tcp { host, port } => Box::new(TcpLink::with_hurry(host, *port, timeout, hurry)),
+        Place::Rtu(serial) => Box::new(RtuLink::new(serial, timeout, hurry)),
+    }
+}
 
 /// A transport that a driver speaks through.
 pub trait Link: ::modbus::Client + Send {

@@ -19,6 +19,7 @@ impl Devices for Fake {
             limits: true,
             hybrid: true,
             encodings: encodings(&["int16", "offset"]),
+            ..DeviceFacts::default()
         };
         match name {
             "sax" | "sax-basic" => Some(sax),

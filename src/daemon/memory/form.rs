@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Config, MeterSource, Tcp};
+use crate::config::{Config, Link, MeterSource};
 use crate::control::learned::{BatteryLearned, Learned};
 use crate::control::site::Window;
 use crate::units::Span;
@@ -71,15 +71,16 @@ struct BatteryForm {
 
 /// What makes meter and batteries those that something was learned about, a line each: not how often they are polled, nor what they may do.
 pub(super) fn devices(config: &Config) -> Vec<String> {
-    let place = |link: &Tcp, unit: Option<u8>| {
+    let place = |link: &Link, unit: Option<u8>| {
         let unit = unit.map_or_else(|| "the profile's unit".to_owned(), |unit| format!("unit {unit}"));
-        format!("{}:{} {unit}", link.host, link.port)
+        format!("{link} {unit}")
     };
     let meter = config.meter.iter().map(|meter| match &meter.source {
         MeterSource::Battery { index } => {
             let name = config.batteries.get(*index).map_or("", |b| b.name.as_str());
             format!("meter: {} through battery {name:?}", meter.device)
         }
+        MeterSource::Telegrams { link, .. } => format!("meter: {} at {link:?}", meter.device),
         MeterSource::Own { link, unit } => format!("meter: {} at {}", meter.device, place(link, *unit)),
     });
     let batteries = config.batteries.iter().map(|b| {
