@@ -27,6 +27,10 @@ pub(super) fn check(document: &Document, meter: Option<&MeterDraft>, batteries: 
     let users = users(meter, batteries);
     for (index, user) in users.iter().enumerate() {
         let neighbours = || users.iter().take(index).filter(|other| other.serial.port == user.serial.port);
+        if user.units == [0] {
+            let message = "unit 0 means all devices of a serial bus, and none of them answers.";
+            document.add_with_help(user.at, &user.key, message, "The device has a unit of its own, 1 to 247.");
+        }
         if let Some(other) = neighbours().find(|other| other.serial != user.serial) {
             let message =
                 format!("{} is on this port already, with other settings: {}.", other.name, difference(other.serial, user.serial));
