@@ -44,7 +44,9 @@ impl Apportion {
             power_w: power_w[f],
             reactive_var: 0,
             voltage_mv: known[f].voltage_mv,
-            current_ma: known[f].current_ma.map(|current| if power_w[f] < 0 { -current.saturating_abs() } else { current.saturating_abs() }),
+            current_ma: known[f]
+                .current_ma
+                .map(|current| if power_w[f] < 0 { -current.saturating_abs() } else { current.saturating_abs() }),
         })
     }
 

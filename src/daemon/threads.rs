@@ -12,6 +12,7 @@ use super::director::{Device, Director};
 use super::endpoint::SharedEndpoint;
 use super::message::{Event, Instruction};
 use super::meter::MeterTask;
+use super::p1::P1Task;
 use super::slot::{Slot, slot};
 use super::watchdog::{Beat, Life, Watchdog, Watched};
 use super::wiring::Plan;
@@ -29,6 +30,9 @@ const LOOK: Span = Span::from_s(1);
 pub const IDLE: Span = Span::from_ms(20);
 /// Events that wait for the control thread; more are dropped, for it would be dead.
 const EVENTS_MOST: usize = 1024;
+
+/// Longest silence of a thread that listens: one attempt to connect, and some.
+const LISTENER: Span = Span::from_s(20);
 
 /// The running threads.
 pub struct Threads {
@@ -61,6 +65,8 @@ impl Threads {
     where
         D: Director + Send + 'static,
     {
+        // First, because it may fail.
+        let telegrams = plan.p1.map(P1Task::open).transpose()?;
         let (stop_sender, stop) = bounded::<()>(0);
         let (done_sender, done) = bounded(plan.batteries.len());
         let (events_sender, events) = bounded(EVENTS_MOST);
@@ -95,6 +101,11 @@ impl Threads {
             let c = context(watched.len(), false);
             watched.push(Watched { name: "meter".into(), patience: patience[placed.endpoint] });
             let task = MeterTask::new(placed.spec, endpoints[placed.endpoint].clone());
+            spawn("meter", move || device_loop(task, &never(), &c))?;
+        }
+        if let Some(task) = telegrams {
+            let c = context(watched.len(), false);
+            watched.push(Watched { name: "meter".into(), patience: LISTENER });
             spawn("meter", move || device_loop(task, &never(), &c))?;
         }
         let watchdog = Watchdog {
