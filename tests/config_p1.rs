@@ -40,7 +40,7 @@ fn a_serial_server_needs_a_port() {
     assert_eq!(meter.source, MeterSource::Telegrams { link, forward: None });
     refused("link.tcp = { host = \"ser2net\" }", &["8:12: meter link.tcp.port: this key is missing."]);
     let both = "link = { serial = { port = \"/dev/x\" }, tcp = { host = \"h\", port = 1 } }";
-    refused(both, &["8:42: meter link.tcp: there is link.serial already, and a meter has one link."]);
+    refused(both, &["8:46: meter link.tcp: there is link.serial already, and a meter has one link."]);
     refused("link = {}", &["8:8: meter link.serial: this key is missing."]);
     refused("", &["6:1: meter link: this key is missing."]);
 }
@@ -90,5 +90,9 @@ fn a_meter_with_a_total_only_needs_netted_phases() {
                     With balance = \"sum\" in [site] they work for the total of all phases, for which it will do.";
     assert_eq!(findings(&total), [expected]);
     good(&total.replacen("fuse_a", "balance = \"sum\"\nfuse_a", 1));
-    good(&total.replacen("phase = \"L1\"", "phase = \"all\"", 1));
+    good(&total.replacen(
+        "device = \"sax\"\nphase = \"L1\"",
+        "device = \"own-battery\"\nphase = \"all\"\ncapacity_wh = 9000\nmax_charge_w = 10\nmax_discharge_w = 300",
+        1,
+    ));
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use self::source::ByteSource;
 use super::apportion::{Apportion, Known};
 use super::clock::Clock;
+use super::comm_log::CommLog;
 use super::director::Device;
 use super::forward::Forwarder;
 use super::message::{Event, LinkReport, MeterReport};
@@ -55,6 +56,7 @@ pub struct P1Task {
     spec: P1Spec,
     source: Box<dyn ByteSource>,
     forwarder: Option<Forwarder>,
+    comm_log: Option<CommLog>,
     reader: Reader,
     generation: u64,
     counters: Counters,
@@ -75,6 +77,7 @@ impl P1Task {
             spec,
             source,
             forwarder,
+            comm_log: None,
             generation: 0,
             counters: Counters::default(),
             apportion: Apportion::default(),
@@ -84,10 +87,10 @@ impl P1Task {
     }
 
     /// As the specification says, over a real link. Fails only where telegrams are to be passed on and that address is not to be had.
-    pub fn open(spec: P1Spec) -> std::io::Result<P1Task> {
+    pub fn open(spec: P1Spec, comm_log: Option<CommLog>) -> std::io::Result<P1Task> {
         let forwarder = spec.forward.map(Forwarder::bind).transpose()?;
         let source = source::open(&spec.link, spec.interval.to_duration());
-        Ok(P1Task::new(spec, source, forwarder))
+        Ok(P1Task { comm_log, ..P1Task::new(spec, source, forwarder) })
     }
 
     /// Takes all that is there, and waits a moment for it. `None` and the fault where the link failed.
@@ -124,7 +127,7 @@ impl P1Task {
                 }
                 Found::Flawed(flaw, raw) => {
                     let complete = !matches!(flaw, Flaw::Cut | Flaw::TooLong);
-                    note(fault_of(&flaw), counters, flaws);
+                    note(fault_of(&flaw, raw.len()), counters, flaws);
                     (raw, complete)
                 }
             };
@@ -201,6 +204,9 @@ impl Device for P1Task {
             self.patience = now + silence(self.spec.interval);
             self.note(Fault::Timeout, &mut flaws);
         }
+        if let Some(log) = &self.comm_log {
+            flaws.iter().for_each(|fault| log.note(self.source.name(), "telegram=p1", fault));
+        }
         flaws.into_iter().for_each(|fault| report(self.report(now, None, Some(fault))));
         let Some(telegram) = newest else { return };
         let pace = self.pace(now);
@@ -226,6 +232,8 @@ fn note(fault: Fault, counters: &mut Counters, flaws: &mut Vec<Fault>) {
     let kind = match fault {
         Fault::Timeout => &mut counters.timeout,
         Fault::Crc => &mut counters.crc,
+        Fault::Short { .. } => &mut counters.short,
+        Fault::WrongUnit(_) => &mut counters.wrong_unit,
         Fault::Exception(_) => &mut counters.exception,
         Fault::Invalid(_) => &mut counters.invalid,
         Fault::Io(_) => &mut counters.io,
@@ -237,10 +245,11 @@ fn note(fault: Fault, counters: &mut Counters, flaws: &mut Vec<Fault>) {
     }
 }
 
-fn fault_of(flaw: &Flaw) -> Fault {
+fn fault_of(flaw: &Flaw, bytes: usize) -> Fault {
     match flaw {
-        Flaw::Crc => Fault::Crc,
-        Flaw::Cut | Flaw::NoCrc | Flaw::TooLong | Flaw::Spliced(_) | Flaw::Malformed(_) => Fault::Invalid(flaw.to_string()),
+        Flaw::Crc | Flaw::NoCrc => Fault::Crc,
+        Flaw::Cut => Fault::Short { bytes },
+        Flaw::TooLong | Flaw::Spliced(_) | Flaw::Malformed(_) => Fault::Invalid(flaw.to_string()),
     }
 }
 

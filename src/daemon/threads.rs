@@ -8,6 +8,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, never, sele
 
 use super::battery::BatteryTask;
 use super::clock::{Clock, Monotonic};
+use super::comm_log::CommLog;
 use super::director::{Device, Director};
 use super::endpoint::SharedEndpoint;
 use super::message::{Event, Instruction};
@@ -65,8 +66,6 @@ impl Threads {
     where
         D: Director + Send + 'static,
     {
-        // First, because it may fail.
-        let telegrams = plan.p1.map(P1Task::open).transpose()?;
         let (stop_sender, stop) = bounded::<()>(0);
         let (done_sender, done) = bounded(plan.batteries.len());
         let (events_sender, events) = bounded(EVENTS_MOST);
@@ -80,7 +79,12 @@ impl Threads {
             stop: stop.clone(),
             done: hands_back.then(|| done_sender.clone()),
         };
-        let endpoint = |e: &super::wiring::EndpointPlan| SharedEndpoint::new(link::open(&e.place, e.timeout.to_duration(), hurry.clone()));
+        let comm_log = plan.comm_log.as_deref().map(|path| CommLog::start(path, clock)).transpose()?;
+        // Before the threads, because it may fail.
+        let telegrams = plan.p1.map(|spec| P1Task::open(spec, comm_log.clone())).transpose()?;
+        let endpoint = |e: &super::wiring::EndpointPlan| {
+            SharedEndpoint::with_comm_log(link::open(&e.place, e.timeout.to_duration(), hurry.clone()), comm_log.clone())
+        };
         let endpoints: Vec<_> = plan.endpoints.iter().map(endpoint).collect();
         let observe = plan.site.observe;
         let users = |endpoint: usize| plan.batteries.iter().filter(|b| b.endpoint == endpoint).count() + 1;

@@ -10,8 +10,9 @@ use serialport::TTYPort;
 use crate::config::TelegramLink;
 use crate::link::connect::{Backoff, connect_any};
 use crate::link::deadline::Deadline;
-use crate::link::place::{Parity, Place, Serial};
+use crate::link::place::{Place, Serial};
 use crate::link::resolve::Resolver;
+use crate::link::serial;
 use crate::units::Time;
 
 /// Connecting takes no longer than this.
@@ -84,7 +85,7 @@ impl<O: Opener> Reopened<O> {
             }
             Err(error) => {
                 self.backoff.failed(Instant::now());
-                Err(io::Error::new(error.kind(), format!("{} cannot be opened: {error}", self.name)))
+                Err(error)
             }
         }
     }
@@ -146,16 +147,7 @@ impl Opener for Port {
 
     fn open(&mut self) -> io::Result<OpenPort> {
         let seven = self.0.data_bits == 7;
-        let port = serialport::new(&self.0.port, self.0.baud)
-            .data_bits(if seven { serialport::DataBits::Seven } else { serialport::DataBits::Eight })
-            .parity(match self.0.parity {
-                Parity::None => serialport::Parity::None,
-                Parity::Even => serialport::Parity::Even,
-                Parity::Odd => serialport::Parity::Odd,
-            })
-            .stop_bits(if self.0.stop_bits == 2 { serialport::StopBits::Two } else { serialport::StopBits::One })
-            .flow_control(serialport::FlowControl::None)
-            .open_native()?;
+        let port = serial::open(&self.0)?;
         // Some adapters hand on the parity bit as an eighth one.
         Ok(OpenPort { port, mask: if seven { 0x7f } else { 0xff } })
     }
