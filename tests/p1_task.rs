@@ -187,7 +187,7 @@ fn flaws_are_counted_and_the_newest_telegram_is_the_sample() {
     bench.script.bring(TWO);
     let all = bench.after(1_000);
     assert_eq!((all.len(), all[1].fault.clone()), (2, None));
-    assert_eq!(said(&all), ["Short frame (503 bytes)", "good"]);
+    assert_eq!(said(&all), ["Short frame (500 bytes)", "good"]);
     assert_eq!(all[1].sample.unwrap().phases.unwrap()[0].current_ma, Some(9_000));
     assert_eq!(all[1].link.counters.requests, 5);
     // However many there are.
