@@ -45,7 +45,7 @@ fn a_piece_that_is_missing_is_never_taken_for_a_value() {
     for (name, bytes) in CHECKED {
         let good = one(bytes);
         for from in 0..bytes.len() {
-            for length in [1, 2, 3, 7, 16, 40, 200] {
+            for length in [1, 2, 7, 40] {
                 let cut = [&bytes[..from], bytes.get(from + length..).unwrap_or_default()].concat();
                 let (last, before) = [telegrams(&cut), telegrams(&[&cut[..], bytes].concat())].into();
                 assert!(last.iter().all(|t| *t == good), "{name} without {length} bytes from {from}");
@@ -58,7 +58,7 @@ fn a_piece_that_is_missing_is_never_taken_for_a_value() {
 /// Values that a byte is changed to.
 fn others(byte: u8) -> Vec<u8> {
     let bits = (0..8).map(|bit| byte ^ (1 << bit));
-    let chosen = *b"\0\r\n!/()*.-:09Aa \x7f\xff";
+    let chosen = *b"\0\r\n!/()*.09A\xff";
     bits.chain(chosen).filter(|other| *other != byte).collect()
 }
 
@@ -151,6 +151,18 @@ fn memory_is_bounded_and_the_next_one_is_read() {
             all.clear();
             feed(&mut reader, T210D, &mut all);
             assert_eq!(all.last(), Some(&Ok(one(T210D))), "{noise:?} {filler}");
+        }
+    }
+}
+
+#[test]
+fn however_many_slashes_stand_before_it() {
+    for good in [T210D, V2_2] {
+        for slashes in (0..20).chain([240, 250, 254, 255, 256, 257, 300, 1_000]) {
+            let bytes = [&vec![b'/'; slashes][..], good].concat();
+            assert_eq!(telegrams(&bytes), [one(good)], "{slashes} of them");
+            let cut = [T210D[..17].repeat(slashes), good.to_vec()].concat();
+            assert_eq!(telegrams(&cut), [one(good)], "{slashes} beginnings");
         }
     }
 }

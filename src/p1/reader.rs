@@ -85,9 +85,17 @@ impl Reader {
             Place::FirstLine | Place::Line(_) if byte == b'\n' => self.place = Place::Line(length),
             Place::End(end) if byte == b'\n' => self.finish(end, found),
             Place::End(end) if length - end > LONGEST_END => self.give_up(Flaw::Cut, found),
-            Place::FirstLine if length >= LONGEST_FIRST_LINE => self.give_up(Flaw::TooLong, found),
+            Place::FirstLine if length >= LONGEST_FIRST_LINE => self.shorten(found),
             _ if length >= LONGEST_TELEGRAM => self.give_up(Flaw::TooLong, found),
             _ => {}
+        }
+    }
+
+    /// A first line that is too long begins at a later "/", or is none.
+    fn shorten(&mut self, found: &mut dyn FnMut(Found<'_>)) {
+        match self.buffer.iter().skip(1).position(|b| *b == b'/') {
+            Some(noise) => drop(self.buffer.drain(..=noise)),
+            None => self.give_up(Flaw::TooLong, found),
         }
     }
 
@@ -126,18 +134,17 @@ impl Reader {
             Printed::Garbled => (0, Err(Flaw::Crc)),
             Printed::Absent if self.sends_crc => (0, Err(Flaw::NoCrc)),
             Printed::Absent => {
-                // The last one that can be: what stands before it was cut off.
-                let start = starts(bytes).filter(|start| is_headed(&bytes[*start..])).last().unwrap_or_default();
+                let start = starts(bytes).find(|start| is_headed(&bytes[*start..])).unwrap_or_default();
                 (start, Telegram::parse(&bytes[start..], false))
             }
         }
     }
 }
 
-/// Every "/" of the first line.
+/// Every "/" of the first line, the last one first: what stands before it was cut off.
 fn starts(bytes: &[u8]) -> impl Iterator<Item = usize> {
-    let line = bytes.iter().take_while(|b| **b != b'\n').enumerate();
-    line.filter(|(_, b)| **b == b'/').map(|(i, _)| i).take(MOST_STARTS)
+    let line = bytes.split(|b| *b == b'\n').next().unwrap_or_default();
+    line.iter().enumerate().rev().filter(|(_, b)| **b == b'/').map(|(i, _)| i).take(MOST_STARTS)
 }
 
 /// Whether a telegram can begin like this: "/", three letters of the maker, a digit for the speed of the optical port, and a name without
