@@ -17,6 +17,7 @@ pub mod bank_choice;
 mod bank_in_use;
 pub mod banks;
 pub mod battery;
+pub mod bus_load;
 pub mod clock;
 pub mod comm_log;
 pub mod control;
