@@ -20,6 +20,8 @@ pub struct MeterSample {
     pub phases: Option<[PhaseSample; 3]>,
     /// The phases ought to have come with this sample (their period is over, or the total has moved) and did not.
     pub phases_missing: bool,
+    /// The phases were not measured: they are the total, apportioned.
+    pub phases_apportioned: bool,
     /// Digest of the raw registers of the total.
     pub total_print: u64,
     /// Digest of the raw registers of the phases, where they were read.

@@ -19,6 +19,7 @@ pub fn meter_sample(rng: &mut Rng, taken: Time, power_w: [i64; 3]) -> MeterSampl
         total_w: Some(power_w.iter().sum()),
         phases: Some(power_w.map(|w| phase(w, rng.range(215_000, 245_000)))),
         phases_missing: false,
+        phases_apportioned: false,
         total_print: rng.next_u64(),
         phase_print: Some(rng.next_u64()),
         phase_print_is_lively: true,
