@@ -26,7 +26,7 @@ mod tree;
 mod words;
 
 pub use battery::{Battery, ControlMode, Encoding, Phases, Role};
-pub use bms::Bms;
+pub use bms::{Bms, BmsAges};
 pub use devices::{DeviceFacts, Devices};
 pub use effective::effective;
 pub use findings::{Finding, Findings};

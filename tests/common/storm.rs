@@ -19,6 +19,7 @@ pub fn meter_sample(rng: &mut Rng, taken: Time, power_w: [i64; 3]) -> MeterSampl
         total_w: Some(power_w.iter().sum()),
         phases: Some(power_w.map(|w| phase(w, rng.range(215_000, 245_000)))),
         phases_missing: false,
+        phases_apportioned: false,
         total_print: rng.next_u64(),
         phase_print: Some(rng.next_u64()),
         phase_print_is_lively: true,
@@ -84,6 +85,7 @@ pub fn random_site(rng: &mut Rng) -> Site {
             fallback_charge_w: if rng.chance(700) { 0 } else { rng.range(0, max_charge_w) },
             fallback_discharge_w: if rng.chance(700) { 0 } else { rng.range(0, max_discharge_w) },
             min_power_w: rng.range(0, 300),
+            bms: None,
         }
     };
     let hold = if rng.chance(500) { 3 } else { 15 };
