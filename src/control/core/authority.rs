@@ -5,6 +5,7 @@ use crate::control::alarm::Alarm;
 use crate::control::bms::{Bms, Contact};
 use crate::control::capability::Capability;
 use crate::control::input::{BatterySample, BmsSample};
+use crate::control::ladder::Mode;
 use crate::control::site::FallbackKind;
 use crate::units::Time;
 
@@ -17,7 +18,8 @@ impl Core {
         if !bms.take(sample) {
             return;
         }
-        if was_lost && !bms.is_lost() && self.site.fallback == FallbackKind::Release {
+        let running = matches!(self.ladder.mode(), Mode::Run { .. });
+        if was_lost && !bms.is_lost() && running && self.site.fallback == FallbackKind::Release {
             // It was on its own meanwhile: the first command is what it is doing anyway.
             b.out_w = b.sample.map_or(0, |s| s.power_w);
         }
