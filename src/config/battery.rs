@@ -8,6 +8,7 @@ use super::ladder::{Ages, LATEST_EXCLUSION};
 use super::link::{self, Link, Tcp};
 use super::number::fixed_to_text;
 use super::reader::{At, Section, Spanned};
+use super::settings;
 use super::site::{Strategy, keep};
 use super::words;
 use crate::device::setting::Settings;
@@ -183,7 +184,7 @@ fn read_one(mut section: Section<'_>, devices: &dyn Devices, strategy: Option<St
         min_soc_pm: 100,
         max_soc_pm: 1_000,
         soc_hysteresis_pm: 30,
-        settings: Settings::new(),
+        settings: settings::read(s, device.as_ref().map(|device| &device.facts)),
         bms: None,
     };
     let name_at = keep(name, &mut battery.name);

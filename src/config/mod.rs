@@ -20,6 +20,7 @@ pub mod reader;
 mod schedule;
 mod schedule_checks;
 mod serve;
+mod settings;
 mod site;
 mod syntax;
 mod tree;
