@@ -7,11 +7,10 @@ use std::path::Path;
 
 use crate::config::{Config, Encoding, Link, MeterSource, Phases, Strategy, Tcp};
 use crate::device::library::Library;
-use crate::plant::battery_params::{Banks, BatteryParams, Encoding41, SaxParams};
+use crate::plant::battery_params::{Banks, BatteryParams, Encoding41, SaxParams, Wiring};
 use crate::plant::house::House;
 use crate::plant::meter::MeterParams;
 use crate::plant::site::SiteParams;
-use crate::units::Phase;
 
 /// State of charge at the start in 0.1 % (control.md 5.3).
 pub(super) const START_SOC_PM: u16 = 400;
@@ -81,10 +80,6 @@ pub(super) fn simulated(mut config: Config, library: &Library) -> (Config, Vec<S
             changed.push(format!("battery {}: a SAX battery with its figures stands in for \"{}\"", b.name, b.device));
             (b.device, b.unit) = ("sax".to_owned(), None);
         }
-        if b.phase == Phases::All {
-            changed.push(format!("battery {}: simulated on L1 alone", b.name));
-            b.phase = Phases::One(Phase::L1);
-        }
     }
     if let Some(meter) = config.meter.as_mut().filter(|m| matches!(m.source, MeterSource::Own { .. }) || !is_sax(&m.device)) {
         changed.push(format!("meter: the smart meter of the first battery stands in for \"{}\"", meter.device));
@@ -111,8 +106,8 @@ pub(super) fn site_params(config: &Config, number: u64, house: House, latency_ms
             tau_ms: TAU_MS,
             connected,
             ..BatteryParams::on(match b.phase {
-                Phases::One(phase) => phase,
-                Phases::All => Phase::L1,
+                Phases::One(phase) => Wiring::One(phase),
+                Phases::All => Wiring::All,
             })
         };
         let encoding_41 = if b.setpoint_encoding == Encoding::Offset { Encoding41::Offset } else { Encoding41::Plain };
