@@ -498,6 +498,7 @@ fn a_battery_goes_to_0_w_where_that_relieves_its_phase() {
             total_w: Some(power_w),
             phases: Some([phase(power_w), phase(0), phase(0)]),
             phases_missing: false,
+            phases_apportioned: false,
             total_print: 0,
             phase_print: None,
             phase_print_is_lively: false,

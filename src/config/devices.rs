@@ -52,6 +52,7 @@ pub struct DeviceFacts {
 pub(super) enum Use {
     Battery,
     Meter,
+    Bms,
 }
 
 /// A device that is fit for this use.
@@ -78,6 +79,7 @@ pub(super) fn read(section: &mut Section<'_>, devices: &dyn Devices, wanted: Use
     let (fit, kind) = match wanted {
         Use::Battery => (facts.battery, "a battery"),
         Use::Meter => (facts.meter, "a meter"),
+        Use::Bms => (facts.bms, "a battery management system"),
     };
     if !fit {
         section.add(name.at, "device", format!("\"{}\" is not {kind}.", name.value));

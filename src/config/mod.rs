@@ -20,13 +20,14 @@ pub mod reader;
 mod schedule;
 mod schedule_checks;
 mod serve;
+mod settings;
 mod site;
 mod syntax;
 mod tree;
 mod words;
 
 pub use battery::{Battery, ControlMode, Encoding, Phases, Role};
-pub use bms::Bms;
+pub use bms::{Bms, BmsAges};
 pub use devices::{DeviceFacts, Devices};
 pub use effective::effective;
 pub use findings::{Finding, Findings};

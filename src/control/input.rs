@@ -20,6 +20,8 @@ pub struct MeterSample {
     pub phases: Option<[PhaseSample; 3]>,
     /// The phases ought to have come with this sample (their period is over, or the total has moved) and did not.
     pub phases_missing: bool,
+    /// The phases were not measured: they are the total, apportioned.
+    pub phases_apportioned: bool,
     /// Digest of the raw registers of the total.
     pub total_print: u64,
     /// Digest of the raw registers of the phases, where they were read.
@@ -89,6 +91,31 @@ impl BatterySample {
     /// Whether it can be true.
     pub fn is_plausible(&self) -> bool {
         is_within(self.power_w, PLAUSIBLE_W) && (0..=1000).contains(&self.soc_pm)
+    }
+}
+
+/// One answer of the battery management system of a battery: the authority on what its cells allow.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct BmsSample {
+    /// When the answer arrived.
+    pub taken: Time,
+    /// It allows charging.
+    pub may_charge: bool,
+    /// It allows discharging.
+    pub may_discharge: bool,
+    /// Most power it may be charged with, W, ≥ 0; `None`: it does not say, so none.
+    pub charge_limit_w: Option<i64>,
+    /// Most power it may be discharged with, W, ≥ 0; `None`: it does not say, so none.
+    pub discharge_limit_w: Option<i64>,
+    /// State of charge, 0.1 %, where it gives one.
+    pub soc_pm: Option<i64>,
+}
+
+impl BmsSample {
+    /// Whether it can be true.
+    pub fn is_plausible(&self) -> bool {
+        let limits = [self.charge_limit_w, self.discharge_limit_w].into_iter().flatten().all(|w| w >= 0);
+        limits && self.soc_pm.is_none_or(|soc| (0..=1000).contains(&soc))
     }
 }
 

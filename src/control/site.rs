@@ -86,6 +86,17 @@ pub struct BatterySite {
     pub fallback_discharge_w: i64,
     /// Below this power it works badly, W: where others can, they do it alone.
     pub min_power_w: i64,
+    /// The ages of what its BMS says, where it has one: the authority on what its cells allow.
+    pub bms: Option<BmsSite>,
+}
+
+/// How old what a BMS said may be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BmsSite {
+    /// Its limits hold until this age, and fall from there on.
+    pub fresh: Span,
+    /// From this age on it is lost: nothing is allowed, and the battery gets the fallback.
+    pub lost: Span,
 }
 
 /// Where a battery is connected.

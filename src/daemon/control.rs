@@ -166,6 +166,7 @@ impl ControlTask {
             Alarm::NotFollowed(k) => format!("battery {}: command not followed", battery(k)),
             Alarm::WritesFail(k) => format!("battery {}: writes fail", battery(k)),
             Alarm::SignWrong(k) => format!("battery {}: wrong sign, the grid power moves the wrong way", battery(k)),
+            Alarm::BmsLost(k) => format!("battery {}: BMS Comm Loss", battery(k)),
             Alarm::PhaseWrong(k, phase) => format!("battery {}: wrong phase, it works on {phase}", battery(k)),
         }
     }

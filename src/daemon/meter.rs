@@ -261,6 +261,7 @@ impl MeterTask {
             total_w,
             phases: values,
             phases_missing: missing,
+            phases_apportioned: false,
             total_print: total.print(&used.total, Quantity::is_total),
             phase_print,
             phase_print_is_lively: phase_profile.is_some_and(|p| p.points.iter().any(|p| lively(p.quantity))),

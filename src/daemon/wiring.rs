@@ -7,7 +7,7 @@ use super::battery::BatterySpec;
 use super::meter::MeterSpec;
 use crate::config::{self, Config, ControlMode, DeviceFacts, Devices, Fallback, Link, MeterSource, Phases};
 use crate::control::site::{
-    Balance, BatterySite, Connection, ControlKind, FallbackKind, Ladder, Site, SiteLimits, StartUp, Strategy, Tuning,
+    Balance, BatterySite, BmsSite, Connection, ControlKind, FallbackKind, Ladder, Site, SiteLimits, StartUp, Strategy, Tuning,
 };
 use crate::device::library::Library;
 use crate::device::parse::Device;
@@ -239,7 +239,14 @@ fn battery_site(b: &config::Battery, config: &Config) -> BatterySite {
         fallback_charge_w,
         fallback_discharge_w,
         min_power_w: b.min_power_w.into(),
+        bms: b.bms.as_ref().map(|bms| bms_site(bms, config)),
     }
+}
+
+/// How old what a BMS said may be; the battery is in its fallback as long before the heartbeat timeout as without a meter.
+fn bms_site(bms: &config::Bms, config: &Config) -> BmsSite {
+    let ages = bms.ages(Span::from_s(config.control.heartbeat_timeout_s.into()));
+    BmsSite { fresh: ages.fresh, lost: ages.lost }
 }
 
 /// Charge and discharge limit in fallback, W: never more than the battery's own ratings.

@@ -25,6 +25,8 @@ pub enum Range {
         min: i64,
         /// Largest.
         max: i64,
+        /// Most decimals, up to 6.
+        decimals: u32,
     },
     /// One of these words; each stands for a number, in millionths.
     Words(Vec<(String, i64)>),

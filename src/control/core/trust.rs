@@ -81,7 +81,7 @@ impl Core {
 /// It does less than it is told, and not because it is almost full or empty.
 fn refuses(b: &Battery, site: &BatterySite) -> bool {
     let (charge, discharge) = b.follow.falls_short();
-    let soc_pm = b.sample.map_or(500, |s| s.soc_pm);
+    let soc_pm = b.soc_pm().unwrap_or(500);
     let (almost_full, almost_empty) = (soc_pm >= site.max_soc_pm - TAPER_PM, soc_pm <= site.min_soc_pm + TAPER_PM);
     b.follow.mirrors().is_none() && (charge && !almost_full || discharge && !almost_empty)
 }
