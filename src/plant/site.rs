@@ -158,6 +158,11 @@ impl Site {
         self.hosts
     }
 
+    /// Whether devices that answer by a profile are on this host.
+    pub fn has_devices(&self, host: usize) -> bool {
+        self.devices.iter().any(|d| d.params.host == host)
+    }
+
     /// What the wall clock shows, unix seconds.
     pub fn wall_s(&self) -> i64 {
         self.wall_start_s.saturating_add(i64::try_from(self.clock_ms / 1000).unwrap_or(i64::MAX))
