@@ -31,8 +31,9 @@ fn line(out: &mut String, text: &str) {
 fn threads(plan: &Plan, out: &mut String) {
     let batteries = plan.batteries.iter().map(|b| format!("battery {}", b.spec.name));
     let meter = plan.meter.iter().map(|_| "meter".to_owned());
-    let all: Vec<_> =
-        batteries.chain(meter).chain(["control", "watchdog", "memory", "status", "main (signals)"].map(String::from)).collect();
+    let comm_log = plan.comm_log.iter().map(|path| format!("comm-log (to {})", path.display()));
+    let others = ["control", "watchdog", "memory", "status", "main (signals)"].map(String::from);
+    let all: Vec<_> = batteries.chain(meter).chain(comm_log).chain(others).collect();
     line(out, &format!("threads: {}", all.join(", ")));
 }
 

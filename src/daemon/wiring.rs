@@ -1,5 +1,6 @@
 //! From the configuration to tasks, links and the site of the core. A pure function, so that `check` can print what `run` will do.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::bank_choice::{BankChoice, BatteryBank, MeterBank};
@@ -39,6 +40,8 @@ pub struct Plan {
     pub site: Site,
     /// After this long without a sign of life a thread counts as dead.
     pub heartbeat: Span,
+    /// Where communication faults are written down.
+    pub comm_log: Option<PathBuf>,
 }
 
 /// One host, or one serial port.
@@ -68,7 +71,8 @@ pub fn plan(config: &Config, library: &Library) -> Plan {
     if let (Some(m), Some((index, _))) = (&meter, meter.as_ref().and_then(|m| m.spec.battery.as_ref())) {
         batteries[*index].spec.meter = Some(m.spec.bank.clone());
     }
-    Plan { endpoints, batteries, meter, site: site(config), heartbeat: Span::from_s(config.control.heartbeat_timeout_s.into()) }
+    let heartbeat = Span::from_s(config.control.heartbeat_timeout_s.into());
+    Plan { endpoints, batteries, meter, site: site(config), heartbeat, comm_log: config.log.comm_log.as_ref().map(PathBuf::from) }
 }
 
 fn meter(meter: &config::Meter, config: &Config, library: &Library, endpoints: &mut Vec<EndpointPlan>) -> Option<Placed<MeterSpec>> {
