@@ -111,10 +111,16 @@ fn no_order_passes_what_a_bms_allows() {
                     powered += u32::from(watts != 0);
                 }
                 Order::Limits { charge_w, discharge_w, .. } if bms.lost => {
-                    assert!(charge_w <= fallback.0.min(said.0) && discharge_w <= fallback.1.min(said.1), "{place}: {charge_w} {discharge_w}");
+                    assert!(
+                        charge_w <= fallback.0.min(said.0) && discharge_w <= fallback.1.min(said.1),
+                        "{place}: {charge_w} {discharge_w}"
+                    );
                 }
                 Order::Limits { charge_w, discharge_w, .. } => {
-                    assert!(charge_w <= most.0 && discharge_w <= most.1, "{place}: {charge_w} W, {discharge_w} W where {most:?} is allowed");
+                    assert!(
+                        charge_w <= most.0 && discharge_w <= most.1,
+                        "{place}: {charge_w} W, {discharge_w} W where {most:?} is allowed"
+                    );
                 }
                 Order::Release => {
                     released += 1;

@@ -202,9 +202,12 @@ mod tests {
             bms.take(sample(60_000));
             bms
         };
-        for (name, bms, contact) in
-            [("unheard", Bms::new(AGES), Unheard), ("heard", heard(1000), Heard), ("lost", lost(), Lost { good: 0 }), ("half", half(), Lost { good: 1 })]
-        {
+        for (name, bms, contact) in [
+            ("unheard", Bms::new(AGES), Unheard),
+            ("heard", heard(1000), Heard),
+            ("lost", lost(), Lost { good: 0 }),
+            ("half", half(), Lost { good: 1 }),
+        ] {
             assert_eq!(bms.contact(), contact, "{name}");
             let after = |event: &dyn Fn(&mut Bms)| {
                 let mut bms = bms;

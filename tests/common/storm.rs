@@ -204,7 +204,8 @@ impl Watched {
 
     fn take(&mut self, ages: &BmsSite, sample: BmsSample) {
         let sane = |w: Option<i64>| w.is_none_or(|w| w >= 0);
-        let plausible = sane(sample.charge_limit_w) && sane(sample.discharge_limit_w) && sample.soc_pm.is_none_or(|s| (0..=1000).contains(&s));
+        let plausible =
+            sane(sample.charge_limit_w) && sane(sample.discharge_limit_w) && sample.soc_pm.is_none_or(|s| (0..=1000).contains(&s));
         if !plausible || self.newest.is_some_and(|s| s.taken >= sample.taken) {
             return;
         }

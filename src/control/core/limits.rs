@@ -92,11 +92,7 @@ impl Core {
             }
             Mode::Fallback => (b.charge_limit.force(fallback_charge), b.discharge_limit.force(fallback_discharge)),
         };
-        Order::Limits {
-            charge_w: clamp(charge_w, 0, most.0),
-            discharge_w: clamp(discharge_w, 0, most.1),
-            urgent,
-        }
+        Order::Limits { charge_w: clamp(charge_w, 0, most.0), discharge_w: clamp(discharge_w, 0, most.1), urgent }
     }
 
     /// Charge and discharge power that the battery may use for its own balance, W.
