@@ -35,6 +35,7 @@ pub use findings::{Finding, Findings};
 pub use ladder::{Ages, Ladder};
 pub use link::{Link, Rtu, Tcp};
 pub use meter::{Meter, MeterSource, TelegramLink};
+pub(crate) use nearest::nearest;
 pub(crate) use number::fixed_to_text;
 pub use serve::{Log, LogLevel, Status};
 pub use site::{Balance, Control, Fallback, Site, Strategy};
