@@ -59,7 +59,7 @@ fn wrong_serial_links_are_refused() {
     refused("link.rtu = 5", "12:12: battery \"A\" link.rtu: must be a section, this is an integer.");
     let expected = "12:39: battery \"A\" link.rtu.data_bits: 7 is too few, Modbus RTU needs 8.";
     refused("link.rtu = { port = \"/x\", data_bits = 7 }", expected);
-    let expected = "12:36: battery \"A\" link.rtu.baud: 299 is out of range, it must be 300 to 4000000.";
+    let expected = "12:34: battery \"A\" link.rtu.baud: 299 is out of range, it must be 300 to 4000000.";
     refused("link.rtu = { port = \"/x\", baud = 299 }", expected);
     let expected = "12:36: battery \"A\" link.rtu.parity: \"mark\" is not one of \"none\", \"even\", \"odd\".";
     refused("link.rtu = { port = \"/x\", parity = \"mark\" }", expected);
