@@ -90,6 +90,8 @@ pub struct BatteryParams {
     pub remote_discharge: bool,
     /// Keeps its value after being written more often than every 2 s for this long, in ms (facts/sax.md 2, Rates: 2-3 min).
     pub stall_after_ms: Option<u64>,
+    /// Without a command it balances by its own smart meter; otherwise it rests.
+    pub own_meter: bool,
     /// Part of a system of several: reports 3 instead of 2 when on (facts/sax.md 1.1).
     pub connected: bool,
     /// Makes the noise of this battery different from that of others; [`Site`](super::site::Site) sets it.
@@ -121,6 +123,7 @@ impl BatteryParams {
             accepts_setpoint: true,
             remote_discharge: true,
             stall_after_ms: None,
+            own_meter: true,
             connected: false,
             noise_key: 0,
         }

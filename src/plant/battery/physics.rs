@@ -78,6 +78,7 @@ impl Battery {
             return 0;
         }
         let wanted = match valid(self.applied, now_ms) {
+            Control::OwnMeter if !self.params.own_meter => 0,
             Control::OwnMeter => self.own_target_mw,
             Control::Commanded { power_w, .. } if power_w.abs() > 1 => {
                 (power_w.clamp(-100_000, 100_000) + self.params.tracking_bias_w) * 1000
