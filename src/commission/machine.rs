@@ -116,7 +116,7 @@ impl Commission {
             self.meter_device = report.device;
         }
         let Some(sample) = report.sample else { return };
-        if !sample.is_plausible(self.setup.site.used_phases()) {
+        if !sample.is_plausible(self.setup.site.used_phases(), self.setup.site.plausible_phase_w()) {
             self.absurd = Some("the meter says what cannot be".into());
         } else if sample.phases.is_some() {
             self.record.meter(&sample);
@@ -204,7 +204,8 @@ impl Director for Commission {
             Event::Meter(report) => self.take_meter(report),
             Event::Battery(k, report) => {
                 let Some(subject) = self.subjects.get_mut(k) else { return false };
-                if report.sample.is_some_and(|s| !s.is_plausible()) {
+                let most_w = self.setup.site.batteries.get(k).map_or(i64::MAX, |b| b.plausible_w());
+                if report.sample.is_some_and(|s| !s.is_plausible(most_w)) {
                     self.absurd = Some(format!("battery {} says what cannot be", subject.setup.name));
                     return true;
                 }

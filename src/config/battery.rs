@@ -42,11 +42,11 @@ pub struct Battery {
     pub write_spacing_ms: Option<u32>,
     /// Long-run average time between writes, up to 10000 ms: a refresh and the fallback must find a write in time; the profile's where none is given.
     pub write_refill_ms: Option<u32>,
-    /// 100 to 1000000 Wh; default 7700 for SAX batteries.
+    /// 100 to 10000000 Wh; default 7700 for SAX batteries.
     pub capacity_wh: i32,
-    /// Most power it may take, as a magnitude; 0 to 50000 W, default 3500 for SAX batteries.
+    /// Most power it may take, as a magnitude; 0 to 1000000 W, default 3500 for SAX batteries.
     pub max_charge_w: i32,
-    /// Most power it may deliver; 0 to 50000 W, default 4600 for SAX batteries.
+    /// Most power it may deliver; 0 to 1000000 W, default 4600 for SAX batteries.
     pub max_discharge_w: i32,
     /// The smallest power at which it works well: where several batteries share the work, one does it alone before two work below this;
     /// 0 to `max_discharge_w`, default 200, or `max_discharge_w` where that is less.
@@ -274,9 +274,9 @@ fn read_ratings(s: &mut Section<'_>, battery: &mut Battery, device: Option<&Know
         let must = device.is_some_and(|device| !device.is_sax());
         keep(if must { s.required(key, read) } else { read(s, key) }, into)
     };
-    rating("capacity_wh", 100..=1_000_000, &mut battery.capacity_wh);
-    let charge_at = rating("max_charge_w", 0..=50_000, &mut battery.max_charge_w);
-    rating("max_discharge_w", 0..=50_000, &mut battery.max_discharge_w);
+    rating("capacity_wh", 100..=10_000_000, &mut battery.capacity_wh);
+    let charge_at = rating("max_charge_w", 0..=1_000_000, &mut battery.max_charge_w);
+    rating("max_discharge_w", 0..=1_000_000, &mut battery.max_discharge_w);
     if battery.max_charge_w == 0 && battery.max_discharge_w == 0 {
         s.add(charge_at.unwrap_or(s.at()), "max_charge_w", "a battery that may neither charge nor discharge has no use.");
     }
@@ -284,7 +284,7 @@ fn read_ratings(s: &mut Section<'_>, battery: &mut Battery, device: Option<&Know
 
 fn read_min_power(s: &mut Section<'_>, battery: &mut Battery) {
     let most_w = battery.max_discharge_w;
-    let least = s.integer("min_power_w", 0..=50_000i32);
+    let least = s.integer("min_power_w", 0..=1_000_000i32);
     if let Some(least) = least.filter(|least| least.value > most_w) {
         s.add(least.at, "min_power_w", format!("{} is more than max_discharge_w, which is {most_w}.", least.value));
     }

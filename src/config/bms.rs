@@ -3,13 +3,14 @@
 use super::devices::{self, Devices, Use};
 use super::link::{self, Link};
 use super::reader::{At, Section, Spanned};
+use super::settings;
 use crate::device::setting::Settings;
 use crate::units::Span;
 
 /// Where the file says nothing, ms; 500 ms are enough for stationary storage, reference 1.
 const DEFAULT_POLL_MS: u32 = 1_000;
 /// From the age at which limits begin to fall to the one at which nothing is left there is at least this much.
-const FALL: Span = Span::from_s(5);
+pub(super) const FALL: Span = Span::from_s(5);
 /// Between the fallback and the heartbeat timeout there is this much, as without a meter.
 const RESERVE: Span = Span::from_s(2);
 
@@ -54,8 +55,6 @@ pub(super) struct BmsDraft {
     pub link_at: At,
     pub poll_at: Option<At>,
     pub at: At,
-    /// Something in it that the rest depends on is missing or wrong.
-    pub incomplete: bool,
 }
 
 /// The BMS of the battery whose section this is.
@@ -76,12 +75,11 @@ pub(super) fn read(battery: &mut Section<'_>, devices: &dyn Devices) -> Option<B
     let unit = s.integer("unit", 0..=255u8).map(Spanned::get);
     let mut current = |key: &str| s.decimal(key, 3, 0..=10_000_000i32).map(Spanned::get);
     let (max_charge_ma, max_discharge_ma) = (current("max_charge_a"), current("max_discharge_a"));
-    let settings = Settings::new();
-    let (at, incomplete) = (s.at(), device.is_none() || link.is_none());
+    let settings = settings::read(s, facts);
+    let at = s.at();
     section.finish();
-    let link = link?;
-    let device = device.map(|device| device.name).unwrap_or_default();
+    let (Some(link), Some(device)) = (link, device.map(|device| device.name)) else { return None };
     let (link_at, poll_at) = (link.at, poll.map(|poll| poll.at));
     let bms = Bms { device, link: link.value, unit, poll_ms, max_charge_ma, max_discharge_ma, settings };
-    Some(BmsDraft { bms, link_at, poll_at, at, incomplete })
+    Some(BmsDraft { bms, link_at, poll_at, at })
 }

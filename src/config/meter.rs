@@ -85,6 +85,11 @@ impl MeterDraft {
         self.device.as_ref().is_some_and(|device| device.facts.via_battery)
     }
 
+    /// Where it is, if it has a link of its own.
+    pub fn address(&self) -> Option<(&Link, Option<u8>)> {
+        self.link.as_ref().map(|link| (&link.value, self.unit))
+    }
+
     /// The battery it is read through: the one named, else the master, else the only one there is.
     pub fn battery_index(&self, batteries: &[BatteryDraft]) -> Option<usize> {
         let sax = |draft: &BatteryDraft| draft.device.as_ref().is_none_or(Known::is_sax);

@@ -5,6 +5,7 @@
 
 mod battery;
 mod bms;
+mod bms_checks;
 mod check;
 mod devices;
 mod document;
@@ -76,6 +77,7 @@ pub fn parse(text: &str, devices: &dyn Devices) -> Result<Config, Findings> {
     root.finish();
 
     check::check(&document, &site, &mut control, meter.as_ref(), &batteries);
+    bms_checks::check(&document, &control, meter.as_ref(), &batteries, devices);
     schedule_checks::check(&document, &site, &windows, &batteries);
     let config = Config {
         site: site.site,

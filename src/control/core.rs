@@ -74,8 +74,10 @@ pub struct Core {
     batteries: Vec<Battery>,
     estimates: [PhaseEstimate; 3],
     phases: Option<[PhaseSample; 3]>,
-    /// For how long each phase was off its target, less the time in which it was not, ms.
-    off_ms: [i64; 3],
+    /// They were not measured, but are the total, apportioned.
+    apportioned: bool,
+    /// For how long each phase, and the sum where three-phase batteries work on it, was off its target, less the time in which it was not, ms.
+    off_ms: [i64; SLOTS],
     /// When the phases were estimated last.
     estimated: Option<Time>,
     ladder: Ladder,
@@ -111,6 +113,7 @@ impl Core {
         let battery = |b: &BatterySite| Battery {
             commanded: if b.control == ControlKind::Setpoint { Commanded::Always } else { Commanded::Not },
             bms: b.bms.map(Bms::new),
+            follow: Follow::of(b.rating_w()),
             ..Battery::default()
         };
         Core {
@@ -121,7 +124,8 @@ impl Core {
             batteries: site.batteries.iter().map(battery).collect(),
             estimates: Default::default(),
             phases: None,
-            off_ms: [0; 3],
+            apportioned: false,
+            off_ms: [0; SLOTS],
             estimated: None,
             ladder: Ladder::default(),
             total_block: Frozen::new(n, true),
@@ -226,7 +230,7 @@ impl Core {
     /// Battery `k` has answered. Samples that are not newer than the last one, and such as cannot be, are ignored.
     pub fn battery(&mut self, k: usize, sample: BatterySample) {
         let Some(b) = self.batteries.get_mut(k) else { return };
-        if !sample.is_plausible() || b.sample.is_some_and(|s| s.taken >= sample.taken) {
+        if !sample.is_plausible(self.site.batteries[k].plausible_w()) || b.sample.is_some_and(|s| s.taken >= sample.taken) {
             return;
         }
         b.polled.push(sample.taken, sample.power_w);
@@ -268,7 +272,7 @@ impl Core {
         }
         self.newest_sample = Some(sample.taken);
         let now = sample.taken;
-        let plausible = sample.is_plausible(self.site.used_phases());
+        let plausible = sample.is_plausible(self.site.used_phases(), self.site.plausible_phase_w());
         self.alarms.set(Alarm::MeterImplausible, !plausible, now);
         if !plausible {
             self.ladder.bad_sample();
@@ -288,6 +292,7 @@ impl Core {
         if let Some(phases) = sample.phases {
             self.phases = Some(phases);
             if freshness == Freshness::New || !self.estimates[0].seeded {
+                self.apportioned = sample.phases_apportioned;
                 self.watch_wiring(&phases, now);
                 self.estimate(&phases, now);
             }

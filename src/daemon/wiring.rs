@@ -97,6 +97,7 @@ fn meter(meter: &config::Meter, config: &Config, library: &Library, endpoints: &
         phase_poll: Span::from_ms(meter.phase_poll_ms.into()),
         retries: link.retry_count().into(),
         used_phases: site(config).used_phases(),
+        most_phase_w: site(config).plausible_phase_w(),
         battery,
     };
     Some(Placed { endpoint: endpoint(link, endpoints), spec })
@@ -220,7 +221,7 @@ fn site(config: &Config) -> Site {
             Fallback::Zero => FallbackKind::Zero,
             Fallback::Release => FallbackKind::Release,
         },
-        tuning: Tuning::default(),
+        tuning: Tuning::for_power(config.batteries.iter().map(most_on_a_phase).max().unwrap_or(0)),
     }
 }
 
@@ -251,6 +252,12 @@ fn battery_site(b: &config::Battery, config: &Config) -> BatterySite {
         min_power_w: b.min_power_w.into(),
         bms: b.bms.as_ref().map(|bms| bms_site(bms, config)),
     }
+}
+
+/// Most power of a battery on one phase, W.
+fn most_on_a_phase(b: &config::Battery) -> i64 {
+    let w = i64::from(b.max_charge_w.max(b.max_discharge_w));
+    if b.phase == Phases::All { w / 3 } else { w }
 }
 
 /// How old what a BMS said may be; the battery is in its fallback as long before the heartbeat timeout as without a meter.
