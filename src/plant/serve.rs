@@ -144,8 +144,8 @@ impl LiveSite {
     }
 }
 
-/// All of 127.0.0.0/8 is loopback; only the last byte is used.
-fn loopback(battery: usize) -> Ipv4Addr {
+/// The loopback address of a host: all of 127.0.0.0/8 is loopback; only the last byte is used.
+pub fn loopback(battery: usize) -> Ipv4Addr {
     Ipv4Addr::new(127, 0, 0, u8::try_from(battery).unwrap_or(u8::MAX).min(253) + 1)
 }
 
