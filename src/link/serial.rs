@@ -32,7 +32,9 @@ pub enum SerialError {
 impl fmt::Display for SerialError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            SerialError::Busy(port) => write!(f, "The serial port {port} is in use: another program, or another link under another name, has it."),
+            SerialError::Busy(port) => {
+                write!(f, "The serial port {port} is in use: another program, or another link under another name, has it.")
+            }
             SerialError::Missing(port) => write!(f, "There is no serial port {port}; is its adapter plugged in?"),
             SerialError::Forbidden(port) => {
                 write!(f, "This user must not open the serial port {port}; it must be in the group that owns it, mostly \"dialout\".")
