@@ -212,7 +212,6 @@ fn the_contract_is_known_whole_and_what_comes_later_is_refused() {
         "103:1: charger \"wallbox\": this section is not supported yet.",
         "111:1: server: this section is not supported yet.",
         "118:11: status metrics: this key is not supported yet.",
-        "122:12: log comm_log: this key is not supported yet.",
     ];
     assert_eq!(findings(SPEC), expected);
 }

@@ -1,5 +1,6 @@
 //! From the configuration to tasks, links and the site of the core. A pure function, so that `check` can print what `run` will do.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::bank_choice::{BankChoice, BatteryBank, MeterBank};
@@ -44,6 +45,8 @@ pub struct Plan {
     pub site: Site,
     /// After this long without a sign of life a thread counts as dead.
     pub heartbeat: Span,
+    /// Where communication faults are written down.
+    pub comm_log: Option<PathBuf>,
 }
 
 /// One host, or one serial port.
@@ -74,7 +77,9 @@ pub fn plan(config: &Config, library: &Library) -> Plan {
         batteries[*index].spec.meter = Some(m.spec.bank.clone());
     }
     let bmses = config.batteries.iter().enumerate().filter_map(|(k, b)| bms(k, b, config, library, &mut endpoints)).collect();
-    Plan { endpoints, batteries, bmses, meter, site: site(config), heartbeat: Span::from_s(config.control.heartbeat_timeout_s.into()) }
+    let heartbeat = Span::from_s(config.control.heartbeat_timeout_s.into());
+    let comm_log = config.log.comm_log.as_ref().map(PathBuf::from);
+    Plan { endpoints, batteries, bmses, meter, site: site(config), heartbeat, comm_log }
 }
 
 fn meter(meter: &config::Meter, config: &Config, library: &Library, endpoints: &mut Vec<EndpointPlan>) -> Option<Placed<MeterSpec>> {

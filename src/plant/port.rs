@@ -3,7 +3,7 @@
 //! Part of [`serve`](super::serve). Works in short turns; every wait has a limit.
 
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -77,7 +77,7 @@ impl Port {
     /// A second client is closed at once, unless the first one has left in the meantime.
     fn accept(&mut self) {
         if self.listener.is_none() {
-            let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, self.address.port()));
+            let bound = TcpListener::bind(self.address);
             self.listener = bound.ok().filter(|listener| listener.set_nonblocking(true).is_ok());
         }
         let Some(Ok((stream, _))) = self.listener.as_ref().map(TcpListener::accept) else { return };

@@ -186,6 +186,11 @@ impl Site {
         if host < self.cells.len() && !by_profile { Behind::Sax(host) } else { Behind::Nobody }
     }
 
+    /// Whether there is somebody with this unit.
+    pub(super) fn answers(&self, host: usize, unit: u8) -> bool {
+        self.behind(host, unit) != Behind::Nobody
+    }
+
     /// How often the batteries behind a host were started, all together; every start ends its connections.
     pub(super) fn starts(&self, host: usize) -> u32 {
         self.batteries_behind(host).map(|b| b.starts()).sum()
