@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::config::Config;
 use crate::control::learned::Learned;
 use crate::daemon::battery::{BatterySpec, BatteryTask};
+use crate::daemon::bms::{BmsSpec, BmsTask};
 use crate::daemon::clock::Clock;
 use crate::daemon::control::ControlTask;
 use crate::daemon::director::{Device, Director};
@@ -77,6 +78,7 @@ pub struct Simulation<D = ControlTask> {
     director: D,
     meter: Option<Turns<MeterTask>>,
     batteries: Vec<Turns<BatteryTask>>,
+    bmses: Vec<Turns<BmsTask>>,
     tick: Time,
     /// What tasks reported, and when: on a bus that is when its request is over.
     queue: Vec<(Time, Event)>,
@@ -159,6 +161,10 @@ impl<D: Director> Simulation<D> {
             let (endpoint, bus) = at(p.endpoint);
             Turns::new(BatteryTask::new(p.spec, endpoint), bus)
         };
+        let bms = |p: Placed<BmsSpec>| {
+            let (endpoint, bus) = at(p.endpoint);
+            Turns::new(BmsTask::new(p.spec, endpoint), bus)
+        };
         let meter = |p: Placed<MeterSpec>| {
             let (endpoint, bus) = at(p.endpoint);
             Turns::new(MeterTask::new(p.spec, endpoint), bus)
@@ -167,6 +173,7 @@ impl<D: Director> Simulation<D> {
             director,
             meter: plan.meter.map(meter),
             batteries: plan.batteries.into_iter().map(battery).collect(),
+            bmses: plan.bmses.into_iter().map(bms).collect(),
             site,
             clock: VirtualClock { now: Cell::default(), wall_start_s: Cell::new(wall_start_s) },
             tick: Time::ZERO,
@@ -238,8 +245,9 @@ impl<D: Director> Simulation<D> {
         let now = self.clock.now();
         let meter = self.meter.iter().map(|m| m.wake_at(now));
         let batteries = self.batteries.iter().map(|b| b.wake_at(now));
+        let bmses = self.bmses.iter().map(|b| b.wake_at(now));
         let reports = self.queue.iter().map(|(at, _)| *at);
-        meter.chain(batteries).chain(reports).fold(self.next_step(), Time::min).max(now)
+        meter.chain(batteries).chain(bmses).chain(reports).fold(self.next_step(), Time::min).max(now)
     }
 
     fn advance(&mut self, to: Time) {
@@ -260,6 +268,9 @@ impl<D: Director> Simulation<D> {
         order.sort_by_key(|k| self.batteries[*k].bus.as_ref().map(|_| self.batteries[*k].task.wake_at(now)));
         for k in order {
             self.batteries[k].turn(now, &self.clock, &mut self.queue);
+        }
+        for bms in &mut self.bmses {
+            bms.turn(now, &self.clock, &mut self.queue);
         }
         if self.drain() {
             self.step(now);

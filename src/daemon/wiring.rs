@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use super::bank_choice::{BankChoice, BatteryBank, MeterBank};
 use super::battery::BatterySpec;
+use super::bms::BmsSpec;
+use super::bms_watch::StaticLimits;
 use super::meter::MeterSpec;
 use crate::config::{self, Config, ControlMode, DeviceFacts, Devices, Fallback, Link, MeterSource, Phases};
 use crate::control::site::{
@@ -13,6 +15,7 @@ use crate::control::site::{
 use crate::device::library::Library;
 use crate::device::parse::Device;
 use crate::device::profile::Profile;
+use crate::device::quantity::Quantity;
 use crate::device::setting;
 use crate::device::writer::{Command, Settings};
 use crate::link::place::Place;
@@ -34,6 +37,8 @@ pub struct Plan {
     pub endpoints: Vec<EndpointPlan>,
     /// The batteries, in the order of the configuration.
     pub batteries: Vec<Placed<BatterySpec>>,
+    /// The BMSes, in the order of their batteries.
+    pub bmses: Vec<Placed<BmsSpec>>,
     /// The grid meter.
     pub meter: Option<Placed<MeterSpec>>,
     /// What the core knows.
@@ -71,8 +76,10 @@ pub fn plan(config: &Config, library: &Library) -> Plan {
     if let (Some(m), Some((index, _))) = (&meter, meter.as_ref().and_then(|m| m.spec.battery.as_ref())) {
         batteries[*index].spec.meter = Some(m.spec.bank.clone());
     }
+    let bmses = config.batteries.iter().enumerate().filter_map(|(k, b)| bms(k, b, config, library, &mut endpoints)).collect();
     let heartbeat = Span::from_s(config.control.heartbeat_timeout_s.into());
-    Plan { endpoints, batteries, meter, site: site(config), heartbeat, comm_log: config.log.comm_log.as_ref().map(PathBuf::from) }
+    let comm_log = config.log.comm_log.as_ref().map(PathBuf::from);
+    Plan { endpoints, batteries, bmses, meter, site: site(config), heartbeat, comm_log }
 }
 
 fn meter(meter: &config::Meter, config: &Config, library: &Library, endpoints: &mut Vec<EndpointPlan>) -> Option<Placed<MeterSpec>> {
@@ -141,6 +148,30 @@ fn battery(
         fallback,
     };
     Placed { endpoint: endpoint(&b.link, endpoints), spec }
+}
+
+fn bms(
+    index: usize,
+    b: &config::Battery,
+    config: &Config,
+    library: &Library,
+    endpoints: &mut Vec<EndpointPlan>,
+) -> Option<Placed<BmsSpec>> {
+    let bms = b.bms.as_ref()?;
+    let profile = Arc::new(library.profile(&bms.device)?.with_settings(&bms.settings));
+    let poll = Span::from_ms(bms.poll_ms.into());
+    let spec = BmsSpec {
+        index,
+        name: b.name.clone(),
+        unit: bms.unit.unwrap_or(profile.unit),
+        profile,
+        poll,
+        first_poll: Time::ZERO,
+        retries: bms.link.retry_count().into(),
+        limits: StaticLimits { charge_ma: bms.max_charge_ma.map(i64::from), discharge_ma: bms.max_discharge_ma.map(i64::from) },
+        heartbeat: config.site.strategy != config::Strategy::Observe,
+    };
+    Some(Placed { endpoint: endpoint(&bms.link, endpoints), spec })
 }
 
 fn battery_bank(b: &config::Battery, library: &Library) -> BatteryBank {
@@ -278,6 +309,13 @@ impl Devices for Library {
             Device::Profile(p) => facts(std::iter::once(p.as_ref())),
             Device::Choice(c) => facts(self.banks(&c.probe)),
         })
+    }
+
+    fn current_limits(&self, name: &str, settings: &setting::Settings) -> (bool, bool) {
+        let Some(profile) = self.profile(name).map(|p| p.with_settings(settings)) else { return (true, true) };
+        let group = profile.bms.as_ref().is_some_and(|bms| bms.group.is_some());
+        let has = |quantity| group || profile.point(quantity).is_some();
+        (has(Quantity::ChargeLimit), has(Quantity::DischargeLimit))
     }
 
     fn names(&self) -> Vec<String> {

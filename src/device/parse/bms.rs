@@ -81,7 +81,8 @@ fn place(s: &mut Section<'_>, names: &Names<'_>, key: &str, from: &str, most: u1
         return (s.required(key, |s, k| s.integer(k, 0..=most)).map(|v| v.value), None);
     }
     // Named as needed here: the group exists only with it.
-    let given: Vec<_> = names.settings.iter().map(|setting: &Setting| Only { needs: Some(setting.name.clone()), when: Vec::new() }).collect();
+    let given: Vec<_> =
+        names.settings.iter().map(|setting: &Setting| Only { needs: Some(setting.name.clone()), when: Vec::new() }).collect();
     let name = names.number(s, from, &given.iter().collect::<Vec<_>>());
     let fits = |(least, largest): (i64, i64)| least >= 0 && largest / 1_000_000 <= i64::from(most);
     if let Some(name) = name.as_ref().filter(|name| !names.range(name).is_some_and(fits)) {

@@ -7,7 +7,7 @@ use crate::device::profile::Block;
 use crate::device::setting::{Chosen, Only, Range, Setting};
 
 /// Most that a number of a setting may be, in millionths.
-const MOST: i64 = 1_000_000_000_000;
+const MOST: i64 = 1_000_000_000_000_000;
 
 /// What other parts of a profile refer to.
 pub(super) struct Names<'p> {

@@ -50,11 +50,7 @@ impl Move {
     }
 
     fn point(self, p: Point) -> Option<Point> {
-        Some(Point {
-            address: self.range(p.address, p.kind.words())?,
-            scale_factor_at: self.optional(p.scale_factor_at)?,
-            ..p
-        })
+        Some(Point { address: self.range(p.address, p.kind.words())?, scale_factor_at: self.optional(p.scale_factor_at)?, ..p })
     }
 
     fn register(self, r: Register) -> Option<Register> {
