@@ -27,4 +27,5 @@ mod sax_images;
 pub mod serve;
 pub mod site;
 mod sun;
+pub mod telegram;
 mod wire;
