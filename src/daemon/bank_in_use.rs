@@ -76,7 +76,7 @@ impl BankInUse {
         self.notice_reconnect(endpoint);
         let report = report(&self.profile, &registers, fault, link_report(endpoint), clock.now());
         let is_ready = report.sample.as_ref().map(|s| s.may_charge || s.may_discharge);
-        self.writer.learn(&self.profile, &registers, is_ready);
+        self.writer.learn(&self.profile, &registers, is_ready, report.at);
         report
     }
 
