@@ -202,6 +202,7 @@ fn a_required_write_that_is_refused_is_a_failure_and_what_follows_waits() {
         w.done(&p, job, if job == Job::Start(1) { Outcome::Refused } else { Outcome::Acknowledged }, now);
     }
     assert!((2..=5).contains(&tries), "{tries}");
+    assert!(w.lacks_required(&p), "an acknowledged setpoint is not in force");
     assert!(beats >= 5, "{beats}");
 }
 

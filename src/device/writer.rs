@@ -295,6 +295,11 @@ impl Writer {
         matches!(job, Job::Start(i) if profile.start.get(i).is_some_and(|w| w.after_setpoint && !w.required))
     }
 
+    /// A write without which no setpoint is in force was not taken.
+    pub fn lacks_required(&self, profile: &Profile) -> bool {
+        profile.start.iter().zip(&self.start).any(|(fixed, asserted)| fixed.required && asserted.is_some_and(|a| a.0 == NOT_TAKEN))
+    }
+
     /// What hands the device back, in order: the profile's own writes, or what means the same.
     pub fn release_jobs(&self, profile: &Profile) -> Vec<Job> {
         if self.settings.limits {
