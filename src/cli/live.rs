@@ -14,13 +14,13 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use super::Failure;
 use super::live_child::{Controller, TempFolder};
-use super::live_config::{Moved, moved};
+use super::live_config::{Moved, Telegrams, moved};
 use super::live_summary::Summary;
 use super::live_view::{block, header};
 use super::simulate::Options;
 use super::simulate_site::{Chosen, METER_PERIOD_MS, START_SOC_PM, chosen, notes, site_params};
 use super::status;
-use crate::config::MeterSource;
+use crate::config::{Config, MeterSource, TelegramLink};
 use crate::daemon::clock::{Clock, Monotonic};
 use crate::daemon::wiring::plan;
 use crate::link::place::{Place, Serial};
@@ -83,7 +83,11 @@ fn live_site(options: &Options, chosen: &Chosen, folder: &Path) -> Result<LiveSi
         Some(place) => line_of(&place).map_or(Reached::Never, |line| Reached::Bus(bus_path(folder, host), line)),
         None => Reached::Never,
     };
-    let hosts: Vec<_> = places(config, &plan, library).into_iter().enumerate().map(reached).collect();
+    let mut hosts: Vec<_> = places(config, &plan, library).into_iter().enumerate().map(reached).collect();
+    hosts.extend(telegram_link(config).map(|link| match link {
+        TelegramLink::Serial(serial) => Reached::Telegrams(bus_path(folder, hosts.len()), serial.baud),
+        TelegramLink::Tcp { .. } => Reached::TelegramsTcp(loopback(hosts.len())),
+    }));
     let site =
         LiveSite::start_hosts(params, 1, &hosts).map_err(|e| Failure::failed(format!("The simulated devices cannot be started: {e}.")))?;
     let faults = site.faults();
@@ -94,6 +98,14 @@ fn live_site(options: &Options, chosen: &Chosen, folder: &Path) -> Result<LiveSi
         faults.set(bus, Fault::Noise { permille: options.noise_permille });
     }
     Ok(site)
+}
+
+/// Where the meter sends its telegrams, if it does. It is the last host of the live site.
+fn telegram_link(config: &Config) -> Option<&TelegramLink> {
+    match &config.meter.as_ref()?.source {
+        MeterSource::Telegrams { link, .. } => Some(link),
+        MeterSource::Battery { .. } | MeterSource::Own { .. } => None,
+    }
 }
 
 fn bus_path(folder: &Path, host: usize) -> PathBuf {
@@ -112,7 +124,11 @@ fn moved_to(chosen: &Chosen, site: &LiveSite, socket: &Path, folder: &Path) -> R
             Place::Rtu(serial) => Place::Rtu(Serial { port: bus_path(folder, host).display().to_string(), ..serial.clone() }),
         })
     };
-    let now = Moved { device: &device, telegrams: None, socket: socket.to_owned(), folder: folder.to_owned() };
+    let telegrams = telegram_link(config).and_then(|link| match link {
+        TelegramLink::Serial(_) => Some(Telegrams::Serial(bus_path(folder, places.len()))),
+        TelegramLink::Tcp { .. } => site.addresses().get(places.len()).map(|a| Telegrams::Tcp(a.ip().to_string(), a.port())),
+    });
+    let now = Moved { device: &device, telegrams, socket: socket.to_owned(), folder: folder.to_owned() };
     moved(text, config, &now).map_err(|e| Failure::failed(format!("The configuration cannot be written anew: {e}.")))
 }
 
@@ -133,6 +149,13 @@ fn introduction(options: &Options, chosen: &Chosen, site: &LiveSite, file: &Path
         let meter = config.meter.iter().filter(|m| matches!(&m.source, MeterSource::Own { link, .. } if Some(link.place()) == *place));
         let names: Vec<_> = here.chain(bms).chain(meter.map(|m| format!("meter (\"{}\")", m.device))).collect();
         let _ = writeln!(out, "  {} -> {now}: {}", place.as_ref().map_or_else(String::new, ToString::to_string), names.join(", "));
+    }
+    if let Some(link) = telegram_link(config) {
+        let was = match link {
+            TelegramLink::Serial(serial) => serial.port.clone(),
+            TelegramLink::Tcp { host, port } => format!("{host}:{port}"),
+        };
+        let _ = writeln!(out, "  {was} -> a simulated P1 port: meter");
     }
     for note in notes(config) {
         let _ = writeln!(out, "Note: {note}.");

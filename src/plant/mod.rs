@@ -24,6 +24,7 @@ mod pty;
 pub mod rng;
 pub mod sax;
 mod sax_images;
+mod sender;
 pub mod serve;
 pub mod site;
 mod sun;
