@@ -2,10 +2,9 @@
 
 use std::fmt;
 
-use super::bms::Bms;
+use super::bms::{self, Bms, BmsDraft};
 use super::devices::{self, Devices, Known, Use};
 use super::ladder::{Ages, LATEST_EXCLUSION};
-use super::later;
 use super::link::{self, Link, Tcp};
 use super::number::fixed_to_text;
 use super::reader::{At, Section, Spanned};
@@ -128,6 +127,7 @@ pub(super) struct BatteryDraft {
     pub has_role: bool,
     /// None where there is no usable host.
     pub host_at: Option<At>,
+    pub bms: Option<BmsDraft>,
     pub at: At,
 }
 
@@ -196,8 +196,9 @@ fn read_one(mut section: Section<'_>, devices: &dyn Devices, strategy: Option<St
     read_ratings(s, &mut battery, device.as_ref());
     read_min_power(s, &mut battery, device.as_ref());
     read_soc(s, &mut battery);
-    later::read_bms(s);
-    let draft = BatteryDraft { battery, device, name_at, role, has_role: s.has("role"), host_at, at: s.at() };
+    let bms = bms::read(s, devices);
+    battery.bms = bms.as_ref().map(|draft| draft.bms.clone());
+    let draft = BatteryDraft { battery, device, name_at, role, has_role: s.has("role"), host_at, bms, at: s.at() };
     section.finish();
     draft
 }

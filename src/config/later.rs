@@ -7,7 +7,7 @@ use super::reader::{At, Section, Spanned};
 use super::words;
 
 /// Devices of later releases.
-pub(super) const DEVICES: [&str; 1] = ["p1"];
+pub(super) const DEVICES: [&str; 0] = [];
 
 /// Notes that the value, or the section, at this place belongs to a later release.
 pub(super) fn not_yet(section: &Section<'_>, key: &str, at: At) {
@@ -57,17 +57,6 @@ pub(super) fn read(root: &mut Section<'_>) {
     }
 }
 
-/// `[battery.bms]`
-pub(super) fn read_bms(battery: &mut Section<'_>) {
-    let Some(mut bms) = battery.section("bms") else { return };
-    refuse(&bms);
-    let _ = bms.required("device", Section::string);
-    link::check_only(&mut bms);
-    let _ = bms.integer("poll_ms", 200..=60_000u32);
-    let _ = bms.integer("unit", 0..=255u8);
-    bms.finish();
-}
-
 fn refuse(section: &Section<'_>) {
     section.document().add(section.at(), section.name(), "this section is not supported yet.");
 }
@@ -110,7 +99,8 @@ fn read_server(mut s: Section<'_>) {
     }
     if let Some(mut rtu) = s.section("rtu") {
         let _ = rtu.boolean("writable");
-        link::serial_port(rtu);
+        let _ = link::serial_keys(&mut rtu, link::Speaks::Rtu);
+        rtu.finish();
     }
     s.finish();
 }

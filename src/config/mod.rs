@@ -5,6 +5,7 @@
 
 mod battery;
 mod bms;
+mod bms_checks;
 mod check;
 mod devices;
 mod document;
@@ -27,7 +28,7 @@ mod tree;
 mod words;
 
 pub use battery::{Battery, ControlMode, Encoding, Phases, Role};
-pub use bms::Bms;
+pub use bms::{Bms, BmsAges};
 pub use devices::{DeviceFacts, Devices};
 pub use effective::effective;
 pub use findings::{Finding, Findings};
@@ -76,6 +77,7 @@ pub fn parse(text: &str, devices: &dyn Devices) -> Result<Config, Findings> {
     root.finish();
 
     check::check(&document, &site, &mut control, meter.as_ref(), &batteries);
+    bms_checks::check(&document, &control, meter.as_ref(), &batteries, devices);
     schedule_checks::check(&document, &site, &windows, &batteries);
     let config = Config {
         site: site.site,

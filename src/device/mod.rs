@@ -10,6 +10,7 @@ pub mod budget;
 pub mod decode;
 pub mod encode;
 pub mod library;
+pub mod mirror;
 pub mod parse;
 pub mod plan;
 pub mod profile;
