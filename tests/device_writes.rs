@@ -235,7 +235,7 @@ fn battery(top: &str, lines: &str) -> Profile {
     );
     match parse(&text).unwrap_or_else(|e| panic!("{}", e.render("x.toml"))) {
         Device::Profile(p) => p.with_settings(&Settings::new()),
-        Device::Choice(_) => panic!("is a profile"),
+        _ => panic!("is a profile"),
     }
 }
 
