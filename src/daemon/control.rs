@@ -2,9 +2,10 @@
 //!
 //! It never touches a device, and it never waits for one.
 
+use super::bms_view::BmsView;
 use super::health::Health;
 use super::memory::Kept;
-use super::message::{BatteryReport, Event, Instruction, LinkReport, MeterReport, WriteReport};
+use super::message::{BatteryReport, BmsReport, Event, Instruction, LinkReport, MeterReport, WriteReport};
 use super::slot::Slot;
 use super::wiring::{COMMAND_VALID, Plan};
 use crate::config::Config;
@@ -36,6 +37,8 @@ pub struct ControlTask {
     pub(super) core: Core,
     pub(super) meter: Option<MeterReport>,
     pub(super) batteries: Vec<BatteryView>,
+    /// Per battery; without meaning where it has no BMS.
+    pub(super) bmses: Vec<BmsView>,
     pub(super) phases_at: Option<Time>,
     /// Newest frequency, mHz, and when it was read.
     pub(super) frequency: Option<(i64, Time)>,
@@ -63,6 +66,7 @@ impl ControlTask {
             core: Core::new(plan.site.clone()),
             meter: None,
             batteries: vec![BatteryView::default(); names.len()],
+            bmses: names.iter().map(|n| BmsView::new(n)).collect(),
             phases_at: None,
             frequency: None,
             links: Vec::new(),
@@ -90,6 +94,10 @@ impl ControlTask {
             Event::Battery(k, report) => {
                 self.take_battery(k, report);
                 false
+            }
+            Event::Bms(k, report) => {
+                self.take_bms(k, report);
+                true
             }
             Event::Sending(k, watts, at) => {
                 self.core.written(k, Written::Sending(watts), at);
@@ -166,6 +174,7 @@ impl ControlTask {
             Alarm::NotFollowed(k) => format!("battery {}: command not followed", battery(k)),
             Alarm::WritesFail(k) => format!("battery {}: writes fail", battery(k)),
             Alarm::SignWrong(k) => format!("battery {}: wrong sign, the grid power moves the wrong way", battery(k)),
+            Alarm::BmsLost(k) => format!("battery {}: BMS Comm Loss", battery(k)),
             Alarm::PhaseWrong(k, phase) => format!("battery {}: wrong phase, it works on {phase}", battery(k)),
         }
     }
@@ -230,6 +239,17 @@ impl ControlTask {
         let state = known(report.state, |r| r.state.clone());
         let device = known(Some(report.device).filter(|d| !d.is_empty()), |r| Some(r.device.clone())).unwrap_or_default();
         view.report = Some(BatteryReport { state, device, ..report });
+    }
+
+    fn take_bms(&mut self, k: usize, report: BmsReport) {
+        self.note_link(&report.link);
+        let Some(view) = self.bmses.get_mut(k) else { return };
+        if view.take(report) {
+            log::warn!("{}", view.notices_in_words());
+        }
+        if let Some(sample) = view.newest_sample() {
+            self.core.bms(k, sample);
+        }
     }
 
     fn take_written(&mut self, k: usize, report: WriteReport) {

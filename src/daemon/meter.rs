@@ -48,6 +48,8 @@ pub struct MeterSpec {
     pub retries: u32,
     /// The phases that have a battery.
     pub used_phases: [bool; 3],
+    /// More power than this cannot be on one phase, W.
+    pub most_phase_w: i64,
     /// The battery it sits behind and how that is read, where its registers may come along.
     pub battery: Option<(usize, BatteryBank)>,
     /// The site nets its phases, so that a total will do: see [`super::apportion`].
@@ -288,7 +290,7 @@ impl MeterTask {
             })
             .or_else(|| sample.is_none().then(|| Fault::Invalid("the total power is no usable value".into())));
         // Phases that cannot be true are asked for again at the next poll.
-        if values.is_some() && sample.is_some_and(|s| s.is_plausible(self.spec.used_phases)) {
+        if values.is_some() && sample.is_some_and(|s| s.is_plausible(self.spec.used_phases, self.spec.most_phase_w)) {
             self.phases_due = arrived + self.spec.phase_poll;
             self.total_then_w = total_w;
             self.drifted = 0;
