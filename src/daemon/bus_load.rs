@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::bank_choice::BankChoice;
 use super::wiring::Plan;
-use crate::device::plan::{battery_requests, merge, requests};
+use crate::device::plan::{battery_requests, bms_requests, merge, requests};
 use crate::device::profile::{Block, Profile};
 use crate::device::quantity::Quantity;
 use crate::link::bus::Pace;
@@ -17,6 +17,8 @@ use crate::units::Span;
 
 /// A bus that is busier than this has no room for answers that take their time, 0.1 %.
 pub const BUSIEST_PM: u64 = 800;
+/// A BMS that wants a heartbeat gets one a second.
+const HEARTBEAT: Span = Span::from_s(1);
 
 /// What one serial bus carries.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -138,6 +140,12 @@ fn ask(plan: &Plan, endpoint: usize, sum: &mut Sum) {
         if let Some(refill) = banks(&b.bank.choice, &b.bank.prefer).map(|bank| spacing(&bank)).min() {
             // A write and its echo, as often as the budget allows in the long run.
             sum.exchange(8, 8, refill);
+        }
+    }
+    for b in plan.bmses.iter().filter(|b| b.endpoint == endpoint).map(|b| &b.spec) {
+        sum.reads(&bms_requests(&b.profile), b.poll);
+        if b.heartbeat {
+            sum.exchange(11, 8, HEARTBEAT);
         }
     }
 }
