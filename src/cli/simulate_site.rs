@@ -103,7 +103,13 @@ pub(super) fn site_params(
     latency_ms: u64,
     firmware: Firmware,
 ) -> SiteParams {
-    let banks = Banks { basic: true, extended: firmware == Firmware::Old, sunspec: firmware == Firmware::New };
+    let meter = config.meter.as_ref().map_or("", |m| &m.device);
+    // What a battery is named for is there, whatever the firmware.
+    let banks = |device: &str| Banks {
+        basic: true,
+        extended: firmware == Firmware::Old || device == "sax-extended" || meter == "sax-extended",
+        sunspec: firmware == Firmware::New || device == "sax-sunspec" || meter == "sax-sunspec",
+    };
     let connected = config.batteries.len() > 1;
     let batteries = config.batteries.iter().map(|b| {
         let battery = BatteryParams {
@@ -121,7 +127,7 @@ pub(super) fn site_params(
         };
         let battery = like_its_profile(battery, &b.device, library);
         let encoding_41 = if b.setpoint_encoding == Encoding::Offset { Encoding41::Offset } else { Encoding41::Plain };
-        (battery, SaxParams { banks, encoding_41, ..SaxParams::default() })
+        (battery, SaxParams { banks: banks(&b.device), encoding_41, ..SaxParams::default() })
     });
     let mut params = SiteParams::new(number, house, &[]);
     params.meter = MeterParams { period_ms: METER_PERIOD_MS, phase_ms: 0, latency_ms, window_ms: 0, noise_w: 5, ..MeterParams::default() };

@@ -157,8 +157,10 @@ fn write(site: &mut Site, k: usize, function: u8, address: u16, values: &[u16]) 
         }
     }
     let battery = site.devices[k].battery();
+    // The heartbeat of a management system is no command to its battery.
+    let commanded = battery.filter(|_| matches!(site.devices[k].params.serves, Serves::Battery(_)));
     for (register, value) in (address..).zip(values) {
-        if let Some(battery) = battery {
+        if let Some(battery) = commanded {
             site.note_write(battery, site.devices[k].params.unit, register, *value);
         }
     }
