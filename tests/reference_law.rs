@@ -99,6 +99,7 @@ fn runs_are_those_of_the_reference() {
                 total_w: None,
                 phases: Some(phases),
                 phases_missing: false,
+                phases_apportioned: false,
                 total_print: row as u64,
                 phase_print: Some(row as u64),
                 phase_print_is_lively: true,

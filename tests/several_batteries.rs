@@ -70,6 +70,7 @@ impl House {
             total_w: Some(self.grid_w),
             phases: Some([phase(self.grid_w), phase(0), phase(0)]),
             phases_missing: false,
+            phases_apportioned: false,
             total_print: self.now_s,
             phase_print: Some(self.now_s),
             phase_print_is_lively: true,

@@ -53,6 +53,7 @@ impl House {
             total_w: Some(self.grid_w().iter().sum()),
             phases: Some(phases),
             phases_missing: false,
+            phases_apportioned: false,
             total_print: self.second,
             phase_print: Some(self.second),
             phase_print_is_lively: true,

@@ -5,11 +5,12 @@
 
 use std::sync::Arc;
 
+use super::apportion::Apportion;
 use super::bank_choice::{BatteryBank, MeterBank};
 use super::bank_in_use::{self, link_report};
 use super::clock::Clock;
 use super::endpoint::SharedEndpoint;
-use super::message::{Event, MeterReport};
+use super::message::{Energies, Event, MeterReport};
 use super::reading;
 use super::schedule::Schedule;
 use crate::control::input::MeterSample;
@@ -47,8 +48,14 @@ pub struct MeterSpec {
     pub retries: u32,
     /// The phases that have a battery.
     pub used_phases: [bool; 3],
+    /// More power than this cannot be on one phase, W.
+    pub most_phase_w: i64,
     /// The battery it sits behind and how that is read, where its registers may come along.
     pub battery: Option<(usize, BatteryBank)>,
+    /// The site nets its phases, so that a total will do: see [`super::apportion`].
+    pub balance_sum: bool,
+    /// Voltage where the meter gives none, mV.
+    pub nominal_mv: i64,
 }
 
 /// The state of the task.
@@ -71,6 +78,7 @@ pub struct MeterTask {
     doubted: bool,
     /// The total of this poll, while the phases still have to be asked for.
     pending: Option<Registers>,
+    apportion: Apportion,
 }
 
 /// The banks in use and what to ask them.
@@ -102,6 +110,7 @@ impl MeterTask {
             prints: (0, 0),
             doubted: false,
             pending: None,
+            apportion: Apportion::default(),
         }
     }
 
@@ -136,7 +145,7 @@ impl MeterTask {
             Ok(banks) => banks,
             Err(fault) => {
                 if fault.is_some() {
-                    self.report(None, None, fault, clock.now(), report);
+                    self.report(None, Default::default(), fault, clock.now(), report);
                 }
                 return false;
             }
@@ -187,7 +196,7 @@ impl MeterTask {
             Ok(registers) => registers,
             Err(fault) => {
                 self.schedule.failed(arrived);
-                self.report(None, None, Some(fault), arrived, report);
+                self.report(None, Default::default(), Some(fault), arrived, report);
                 return;
             }
         };
@@ -220,7 +229,9 @@ impl MeterTask {
         self.prints.0 = print;
         let doubtful = self.doubted && now.since(self.phases_read) >= DOUBTED;
         // Half a period early: a period that is a multiple of the total's must not slip to the next one.
-        now < self.watched_until || doubtful || now + Span::from_ms(self.spec.poll.as_ms() / 2) >= self.phases_due
+        // Currents without powers tell only how the total of this moment lies on the phases.
+        let guessed = self.used.as_ref().is_some_and(|u| u.phases.as_ref().is_some_and(|p| !p.0.has_phases()));
+        guessed || now < self.watched_until || doubtful || now + Span::from_ms(self.spec.poll.as_ms() / 2) >= self.phases_due
     }
 
     fn read_phases(&mut self, total: Registers, clock: &dyn Clock, report: &mut dyn FnMut(Event)) {
@@ -244,46 +255,57 @@ impl MeterTask {
     ) {
         let Some(used) = &self.used else { return };
         let phase_profile = used.phases.as_ref().map(|p| &p.0);
-        let values = phases.and_then(|r| reading::phases(phase_profile?, r));
-        let sum = values.map(|p| p.iter().map(|p| p.power_w).sum());
+        let measured = phases.and_then(|r| reading::phases(phase_profile?, r));
+        let sum = measured.map(|p| p.iter().map(|p| p.power_w).sum());
         let total_w = value(&used.total, total, Quantity::GridPower).or(sum);
+        let total_will_do = self.spec.balance_sum && fault.is_none() && !phase_profile.is_some_and(|p| p.has_phases());
+        let values = measured.or_else(|| {
+            let known = phases.zip(phase_profile).map_or_else(Default::default, |(r, p)| reading::known(p, r));
+            total_w.filter(|_| total_will_do).map(|total_w| self.apportion.phases(total_w, &known, self.spec.nominal_mv))
+        });
         let frequency =
             phases.and_then(|r| value(phase_profile?, r, Quantity::Frequency)).or_else(|| value(&used.total, total, Quantity::Frequency));
+        let counter = |q: Quantity| phases.and_then(|r| value(phase_profile?, r, q)).or_else(|| value(&used.total, total, q));
+        let energies = Energies { import_wh: counter(Quantity::GridImport), export_wh: counter(Quantity::GridExport) };
         let phase_print = phases.and_then(|r| Some(r.print(phase_profile?, Quantity::is_read_with_phases)));
         if let Some(print) = phase_print {
             (self.doubted, self.prints.1, self.phases_read) = (print == self.prints.1, print, arrived);
         }
         let unusable = phases.is_some() && values.is_none();
-        let missing = unusable || fault.is_some() || used.phases.is_none();
+        let missing = unusable || fault.is_some() || (used.phases.is_none() && values.is_none());
         let lively = |q: Quantity| matches!(q, Quantity::GridVoltageOf(_) | Quantity::Frequency);
         let sample = total_w.map(|_| MeterSample {
             taken: arrived,
             total_w,
             phases: values,
             phases_missing: missing,
+            phases_apportioned: measured.is_none() && values.is_some(),
             total_print: total.print(&used.total, Quantity::is_total),
             phase_print,
             phase_print_is_lively: phase_profile.is_some_and(|p| p.points.iter().any(|p| lively(p.quantity))),
         });
         let fault = fault
             .or_else(|| unusable.then(|| Fault::Invalid("the power of a phase is no usable value".into())))
-            .or_else(|| used.phases.is_none().then(|| Fault::Invalid("the meter gives no power per phase".into())))
+            .or_else(|| {
+                let none = used.phases.is_none() && !total_will_do;
+                none.then(|| Fault::Invalid("the meter gives no power per phase".into()))
+            })
             .or_else(|| sample.is_none().then(|| Fault::Invalid("the total power is no usable value".into())));
         // Phases that cannot be true are asked for again at the next poll.
-        if values.is_some() && sample.is_some_and(|s| s.is_plausible(self.spec.used_phases)) {
+        if values.is_some() && sample.is_some_and(|s| s.is_plausible(self.spec.used_phases, self.spec.most_phase_w)) {
             self.phases_due = arrived + self.spec.phase_poll;
             self.total_then_w = total_w;
             self.drifted = 0;
         } else if missing || phases.is_some() {
             self.phases_due = arrived;
         }
-        self.report(sample, frequency, fault, arrived, report);
+        self.report(sample, (frequency, energies), fault, arrived, report);
     }
 
     fn report(
         &self,
         sample: Option<MeterSample>,
-        frequency_mhz: Option<i64>,
+        (frequency_mhz, energies): (Option<i64>, Energies),
         fault: Option<Fault>,
         at: Time,
         report: &mut dyn FnMut(Event),
@@ -293,7 +315,7 @@ impl MeterTask {
             Some((p, ..)) if p.name != u.total.name => format!("{} + {}", u.total.name, p.name),
             _ => u.total.name.clone(),
         });
-        report(Event::Meter(MeterReport { at, sample, frequency_mhz, device, fault, link }));
+        report(Event::Meter(MeterReport { at, sample, frequency_mhz, energies, device, fault, link }));
     }
 }
 

@@ -7,12 +7,14 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, never, select_biased};
 
 use super::battery::BatteryTask;
+use super::bms::BmsTask;
 use super::clock::{Clock, Monotonic};
 use super::comm_log::CommLog;
 use super::director::{Device, Director};
 use super::endpoint::SharedEndpoint;
 use super::message::{Event, Instruction};
 use super::meter::MeterTask;
+use super::p1::P1Task;
 use super::slot::{Slot, slot};
 use super::watchdog::{Beat, Life, Watchdog, Watched};
 use super::wiring::Plan;
@@ -30,6 +32,9 @@ const LOOK: Span = Span::from_s(1);
 pub const IDLE: Span = Span::from_ms(20);
 /// Events that wait for the control thread; more are dropped, for it would be dead.
 const EVENTS_MOST: usize = 1024;
+
+/// Longest silence of a thread that listens: one attempt to connect, and some.
+const LISTENER: Span = Span::from_s(20);
 
 /// The running threads.
 pub struct Threads {
@@ -76,12 +81,15 @@ impl Threads {
             done: hands_back.then(|| done_sender.clone()),
         };
         let comm_log = plan.comm_log.as_deref().map(|path| CommLog::start(path, clock)).transpose()?;
+        // Before the threads, because it may fail.
+        let telegrams = plan.p1.map(|spec| P1Task::open(spec, comm_log.clone())).transpose()?;
         let endpoint = |e: &super::wiring::EndpointPlan| {
             SharedEndpoint::with_comm_log(link::open(&e.place, e.timeout.to_duration(), hurry.clone()), comm_log.clone())
         };
         let endpoints: Vec<_> = plan.endpoints.iter().map(endpoint).collect();
         let observe = plan.site.observe;
-        let users = |endpoint: usize| plan.batteries.iter().filter(|b| b.endpoint == endpoint).count() + 1;
+        let tasks = || plan.batteries.iter().map(|b| b.endpoint).chain(plan.bmses.iter().map(|b| b.endpoint));
+        let users = |endpoint: usize| tasks().filter(|e| *e == endpoint).count() + 1;
         let patience: Vec<_> = plan.endpoints.iter().enumerate().map(|(i, e)| patience(users(i), e.timeout)).collect();
         let mut watched = vec![Watched { name: "control".into(), patience: Span::from_s(5) }];
         let mut slots = Vec::new();
@@ -95,10 +103,22 @@ impl Threads {
             spawn(&name, move || device_loop(task, &instructions, &c))?;
             slots.push((slot, fallback));
         }
+        for placed in plan.bmses {
+            let c = context(watched.len(), false);
+            let name = format!("bms {}", placed.spec.name);
+            watched.push(Watched { name: name.clone(), patience: patience[placed.endpoint] });
+            let task = BmsTask::new(placed.spec, endpoints[placed.endpoint].clone());
+            spawn(&name, move || device_loop(task, &never(), &c))?;
+        }
         if let Some(placed) = plan.meter {
             let c = context(watched.len(), false);
             watched.push(Watched { name: "meter".into(), patience: patience[placed.endpoint] });
             let task = MeterTask::new(placed.spec, endpoints[placed.endpoint].clone());
+            spawn("meter", move || device_loop(task, &never(), &c))?;
+        }
+        if let Some(task) = telegrams {
+            let c = context(watched.len(), false);
+            watched.push(Watched { name: "meter".into(), patience: LISTENER });
             spawn("meter", move || device_loop(task, &never(), &c))?;
         }
         let watchdog = Watchdog {

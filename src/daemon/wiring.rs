@@ -5,16 +5,22 @@ use std::sync::Arc;
 
 use super::bank_choice::{BankChoice, BatteryBank, MeterBank};
 use super::battery::BatterySpec;
+use super::bms::BmsSpec;
+use super::bms_watch::StaticLimits;
 use super::meter::MeterSpec;
+use super::p1::P1Spec;
 use crate::config::{self, Config, ControlMode, DeviceFacts, Devices, Fallback, Link, MeterSource, Phases};
 use crate::control::site::{
-    Balance, BatterySite, Connection, ControlKind, FallbackKind, Ladder, Site, SiteLimits, StartUp, Strategy, Tuning,
+    Balance, BatterySite, BmsSite, Connection, ControlKind, FallbackKind, Ladder, Site, SiteLimits, StartUp, Strategy, Tuning,
 };
 use crate::device::library::Library;
 use crate::device::parse::Device;
 use crate::device::profile::Profile;
+use crate::device::quantity::Quantity;
+use crate::device::setting;
 use crate::device::writer::{Command, Settings};
 use crate::link::place::Place;
+use crate::p1::Checksum;
 use crate::units::{Span, Time};
 
 /// A command is valid for this long: the control thread renews it at every step, at least twice a second.
@@ -33,8 +39,12 @@ pub struct Plan {
     pub endpoints: Vec<EndpointPlan>,
     /// The batteries, in the order of the configuration.
     pub batteries: Vec<Placed<BatterySpec>>,
-    /// The grid meter.
+    /// The BMSes, in the order of their batteries.
+    pub bmses: Vec<Placed<BmsSpec>>,
+    /// The grid meter, where it is asked.
     pub meter: Option<Placed<MeterSpec>>,
+    /// The grid meter, where it sends telegrams by itself.
+    pub p1: Option<P1Spec>,
     /// What the core knows.
     pub site: Site,
     /// After this long without a sign of life a thread counts as dead.
@@ -70,27 +80,67 @@ pub fn plan(config: &Config, library: &Library) -> Plan {
     if let (Some(m), Some((index, _))) = (&meter, meter.as_ref().and_then(|m| m.spec.battery.as_ref())) {
         batteries[*index].spec.meter = Some(m.spec.bank.clone());
     }
+    let bmses = config.batteries.iter().enumerate().filter_map(|(k, b)| bms(k, b, config, library, &mut endpoints)).collect();
+    let p1 = config.meter.as_ref().and_then(|m| telegrams(m, config, library));
     let heartbeat = Span::from_s(config.control.heartbeat_timeout_s.into());
-    Plan { endpoints, batteries, meter, site: site(config), heartbeat, comm_log: config.log.comm_log.as_ref().map(PathBuf::from) }
+    let comm_log = config.log.comm_log.as_ref().map(PathBuf::from);
+    Plan { endpoints, batteries, bmses, meter, p1, site: site(config), heartbeat, comm_log }
+}
+
+fn telegrams(meter: &config::Meter, config: &Config, library: &Library) -> Option<P1Spec> {
+    let MeterSource::Telegrams { link, forward } = &meter.source else { return None };
+    let checksum = match library.find(&meter.device) {
+        Some(Device::Telegrams(sender)) => sender.checksum,
+        _ => Checksum::default(),
+    };
+    Some(P1Spec {
+        device: meter.device.clone(),
+        link: link.clone(),
+        forward: *forward,
+        interval: meter.poll(),
+        checksum,
+        balance_sum: nets_phases(config),
+        nominal_mv: config.site.voltage_mv.into(),
+    })
+}
+
+/// Whether it does not matter how the power lies on the phases: no battery is commanded for a phase of its own.
+fn nets_phases(config: &Config) -> bool {
+    let for_its_phase = |b: &config::Battery| b.phase != Phases::All && b.control != ControlMode::Limits;
+    let commands = !matches!(config.site.strategy, config::Strategy::Limits | config::Strategy::Observe);
+    config.site.balance == config::Balance::Sum || !commands || !config.batteries.iter().any(for_its_phase)
 }
 
 fn meter(meter: &config::Meter, config: &Config, library: &Library, endpoints: &mut Vec<EndpointPlan>) -> Option<Placed<MeterSpec>> {
-    let (link, unit, beside) = match &meter.source {
-        MeterSource::Battery { index } => (&config.batteries[*index].link, None, Some(*index)),
-        MeterSource::Own { link, unit } => (link, *unit, None),
+    let (link, unit, beside, settings) = match &meter.source {
+        // The same registers of the same device: what they mean is said once, at the battery.
+        MeterSource::Battery { index } => {
+            let battery = &config.batteries[*index];
+            let settings = if meter.settings.is_empty() { &battery.settings } else { &meter.settings };
+            (&battery.link, None, Some(*index), settings)
+        }
+        MeterSource::Own { link, unit } => (link, *unit, None, &meter.settings),
         MeterSource::Telegrams { .. } => return None,
     };
-    let (choice, names) = banks(library, &meter.device, unit, link);
+    let (choice, mut names) = banks(library, &meter.device, unit, link, settings);
+    if names.phases.is_empty() && nets_phases(config) {
+        // Currents say how the total lies on the phases.
+        let has_current = |p: &Profile| p.point(Quantity::GridCurrentOf(0)).is_some();
+        names.phases = names.total.iter().filter(|n| library.profile(n).is_some_and(has_current)).cloned().collect();
+    }
     // One request serves both where the meter is read at least as often as the battery.
     let battery =
         beside.filter(|k| meter.poll_ms <= config.batteries[*k].poll_ms).map(|k| (k, battery_bank(&config.batteries[k], library)));
     let spec = MeterSpec {
+        balance_sum: nets_phases(config),
+        nominal_mv: config.site.voltage_mv.into(),
         bank: MeterBank { choice, total: names.total, phases: names.phases },
         poll: Span::from_ms(meter.poll_ms.into()),
         first_poll: Time::ZERO,
         phase_poll: Span::from_ms(meter.phase_poll_ms.into()),
         retries: link.retry_count().into(),
         used_phases: site(config).used_phases(),
+        most_phase_w: site(config).plausible_phase_w(),
         battery,
     };
     Some(Placed { endpoint: endpoint(link, endpoints), spec })
@@ -136,14 +186,38 @@ fn battery(
     Placed { endpoint: endpoint(&b.link, endpoints), spec }
 }
 
+fn bms(
+    index: usize,
+    b: &config::Battery,
+    config: &Config,
+    library: &Library,
+    endpoints: &mut Vec<EndpointPlan>,
+) -> Option<Placed<BmsSpec>> {
+    let bms = b.bms.as_ref()?;
+    let profile = Arc::new(library.profile(&bms.device)?.with_settings(&bms.settings));
+    let poll = Span::from_ms(bms.poll_ms.into());
+    let spec = BmsSpec {
+        index,
+        name: b.name.clone(),
+        unit: bms.unit.unwrap_or(profile.unit),
+        profile,
+        poll,
+        first_poll: Time::ZERO,
+        retries: bms.link.retry_count().into(),
+        limits: StaticLimits { charge_ma: bms.max_charge_ma.map(i64::from), discharge_ma: bms.max_discharge_ma.map(i64::from) },
+        heartbeat: config.site.strategy != config::Strategy::Observe,
+    };
+    Some(Placed { endpoint: endpoint(&bms.link, endpoints), spec })
+}
+
 fn battery_bank(b: &config::Battery, library: &Library) -> BatteryBank {
-    let (choice, names) = banks(library, &b.device, b.unit, &b.link);
+    let (choice, names) = banks(library, &b.device, b.unit, &b.link, &b.settings);
     let fits = |p: &Profile| match b.control {
         ControlMode::Setpoint => p.setpoint.is_some(),
         ControlMode::Limits => p.limits.is_some(),
         ControlMode::Hybrid => takes_both(p),
     };
-    let prefer = names.battery.into_iter().filter(|n| library.profile(n).is_some_and(fits)).collect();
+    let prefer = names.battery.into_iter().filter(|n| choice.candidates.iter().any(|p| p.name == *n && fits(p))).collect();
     BatteryBank { choice, prefer }
 }
 
@@ -154,9 +228,9 @@ struct Names {
     phases: Vec<String>,
 }
 
-fn banks(library: &Library, device: &str, unit: Option<u8>, link: &Link) -> (BankChoice, Names) {
+fn banks(library: &Library, device: &str, unit: Option<u8>, link: &Link, settings: &setting::Settings) -> (BankChoice, Names) {
     let timeout = Span::from_ms(link.timeout_ms().into());
-    let shared = |names: &[String]| library.banks(names).map(|p| Arc::new(p.clone())).collect::<Vec<_>>();
+    let shared = |names: &[String]| library.banks(names).map(|p| Arc::new(p.with_settings(settings))).collect::<Vec<_>>();
     match library.find(device) {
         Some(Device::Choice(c)) => (
             BankChoice { candidates: shared(&c.probe), probing: true, unit: None, timeout },
@@ -216,7 +290,7 @@ fn site(config: &Config) -> Site {
             Fallback::Zero => FallbackKind::Zero,
             Fallback::Release => FallbackKind::Release,
         },
-        tuning: Tuning::default(),
+        tuning: Tuning::for_power(config.batteries.iter().map(most_on_a_phase).max().unwrap_or(0)),
     }
 }
 
@@ -245,7 +319,20 @@ fn battery_site(b: &config::Battery, config: &Config) -> BatterySite {
         fallback_charge_w,
         fallback_discharge_w,
         min_power_w: b.min_power_w.into(),
+        bms: b.bms.as_ref().map(|bms| bms_site(bms, config)),
     }
+}
+
+/// Most power of a battery on one phase, W.
+fn most_on_a_phase(b: &config::Battery) -> i64 {
+    let w = i64::from(b.max_charge_w.max(b.max_discharge_w));
+    if b.phase == Phases::All { w / 3 } else { w }
+}
+
+/// How old what a BMS said may be; the battery is in its fallback as long before the heartbeat timeout as without a meter.
+fn bms_site(bms: &config::Bms, config: &Config) -> BmsSite {
+    let ages = bms.ages(Span::from_s(config.control.heartbeat_timeout_s.into()));
+    BmsSite { fresh: ages.fresh, lost: ages.lost }
 }
 
 /// Charge and discharge limit in fallback, W: never more than the battery's own ratings.
@@ -259,7 +346,15 @@ impl Devices for Library {
         Library::find(self, name).map(|device| match device {
             Device::Profile(p) => facts(std::iter::once(p.as_ref())),
             Device::Choice(c) => facts(self.banks(&c.probe)),
+            Device::Telegrams(_) => DeviceFacts { meter: true, telegrams: true, supported: true, ..DeviceFacts::default() },
         })
+    }
+
+    fn current_limits(&self, name: &str, settings: &setting::Settings) -> (bool, bool) {
+        let Some(profile) = self.profile(name).map(|p| p.with_settings(settings)) else { return (true, true) };
+        let group = profile.bms.as_ref().is_some_and(|bms| bms.group.is_some());
+        let has = |quantity| group || profile.point(quantity).is_some();
+        (has(Quantity::ChargeLimit), has(Quantity::DischargeLimit))
     }
 
     fn names(&self) -> Vec<String> {

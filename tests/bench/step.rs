@@ -48,6 +48,7 @@ fn hour(n: usize, balance: Balance) -> Vec<u64> {
             total_w: Some(grid.iter().sum()),
             phases: Some(grid.map(|w| PhaseSample { power_w: w + rng.range(-10, 10), voltage_mv: Some(230_000), ..Default::default() })),
             phases_missing: false,
+            phases_apportioned: false,
             total_print: second,
             phase_print: Some(second),
             phase_print_is_lively: true,
