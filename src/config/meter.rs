@@ -179,6 +179,13 @@ pub(super) fn read(root: &mut Section<'_>, devices: &dyn Devices) -> Option<Mete
     })
 }
 
+impl MeterDraft {
+    /// The Modbus link it has for itself, and the unit that the file names.
+    pub fn own_link(&self) -> Option<(&Spanned<Link>, Option<u8>)> {
+        self.link.as_ref().map(|link| (link, self.unit))
+    }
+}
+
 /// Where telegrams come from: a serial port or a serial server.
 fn telegram_link(meter: &mut Section<'_>) -> Option<Spanned<TelegramLink>> {
     let mut link = meter.required("link", Section::section)?;
@@ -226,13 +233,6 @@ fn forward(meter: &mut Section<'_>, fits: bool) -> Option<SocketAddr> {
         meter.add(text.at, "forward", "this meter sends no telegrams that could be passed on.");
     }
     address
-}
-
-impl MeterDraft {
-    /// The Modbus link it has for itself, and the unit that the file names.
-    pub fn own_link(&self) -> Option<(&Spanned<Link>, Option<u8>)> {
-        self.link.as_ref().map(|link| (link, self.unit))
-    }
 }
 
 /// A meter behind a battery has no link of its own.

@@ -5,7 +5,7 @@
 use super::bms_view::BmsView;
 use super::health::Health;
 use super::memory::Kept;
-use super::message::{BatteryReport, BmsReport, Event, Instruction, LinkReport, MeterReport, WriteReport};
+use super::message::{BatteryReport, BmsReport, Energies, Event, Instruction, LinkReport, MeterReport, WriteReport};
 use super::slot::Slot;
 use super::wiring::{COMMAND_VALID, Plan};
 use crate::config::Config;
@@ -42,6 +42,8 @@ pub struct ControlTask {
     pub(super) phases_at: Option<Time>,
     /// Newest frequency, mHz, and when it was read.
     pub(super) frequency: Option<(i64, Time)>,
+    /// What the meter's counters said last; they only grow, so the last word holds.
+    pub(super) energies: Energies,
     pub(super) links: Vec<LinkReport>,
     /// Conditions that the shells found: threads without a sign of life.
     pub(super) dead_threads: Vec<String>,
@@ -69,6 +71,7 @@ impl ControlTask {
             bmses: names.iter().map(|n| BmsView::new(n)).collect(),
             phases_at: None,
             frequency: None,
+            energies: Energies::default(),
             links: Vec::new(),
             dead_threads: Vec::new(),
             scheduled: None,
@@ -205,6 +208,8 @@ impl ControlTask {
     fn take_meter(&mut self, report: MeterReport) {
         self.note_link(&report.link);
         self.meter_health.note(report.fault.as_ref());
+        self.energies.import_wh = report.energies.import_wh.or(self.energies.import_wh);
+        self.energies.export_wh = report.energies.export_wh.or(self.energies.export_wh);
         self.frequency = report.frequency_mhz.map(|f| (f, report.at)).or(self.frequency);
         if report.sample.is_none() && matches!(report.fault, Some(Fault::Invalid(_))) {
             self.core.meter_unusable();

@@ -36,12 +36,23 @@ pub struct MeterReport {
     pub sample: Option<MeterSample>,
     /// Frequency, mHz.
     pub frequency_mhz: Option<i64>,
+    /// What its counters say, where they came along.
+    pub energies: Energies,
     /// The profiles that are read.
     pub device: String,
     /// What went wrong.
     pub fault: Option<Fault>,
     /// The link's name and counters.
     pub link: LinkReport,
+}
+
+/// What the counters of a meter say, Wh.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Energies {
+    /// Taken from the grid so far.
+    pub import_wh: Option<i64>,
+    /// Given to the grid so far.
+    pub export_wh: Option<i64>,
 }
 
 /// The outcome of a poll of a battery.

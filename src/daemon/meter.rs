@@ -10,7 +10,7 @@ use super::bank_choice::{BatteryBank, MeterBank};
 use super::bank_in_use::{self, link_report};
 use super::clock::Clock;
 use super::endpoint::SharedEndpoint;
-use super::message::{Event, MeterReport};
+use super::message::{Energies, Event, MeterReport};
 use super::reading;
 use super::schedule::Schedule;
 use crate::control::input::MeterSample;
@@ -145,7 +145,7 @@ impl MeterTask {
             Ok(banks) => banks,
             Err(fault) => {
                 if fault.is_some() {
-                    self.report(None, None, fault, clock.now(), report);
+                    self.report(None, Default::default(), fault, clock.now(), report);
                 }
                 return false;
             }
@@ -196,7 +196,7 @@ impl MeterTask {
             Ok(registers) => registers,
             Err(fault) => {
                 self.schedule.failed(arrived);
-                self.report(None, None, Some(fault), arrived, report);
+                self.report(None, Default::default(), Some(fault), arrived, report);
                 return;
             }
         };
@@ -265,6 +265,8 @@ impl MeterTask {
         });
         let frequency =
             phases.and_then(|r| value(phase_profile?, r, Quantity::Frequency)).or_else(|| value(&used.total, total, Quantity::Frequency));
+        let counter = |q: Quantity| phases.and_then(|r| value(phase_profile?, r, q)).or_else(|| value(&used.total, total, q));
+        let energies = Energies { import_wh: counter(Quantity::GridImport), export_wh: counter(Quantity::GridExport) };
         let phase_print = phases.and_then(|r| Some(r.print(phase_profile?, Quantity::is_read_with_phases)));
         if let Some(print) = phase_print {
             (self.doubted, self.prints.1, self.phases_read) = (print == self.prints.1, print, arrived);
@@ -297,13 +299,13 @@ impl MeterTask {
         } else if missing || phases.is_some() {
             self.phases_due = arrived;
         }
-        self.report(sample, frequency, fault, arrived, report);
+        self.report(sample, (frequency, energies), fault, arrived, report);
     }
 
     fn report(
         &self,
         sample: Option<MeterSample>,
-        frequency_mhz: Option<i64>,
+        (frequency_mhz, energies): (Option<i64>, Energies),
         fault: Option<Fault>,
         at: Time,
         report: &mut dyn FnMut(Event),
@@ -313,7 +315,7 @@ impl MeterTask {
             Some((p, ..)) if p.name != u.total.name => format!("{} + {}", u.total.name, p.name),
             _ => u.total.name.clone(),
         });
-        report(Event::Meter(MeterReport { at, sample, frequency_mhz, device, fault, link }));
+        report(Event::Meter(MeterReport { at, sample, frequency_mhz, energies, device, fault, link }));
     }
 }
 

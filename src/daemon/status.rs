@@ -118,6 +118,8 @@ impl ControlTask {
             age_ms: self.core.last_good().map(|t| now.since(t).as_ms()),
             power_w: sample.and_then(|s| s.total_w),
             frequency_hz: self.frequency.filter(|f| now.since(f.1) <= FREQUENCY_AGE).map(|f| thousandths(f.0)),
+            import_wh: self.energies.import_wh,
+            export_wh: self.energies.export_wh,
             phases: units::Phase::ALL.iter().map(|p| self.phase(*p, now)).collect(),
             learned: self.meter_learned(),
         }

@@ -174,10 +174,22 @@ impl<'r> ReplySearch<'r> {
     fn note(&mut self, error: FrameError) {
         if let FrameError::Crc { .. } = error {
             self.crc = true;
-            let head = self.buffer.get(..2);
-            self.garbled |= head.is_some() && head == self.sent.get(..2);
+            self.garbled |= self.buffer.starts_with(&reply_head(self.request, self.sent));
         }
     }
+}
+
+/// How the reply begins: unit, function, and the byte count or what it repeats of the request.
+fn reply_head(request: &Request, sent: &[u8]) -> Vec<u8> {
+    let bytes = match request {
+        Request::ReadCoils { count, .. } | Request::ReadDiscreteInputs { count, .. } => count.div_ceil(8),
+        Request::ReadHoldingRegisters { count, .. }
+        | Request::ReadInputRegisters { count, .. }
+        | Request::ReadWriteMultipleRegisters { read_count: count, .. } => count.saturating_mul(2),
+        Request::ReadDeviceIdentification { .. } => 14,
+        _ => return sent.iter().take(4).copied().collect(),
+    };
+    sent.iter().take(2).copied().chain([u8::try_from(bytes).unwrap_or(u8::MAX)]).collect()
 }
 
 #[cfg(test)]
@@ -269,6 +281,14 @@ mod tests {
         let mut broken = frame(64, &answer());
         broken[3] ^= 4;
         assert_eq!(fault(&READ, &[&other, &broken]), Fault::Crc);
+        // That was the reply, and there will be no other; of another length it was none.
+        let sent = rtu::encode(64, &READ.encode());
+        for (came, over) in [(broken, true), (vec![64, 3, 2, 0, 0, 0, 0], false)] {
+            let mut search = ReplySearch::new(&READ, &sent, Echo::No, Duration::ZERO);
+            search.take(&came);
+            assert!(search.outcome(Duration::ZERO).is_none());
+            assert_eq!(search.outcome(PAUSE).is_some(), over);
+        }
         assert_eq!(fault(&READ, &[&[0; 600]]), Fault::Short { bytes: 600 });
         let exception = frame(64, &Reply::Exception { function: 3, code: 0x0b });
         assert_eq!(fault(&READ, &[&other, &exception]), Fault::Exception(0x0b));

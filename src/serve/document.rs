@@ -62,6 +62,9 @@ pub struct Meter {
     pub age_ms: Option<u64>,
     pub power_w: Option<i64>,
     pub frequency_hz: Option<f64>,
+    /// What the meter counted so far; `null` where it does not say.
+    pub import_wh: Option<i64>,
+    pub export_wh: Option<i64>,
     pub phases: Vec<Phase>,
     pub learned: MeterLearned,
 }
