@@ -1,6 +1,6 @@
 //! The library behind the `sax-controller` binary, so that tests, benchmarks and the simulator reach every part of it.
 //!
-//! Data flows one way: reading → decision → command. `control`, `modbus`, `plant`, `schedule` and the decoding half of `device` are pure:
+//! Data flows one way: reading → decision → command. `control`, `modbus`, `p1`, `plant`, `schedule` and the decoding half of `device` are pure:
 //! they do no I/O, read no clock, start no thread and write no log. `daemon`, `link` and `serve` are the thin shell around them.
 
 pub mod cli;
@@ -11,6 +11,7 @@ pub mod daemon;
 pub mod device;
 pub mod link;
 pub mod modbus;
+pub mod p1;
 pub mod plant;
 pub mod schedule;
 pub mod serve;

@@ -3,9 +3,12 @@
 //! A day takes seconds, and every run is the same, bit for bit. The tasks are those that [`crate::daemon::threads`] gives a thread each;
 //! here they take turns by the time at which they want to wake.
 
+mod telegrams;
+
 use std::cell::Cell;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use self::telegrams::SiteTelegrams;
 use crate::config::Config;
 use crate::control::learned::Learned;
 use crate::daemon::battery::{BatterySpec, BatteryTask};
@@ -16,6 +19,7 @@ use crate::daemon::director::{Device, Director};
 use crate::daemon::endpoint::SharedEndpoint;
 use crate::daemon::message::Event;
 use crate::daemon::meter::{MeterSpec, MeterTask};
+use crate::daemon::p1::P1Task;
 use crate::daemon::threads::{IDLE, TICK};
 use crate::daemon::wiring::{EndpointPlan, Placed, Plan, plan};
 use crate::device::library::Library;
@@ -77,6 +81,7 @@ pub struct Simulation<D = ControlTask> {
     clock: VirtualClock,
     director: D,
     meter: Option<Turns<MeterTask>>,
+    p1: Option<Turns<P1Task>>,
     batteries: Vec<Turns<BatteryTask>>,
     bmses: Vec<Turns<BmsTask>>,
     tick: Time,
@@ -172,6 +177,10 @@ impl<D: Director> Simulation<D> {
         Simulation {
             director,
             meter: plan.meter.map(meter),
+            p1: plan.p1.map(|spec| {
+                let source = SiteTelegrams::new(Arc::clone(&site), spec.interval);
+                Turns::new(P1Task::new(spec, Box::new(source), None), None)
+            }),
             batteries: plan.batteries.into_iter().map(battery).collect(),
             bmses: plan.bmses.into_iter().map(bms).collect(),
             site,
@@ -243,7 +252,7 @@ impl<D: Director> Simulation<D> {
 
     fn next_wake(&self) -> Time {
         let now = self.clock.now();
-        let meter = self.meter.iter().map(|m| m.wake_at(now));
+        let meter = self.meter.iter().map(|m| m.wake_at(now)).chain(self.p1.iter().map(|m| m.wake_at(now)));
         let batteries = self.batteries.iter().map(|b| b.wake_at(now));
         let bmses = self.bmses.iter().map(|b| b.wake_at(now));
         let reports = self.queue.iter().map(|(at, _)| *at);
@@ -259,6 +268,9 @@ impl<D: Director> Simulation<D> {
         let now = self.clock.now();
         if let Some(meter) = &mut self.meter {
             meter.turn(now, &self.clock, &mut self.queue);
+        }
+        if let Some(p1) = &mut self.p1 {
+            p1.turn(now, &self.clock, &mut self.queue);
         }
         if self.drain() || now >= self.next_step() {
             self.step(now);

@@ -49,6 +49,21 @@ pub fn devices(config: &Config, plan: &Plan, library: &Library) -> Vec<DevicePar
     devices
 }
 
+/// Where the configuration has what stands on each host of the site; `None` for a host that nobody asks.
+pub fn places(config: &Config, plan: &Plan, library: &Library) -> Vec<Option<Place>> {
+    let devices = devices(config, plan, library);
+    let used = |host: usize| devices.iter().any(|d| d.host == host);
+    let sax = config.batteries.iter().map(|b| is_sax(library, &b.device).then(|| b.link.place()));
+    let own = config.batteries.len();
+    sax.chain(plan.endpoints.iter().enumerate().map(|(e, endpoint)| used(own + e).then(|| endpoint.place.clone()))).collect()
+}
+
+/// The hosts that are serial buses.
+pub fn buses(config: &Config, plan: &Plan, library: &Library) -> Vec<usize> {
+    let places = places(config, plan, library);
+    places.iter().enumerate().filter(|(_, place)| matches!(place, Some(Place::Rtu(_)))).map(|(host, _)| host).collect()
+}
+
 /// A meter behind a battery is in the registers of that battery, where it is a SAX battery.
 fn of_meter(meter: &config::Meter, library: &Library, host: &dyn Fn(&Link) -> usize) -> Vec<DeviceParams> {
     let MeterSource::Own { link, unit } = &meter.source else { return Vec::new() };

@@ -30,6 +30,7 @@ pub(super) fn describe(device: &Device) -> String {
     match device {
         Device::Profile(profile) => describe_profile(profile),
         Device::Choice(choice) => describe_choice(choice),
+        Device::Telegrams(sender) => format!("{}: {}\n\nIt sends telegrams by itself.\n", sender.name, sender.title),
     }
 }
 

@@ -9,6 +9,7 @@ mod files;
 mod keys;
 mod live;
 mod live_child;
+mod live_config;
 mod live_summary;
 mod live_view;
 mod plan_text;

@@ -3,13 +3,15 @@
 use std::fmt::Write;
 
 use super::policy_text::policy_text;
-use crate::config::{Config, Strategy};
+use crate::config::{Config, Strategy, TelegramLink};
 use crate::control::site::ControlKind;
 use crate::daemon::bank_choice::BankChoice;
+use crate::daemon::forward::MOST_READERS;
 use crate::daemon::wiring::{COMMAND_VALID, Plan};
 use crate::device::plan::{battery_requests, bms_requests, merge, requests};
 use crate::device::profile::{Block, Profile};
 use crate::device::quantity::Quantity;
+use crate::link::place::Place;
 
 /// The plan of a configuration; `wall_s` is what the wall clock shows, in unix seconds.
 pub fn plan_text(config: &Config, plan: &Plan, wall_s: i64) -> String {
@@ -31,7 +33,7 @@ fn line(out: &mut String, text: &str) {
 fn threads(plan: &Plan, out: &mut String) {
     let batteries = plan.batteries.iter().map(|b| format!("battery {}", b.spec.name));
     let bmses = plan.bmses.iter().map(|b| format!("bms {}", b.spec.name));
-    let meter = plan.meter.iter().map(|_| "meter".to_owned());
+    let meter = plan.meter.iter().map(|_| ()).chain(plan.p1.iter().map(|_| ())).map(|()| "meter".to_owned());
     let comm_log = plan.comm_log.iter().map(|path| format!("comm-log (to {})", path.display()));
     let others = ["control", "watchdog", "memory", "status", "main (signals)"].map(String::from);
     let all: Vec<_> = batteries.chain(bmses).chain(meter).chain(comm_log).chain(others).collect();
@@ -39,6 +41,16 @@ fn threads(plan: &Plan, out: &mut String) {
 }
 
 fn links(plan: &Plan, out: &mut String) {
+    if let Some(p1) = &plan.p1 {
+        let (place, how) = match &p1.link {
+            TelegramLink::Serial(serial) => (serial.port.clone(), format!("a serial port at {} baud", serial.baud)),
+            TelegramLink::Tcp { host, port } => (Place::Tcp { host: host.clone(), port: *port }.to_string(), "one connection".into()),
+        };
+        line(out, &format!("link {place}: {how} for the telegrams of the meter, nothing is sent"));
+        if let Some(forward) = p1.forward {
+            line(out, &format!("link {forward}: listens; up to {MOST_READERS} readers get the telegrams as received"));
+        }
+    }
     for (i, e) in plan.endpoints.iter().enumerate() {
         let batteries = plan.batteries.iter().filter(|b| b.endpoint == i).map(|b| format!("battery {}", b.spec.name));
         let meter = plan.meter.iter().filter(|m| m.endpoint == i).map(|_| "the meter".to_owned());
@@ -67,6 +79,12 @@ fn schedule(plan: &Plan, out: &mut String) {
                 out,
                 &format!("  phases as {}: {}", bank.name, said(&m.bank.choice, bank, &requests(bank, Quantity::is_read_with_phases))),
             );
+        }
+    }
+    if let Some(p1) = &plan.p1 {
+        line(out, &format!("meter: total and phases with every telegram, one is expected every {}", p1.interval));
+        if p1.balance_sum {
+            line(out, "  where telegrams hold no power per phase, the total is apportioned");
         }
     }
     for b in &plan.batteries {

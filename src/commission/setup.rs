@@ -1,6 +1,6 @@
 //! What a commissioning knows beforehand, and the configuration it runs with: the file's own, but polled faster.
 
-use crate::config::{Config, Encoding, Fallback, Strategy};
+use crate::config::{Config, Encoding, Fallback, MeterSource, Strategy};
 use crate::control::site::{ControlKind, Site};
 use crate::daemon::wiring::{Plan, plan};
 use crate::device::library::Library;
@@ -40,7 +40,8 @@ pub fn prepared(config: &Config) -> Config {
     for battery in &mut config.batteries {
         battery.poll_ms = battery.poll_ms.min(POLL_MS);
     }
-    if let Some(meter) = &mut config.meter {
+    // A meter that sends by itself cannot be asked more often.
+    if let Some(meter) = config.meter.as_mut().filter(|m| !matches!(m.source, MeterSource::Telegrams { .. })) {
         meter.poll_ms = meter.poll_ms.min(POLL_MS);
         meter.phase_poll_ms = meter.poll_ms;
     }

@@ -3,9 +3,9 @@
 use super::battery::{BatteryDraft, ControlMode, Phases};
 use super::ladder::{DEFAULT_POLL_MS, Ladder, default_stale_ms};
 use super::link::Link;
-use super::meter::MeterDraft;
+use super::meter::{MeterDraft, TelegramLink};
 use super::number::fixed_to_text;
-use super::reader::{At, Document};
+use super::reader::{At, Document, Spanned};
 use super::site::{Balance, ControlDraft, Site, SiteDraft, Strategy};
 use crate::units::{Phase, Span};
 
@@ -31,6 +31,8 @@ pub(super) fn check(
     check_strategy(document, site, batteries);
     if let Some(meter) = meter {
         check_meter_battery(document, meter, batteries);
+        check_meter_phases(document, site, meter, batteries);
+        check_meter_port(document, meter, batteries);
     }
 }
 
@@ -117,11 +119,34 @@ fn check_meter_battery(document: &Document, meter: &MeterDraft, batteries: &[Bat
     }
 }
 
+/// Batteries on single phases need a meter that gives the power of each. What telegrams hold shows only when they come.
+fn check_meter_phases(document: &Document, site: &SiteDraft, meter: &MeterDraft, batteries: &[BatteryDraft]) {
+    let total_only = meter.device.as_ref().is_some_and(|device| !device.facts.phases && !device.facts.telegrams);
+    let commanded = |draft: &BatteryDraft| draft.battery.phase != Phases::All && draft.battery.control != ControlMode::Limits;
+    let per_phase =
+        site.site.balance == Balance::PerPhase && matches!(site.strategy, Some(Strategy::SelfConsumption | Strategy::PeakShaving { .. }));
+    if total_only && per_phase && batteries.iter().any(commanded) {
+        let message = "this meter gives no power per phase, and the batteries on single phases work for their own phase.";
+        let help = "With balance = \"sum\" in [site] they work for the total of all phases, for which it will do.";
+        document.add_with_help(meter.at, "meter device", message, help);
+    }
+}
+
+/// A meter that sends by itself has a serial port of its own.
+fn check_meter_port(document: &Document, meter: &MeterDraft, batteries: &[BatteryDraft]) {
+    let Some(Spanned { value: TelegramLink::Serial(serial), at }) = &meter.telegrams else { return };
+    let shares = |draft: &&BatteryDraft| matches!(&draft.battery.link, Link::Rtu(rtu) if rtu.serial.port == serial.port);
+    if let Some(draft) = batteries.iter().find(shares) {
+        let message = format!("battery \"{}\" is on this port, and a meter that sends by itself needs one of its own.", draft.battery.name);
+        document.add(*at, "meter link.serial.port", message);
+    }
+}
+
 /// The ladder must end before the heartbeat does.
 fn check_ladder(document: &Document, control: &mut ControlDraft, meter: Option<&MeterDraft>) {
     let poll_ms = meter.map_or(DEFAULT_POLL_MS, |meter| meter.poll_ms);
     match control.stale_at {
-        None => control.control.meter_stale_ms = default_stale_ms(poll_ms),
+        None => control.control.meter_stale_ms = default_stale_ms_of(meter, poll_ms, control.control.heartbeat_timeout_s),
         Some(at) if u64::from(control.control.meter_stale_ms) < 2 * u64::from(poll_ms) => {
             let message = "is shorter than two poll periods of the meter: one lost reading would stop the control.";
             let help = format!("It must be at least {}.", fixed_to_text(2 * i64::from(poll_ms), 3));
@@ -152,6 +177,14 @@ fn check_ladder(document: &Document, control: &mut ControlDraft, meter: Option<&
         ladder.fallback
     );
     document.add_with_help(at.or(control.heartbeat_at).unwrap_or_default(), key, message, help);
+}
+
+/// The stale limit where none is given. Nobody can ask a DSMR 4 meter more often than it sends, which is every 10 s: where three periods
+/// would not fit the heartbeat, two and a half must do.
+fn default_stale_ms_of(meter: Option<&MeterDraft>, poll_ms: u32, heartbeat_s: u32) -> u32 {
+    let three_ms = default_stale_ms(poll_ms);
+    let fits = Ladder::new(Span::from_ms(three_ms.into()), Span::from_s(heartbeat_s.into())).fits();
+    if fits || !meter.is_some_and(MeterDraft::sends_telegrams) { three_ms } else { poll_ms.saturating_mul(5) / 2 }
 }
 
 /// Powers that no battery and no fuse of this site could carry.

@@ -6,7 +6,7 @@ use std::fmt::{Display, Write as _};
 
 use super::number::fixed_to_text;
 use super::settings;
-use super::{Battery, Bms, Config, ControlMode, Fallback, Link, Meter, MeterSource, Role, Strategy};
+use super::{Battery, Bms, Config, ControlMode, Fallback, Link, Meter, MeterSource, Role, Strategy, TelegramLink};
 use crate::control::demand::Action;
 use crate::link::place::{Parity, Serial};
 use crate::schedule::{Days, Schedule, Window, clock};
@@ -139,7 +139,17 @@ fn write_meter(out: &mut Toml, meter: &Meter, batteries: &[Battery]) {
             out.link(link);
             out.optional("unit", *unit);
         }
-        MeterSource::Telegrams { .. } => {}
+        MeterSource::Telegrams { link, forward } => {
+            out.number("poll_ms", meter.poll_ms);
+            match link {
+                TelegramLink::Serial(port) => out.number("link.serial", format!("{{ {} }}", serial(port))),
+                TelegramLink::Tcp { host, port } => out.number("link.tcp", format!("{{ host = {}, port = {port} }}", quoted(host))),
+            }
+            if let Some(forward) = forward {
+                out.text("forward", &forward.to_string());
+            }
+            return;
+        }
     }
     out.optional("settings", settings::to_toml(&meter.settings));
     out.number("poll_ms", meter.poll_ms);

@@ -76,7 +76,7 @@ impl BankInUse {
         self.notice_reconnect(endpoint);
         let report = report(&self.profile, &registers, fault, link_report(endpoint), clock.now());
         let is_ready = report.sample.as_ref().map(|s| s.may_charge || s.may_discharge);
-        self.writer.learn(&self.profile, &registers, is_ready);
+        self.writer.learn(&self.profile, &registers, is_ready, report.at);
         report
     }
 
@@ -112,6 +112,8 @@ impl BankInUse {
     /// What the core is told of a write.
     fn meaning(&self, job: Job, outcome: Outcome) -> Option<Written> {
         match (outcome, job) {
+            // It stands only with what puts it into force.
+            (Outcome::Acknowledged, Job::Setpoint(w)) if self.writer.lacks_required(&self.profile) => Some(Written::Unknown(w)),
             (Outcome::Acknowledged, Job::Setpoint(w)) => Some(Written::Setpoint(w)),
             (Outcome::Acknowledged, Job::Charge(_) | Job::Discharge(_)) => self.writer.limits_stand().then_some(Written::Limits),
             (Outcome::Acknowledged, Job::Release(_)) => Some(Written::Released),

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::apportion::Apportion;
 use super::bank_choice::{BatteryBank, MeterBank};
 use super::bank_in_use::{self, link_report};
 use super::clock::Clock;
@@ -51,6 +52,10 @@ pub struct MeterSpec {
     pub most_phase_w: i64,
     /// The battery it sits behind and how that is read, where its registers may come along.
     pub battery: Option<(usize, BatteryBank)>,
+    /// The site nets its phases, so that a total will do: see [`super::apportion`].
+    pub balance_sum: bool,
+    /// Voltage where the meter gives none, mV.
+    pub nominal_mv: i64,
 }
 
 /// The state of the task.
@@ -73,6 +78,7 @@ pub struct MeterTask {
     doubted: bool,
     /// The total of this poll, while the phases still have to be asked for.
     pending: Option<Registers>,
+    apportion: Apportion,
 }
 
 /// The banks in use and what to ask them.
@@ -104,6 +110,7 @@ impl MeterTask {
             prints: (0, 0),
             doubted: false,
             pending: None,
+            apportion: Apportion::default(),
         }
     }
 
@@ -222,7 +229,9 @@ impl MeterTask {
         self.prints.0 = print;
         let doubtful = self.doubted && now.since(self.phases_read) >= DOUBTED;
         // Half a period early: a period that is a multiple of the total's must not slip to the next one.
-        now < self.watched_until || doubtful || now + Span::from_ms(self.spec.poll.as_ms() / 2) >= self.phases_due
+        // Currents without powers tell only how the total of this moment lies on the phases.
+        let guessed = self.used.as_ref().is_some_and(|u| u.phases.as_ref().is_some_and(|p| !p.0.has_phases()));
+        guessed || now < self.watched_until || doubtful || now + Span::from_ms(self.spec.poll.as_ms() / 2) >= self.phases_due
     }
 
     fn read_phases(&mut self, total: Registers, clock: &dyn Clock, report: &mut dyn FnMut(Event)) {
@@ -246,9 +255,14 @@ impl MeterTask {
     ) {
         let Some(used) = &self.used else { return };
         let phase_profile = used.phases.as_ref().map(|p| &p.0);
-        let values = phases.and_then(|r| reading::phases(phase_profile?, r));
-        let sum = values.map(|p| p.iter().map(|p| p.power_w).sum());
+        let measured = phases.and_then(|r| reading::phases(phase_profile?, r));
+        let sum = measured.map(|p| p.iter().map(|p| p.power_w).sum());
         let total_w = value(&used.total, total, Quantity::GridPower).or(sum);
+        let total_will_do = self.spec.balance_sum && fault.is_none() && !phase_profile.is_some_and(|p| p.has_phases());
+        let values = measured.or_else(|| {
+            let known = phases.zip(phase_profile).map_or_else(Default::default, |(r, p)| reading::known(p, r));
+            total_w.filter(|_| total_will_do).map(|total_w| self.apportion.phases(total_w, &known, self.spec.nominal_mv))
+        });
         let frequency =
             phases.and_then(|r| value(phase_profile?, r, Quantity::Frequency)).or_else(|| value(&used.total, total, Quantity::Frequency));
         let phase_print = phases.and_then(|r| Some(r.print(phase_profile?, Quantity::is_read_with_phases)));
@@ -256,21 +270,24 @@ impl MeterTask {
             (self.doubted, self.prints.1, self.phases_read) = (print == self.prints.1, print, arrived);
         }
         let unusable = phases.is_some() && values.is_none();
-        let missing = unusable || fault.is_some() || used.phases.is_none();
+        let missing = unusable || fault.is_some() || (used.phases.is_none() && values.is_none());
         let lively = |q: Quantity| matches!(q, Quantity::GridVoltageOf(_) | Quantity::Frequency);
         let sample = total_w.map(|_| MeterSample {
             taken: arrived,
             total_w,
             phases: values,
             phases_missing: missing,
-            phases_apportioned: false,
+            phases_apportioned: measured.is_none() && values.is_some(),
             total_print: total.print(&used.total, Quantity::is_total),
             phase_print,
             phase_print_is_lively: phase_profile.is_some_and(|p| p.points.iter().any(|p| lively(p.quantity))),
         });
         let fault = fault
             .or_else(|| unusable.then(|| Fault::Invalid("the power of a phase is no usable value".into())))
-            .or_else(|| used.phases.is_none().then(|| Fault::Invalid("the meter gives no power per phase".into())))
+            .or_else(|| {
+                let none = used.phases.is_none() && !total_will_do;
+                none.then(|| Fault::Invalid("the meter gives no power per phase".into()))
+            })
             .or_else(|| sample.is_none().then(|| Fault::Invalid("the total power is no usable value".into())));
         // Phases that cannot be true are asked for again at the next poll.
         if values.is_some() && sample.is_some_and(|s| s.is_plausible(self.spec.used_phases, self.spec.most_phase_w)) {

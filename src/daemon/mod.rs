@@ -12,6 +12,7 @@
 //! Tasks ([`battery`], [`bms`], [`meter`], and a [`director`]: [`control`], or a commissioning) take the time from outside and run in virtual time as well; [`threads`] gives each a thread.
 //! Threads share bounded channels, one endpoint per host, and the published document; nothing else. Only `main` ends the process.
 
+pub mod apportion;
 pub mod bank_choice;
 mod bank_in_use;
 pub mod banks;
@@ -24,11 +25,13 @@ pub mod comm_log;
 pub mod control;
 pub mod director;
 pub mod endpoint;
+pub mod forward;
 pub mod health;
 pub mod journal;
 pub mod memory;
 pub mod message;
 pub mod meter;
+pub mod p1;
 mod reading;
 pub mod run;
 pub mod schedule;

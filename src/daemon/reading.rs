@@ -1,5 +1,6 @@
 //! From registers to the samples that the core takes.
 
+use super::apportion::Known;
 use crate::control::input::{BatterySample, PhaseSample};
 use crate::device::decode::{Registers, code, value};
 use crate::device::profile::Profile;
@@ -58,4 +59,12 @@ pub fn phases(profile: &Profile, registers: &Registers) -> Option<[PhaseSample; 
         phase.current_ma = value(profile, registers, Quantity::GridCurrentOf(f));
     }
     Some(phases)
+}
+
+/// What is known of the phases beside their power.
+pub fn known(profile: &Profile, registers: &Registers) -> [Known; 3] {
+    std::array::from_fn(|f| Known {
+        voltage_mv: value(profile, registers, Quantity::GridVoltageOf(f)),
+        current_ma: value(profile, registers, Quantity::GridCurrentOf(f)),
+    })
 }

@@ -14,6 +14,7 @@ use super::director::{Device, Director};
 use super::endpoint::SharedEndpoint;
 use super::message::{Event, Instruction};
 use super::meter::MeterTask;
+use super::p1::P1Task;
 use super::slot::{Slot, slot};
 use super::watchdog::{Beat, Life, Watchdog, Watched};
 use super::wiring::Plan;
@@ -31,6 +32,9 @@ const LOOK: Span = Span::from_s(1);
 pub const IDLE: Span = Span::from_ms(20);
 /// Events that wait for the control thread; more are dropped, for it would be dead.
 const EVENTS_MOST: usize = 1024;
+
+/// Longest silence of a thread that listens: one attempt to connect, and some.
+const LISTENER: Span = Span::from_s(20);
 
 /// The running threads.
 pub struct Threads {
@@ -77,6 +81,8 @@ impl Threads {
             done: hands_back.then(|| done_sender.clone()),
         };
         let comm_log = plan.comm_log.as_deref().map(|path| CommLog::start(path, clock)).transpose()?;
+        // Before the threads, because it may fail.
+        let telegrams = plan.p1.map(|spec| P1Task::open(spec, comm_log.clone())).transpose()?;
         let endpoint = |e: &super::wiring::EndpointPlan| {
             SharedEndpoint::with_comm_log(link::open(&e.place, e.timeout.to_duration(), hurry.clone()), comm_log.clone())
         };
@@ -108,6 +114,11 @@ impl Threads {
             let c = context(watched.len(), false);
             watched.push(Watched { name: "meter".into(), patience: patience[placed.endpoint] });
             let task = MeterTask::new(placed.spec, endpoints[placed.endpoint].clone());
+            spawn("meter", move || device_loop(task, &never(), &c))?;
+        }
+        if let Some(task) = telegrams {
+            let c = context(watched.len(), false);
+            watched.push(Watched { name: "meter".into(), patience: LISTENER });
             spawn("meter", move || device_loop(task, &never(), &c))?;
         }
         let watchdog = Watchdog {

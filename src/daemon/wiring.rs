@@ -8,6 +8,7 @@ use super::battery::BatterySpec;
 use super::bms::BmsSpec;
 use super::bms_watch::StaticLimits;
 use super::meter::MeterSpec;
+use super::p1::P1Spec;
 use crate::config::{self, Config, ControlMode, DeviceFacts, Devices, Fallback, Link, MeterSource, Phases};
 use crate::control::site::{
     Balance, BatterySite, BmsSite, Connection, ControlKind, FallbackKind, Ladder, Site, SiteLimits, StartUp, Strategy, Tuning,
@@ -19,6 +20,7 @@ use crate::device::quantity::Quantity;
 use crate::device::setting;
 use crate::device::writer::{Command, Settings};
 use crate::link::place::Place;
+use crate::p1::Checksum;
 use crate::units::{Span, Time};
 
 /// A command is valid for this long: the control thread renews it at every step, at least twice a second.
@@ -39,8 +41,10 @@ pub struct Plan {
     pub batteries: Vec<Placed<BatterySpec>>,
     /// The BMSes, in the order of their batteries.
     pub bmses: Vec<Placed<BmsSpec>>,
-    /// The grid meter.
+    /// The grid meter, where it is asked.
     pub meter: Option<Placed<MeterSpec>>,
+    /// The grid meter, where it sends telegrams by itself.
+    pub p1: Option<P1Spec>,
     /// What the core knows.
     pub site: Site,
     /// After this long without a sign of life a thread counts as dead.
@@ -77,9 +81,34 @@ pub fn plan(config: &Config, library: &Library) -> Plan {
         batteries[*index].spec.meter = Some(m.spec.bank.clone());
     }
     let bmses = config.batteries.iter().enumerate().filter_map(|(k, b)| bms(k, b, config, library, &mut endpoints)).collect();
+    let p1 = config.meter.as_ref().and_then(|m| telegrams(m, config, library));
     let heartbeat = Span::from_s(config.control.heartbeat_timeout_s.into());
     let comm_log = config.log.comm_log.as_ref().map(PathBuf::from);
-    Plan { endpoints, batteries, bmses, meter, site: site(config), heartbeat, comm_log }
+    Plan { endpoints, batteries, bmses, meter, p1, site: site(config), heartbeat, comm_log }
+}
+
+fn telegrams(meter: &config::Meter, config: &Config, library: &Library) -> Option<P1Spec> {
+    let MeterSource::Telegrams { link, forward } = &meter.source else { return None };
+    let checksum = match library.find(&meter.device) {
+        Some(Device::Telegrams(sender)) => sender.checksum,
+        _ => Checksum::default(),
+    };
+    Some(P1Spec {
+        device: meter.device.clone(),
+        link: link.clone(),
+        forward: *forward,
+        interval: meter.poll(),
+        checksum,
+        balance_sum: nets_phases(config),
+        nominal_mv: config.site.voltage_mv.into(),
+    })
+}
+
+/// Whether it does not matter how the power lies on the phases: no battery is commanded for a phase of its own.
+fn nets_phases(config: &Config) -> bool {
+    let for_its_phase = |b: &config::Battery| b.phase != Phases::All && b.control != ControlMode::Limits;
+    let commands = !matches!(config.site.strategy, config::Strategy::Limits | config::Strategy::Observe);
+    config.site.balance == config::Balance::Sum || !commands || !config.batteries.iter().any(for_its_phase)
 }
 
 fn meter(meter: &config::Meter, config: &Config, library: &Library, endpoints: &mut Vec<EndpointPlan>) -> Option<Placed<MeterSpec>> {
@@ -93,11 +122,18 @@ fn meter(meter: &config::Meter, config: &Config, library: &Library, endpoints: &
         MeterSource::Own { link, unit } => (link, *unit, None, &meter.settings),
         MeterSource::Telegrams { .. } => return None,
     };
-    let (choice, names) = banks(library, &meter.device, unit, link, settings);
+    let (choice, mut names) = banks(library, &meter.device, unit, link, settings);
+    if names.phases.is_empty() && nets_phases(config) {
+        // Currents say how the total lies on the phases.
+        let has_current = |p: &Profile| p.point(Quantity::GridCurrentOf(0)).is_some();
+        names.phases = names.total.iter().filter(|n| library.profile(n).is_some_and(has_current)).cloned().collect();
+    }
     // One request serves both where the meter is read at least as often as the battery.
     let battery =
         beside.filter(|k| meter.poll_ms <= config.batteries[*k].poll_ms).map(|k| (k, battery_bank(&config.batteries[k], library)));
     let spec = MeterSpec {
+        balance_sum: nets_phases(config),
+        nominal_mv: config.site.voltage_mv.into(),
         bank: MeterBank { choice, total: names.total, phases: names.phases },
         poll: Span::from_ms(meter.poll_ms.into()),
         first_poll: Time::ZERO,
@@ -308,6 +344,7 @@ impl Devices for Library {
         Library::find(self, name).map(|device| match device {
             Device::Profile(p) => facts(std::iter::once(p.as_ref())),
             Device::Choice(c) => facts(self.banks(&c.probe)),
+            Device::Telegrams(_) => DeviceFacts { meter: true, telegrams: true, supported: true, ..DeviceFacts::default() },
         })
     }
 

@@ -9,7 +9,8 @@ use super::profile::{Choice, Profile};
 use crate::config::reader::Findings;
 
 /// The profiles that ship.
-const BUILT_IN: [(&str, &str); 10] = [
+const BUILT_IN: [(&str, &str); 11] = [
+    ("p1.toml", include_str!("../../etc/devices/p1.toml")),
     ("sax.toml", include_str!("../../etc/devices/sax.toml")),
     ("sax-basic.toml", include_str!("../../etc/devices/sax-basic.toml")),
     ("sax-extended.toml", include_str!("../../etc/devices/sax-extended.toml")),
@@ -111,7 +112,7 @@ impl Library {
     pub fn profile(&self, name: &str) -> Option<&Profile> {
         match self.devices.get(name)? {
             Device::Profile(profile) => Some(profile),
-            Device::Choice(_) => None,
+            Device::Choice(_) | Device::Telegrams(_) => None,
         }
     }
 

@@ -3,7 +3,7 @@
 //!
 //! Saturates at what a register can hold. Never decides what a value is.
 
-use super::profile::{Kind, Point, Profile, Register, Setpoint};
+use super::profile::{FixedWrite, Kind, Point, Profile, RawWrite, Register, Setpoint};
 use super::quantity::Quantity;
 
 /// The registers of `point` when its quantity is `value` (in units of its last decimal) and its scale factor register holds `exponent`.
@@ -49,7 +49,7 @@ pub fn exponent(profile: &Profile, at: u16, largest: impl Fn(Quantity) -> i64) -
 pub fn watts(setpoint: &Setpoint, raw: i64, offset: i64, reference_w: i64, exponent: i32) -> i64 {
     let raw = i128::from(raw) - i128::from(offset);
     if !setpoint.percent_of_reference {
-        return saturated(raw);
+        return scaled(&setpoint.register, saturated(raw));
     }
     let factor = 10_i128.saturating_pow(exponent.unsigned_abs());
     let percent = raw * i128::from(reference_w);
@@ -82,25 +82,40 @@ pub struct Taken {
     pub words: Vec<u16>,
 }
 
-/// The fixed writes before the first command.
+/// The fixed writes that belong to the first command.
 pub fn start(profile: &Profile) -> Vec<Taken> {
-    profile.start.iter().map(|w| Taken { address: w.address, function: w.function, words: vec![w.value] }).collect()
+    profile.start.iter().map(taken).collect()
 }
 
 /// The fixed writes that hand the device back.
 pub fn release(profile: &Profile) -> Vec<Taken> {
-    profile.release.iter().map(|w| Taken { address: w.address, function: w.function, words: vec![w.value] }).collect()
+    profile.release.iter().map(taken).collect()
 }
 
-/// How many registers a number takes.
-pub fn width(_register: &Register) -> u16 {
-    1
+fn taken(fixed: &FixedWrite) -> Taken {
+    let RawWrite { address, function, words } = fixed.write;
+    Taken { address, function, words: words.as_slice().to_vec() }
 }
 
-/// The number that these registers hold, as an integer.
-pub fn number(_register: &Register, words: &[u16]) -> Option<i64> {
-    match words {
-        [one] => Some(i64::from(*one as i16)),
-        _ => None,
+/// The number that these registers hold, in units of the register, as a whole number; `None` unless they are as many as it has.
+pub fn number(register: &Register, words: &[u16]) -> Option<i64> {
+    let (high, low) = match (words, register.low_word_first) {
+        // One register takes what fits it signed or unsigned; a simulated device takes it as signed unless it can only be unsigned.
+        ([one], _) if register.min >= 0 => return Some(i64::from(*one)),
+        ([one], _) => return Some(i64::from(*one as i16)),
+        ([high, low], false) | ([low, high], true) => (*high, *low),
+        _ => return None,
+    };
+    let bits = u32::from(high) << 16 | u32::from(low);
+    match register.kind {
+        Kind::U32 => Some(i64::from(bits)),
+        Kind::I32 => Some(i64::from(bits as i32)),
+        Kind::F32 => Some(f32::from_bits(bits)).filter(|f| f.is_finite()).map(|f| f.round() as i64),
+        Kind::U16 | Kind::I16 => None,
     }
+}
+
+/// What a number in a register that takes power stands for, W.
+pub fn scaled(register: &Register, number: i64) -> i64 {
+    saturated(divided(i128::from(number) * i128::from(register.scale_millionths), 1_000_000))
 }

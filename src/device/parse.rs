@@ -8,6 +8,7 @@ mod writes;
 
 use super::profile::{Block, Budget, Choice, Point, Probe, Profile};
 use crate::config::reader::{Document, Findings, Section};
+use crate::p1::Checksum;
 use crate::units::Span;
 use settings::Names;
 
@@ -23,6 +24,19 @@ pub enum Device {
     Profile(Box<Profile>),
     /// Several banks, of which those that answer are used.
     Choice(Choice),
+    /// It has no registers: it sends telegrams by itself.
+    Telegrams(Sender),
+}
+
+/// A meter that sends P1 telegrams.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Sender {
+    /// Its name in configurations.
+    pub name: String,
+    /// For people.
+    pub title: String,
+    /// How the CRC of its telegrams is made.
+    pub checksum: Checksum,
 }
 
 impl Device {
@@ -31,6 +45,7 @@ impl Device {
         match self {
             Device::Profile(p) => &p.name,
             Device::Choice(c) => &c.name,
+            Device::Telegrams(s) => &s.name,
         }
     }
 
@@ -39,6 +54,7 @@ impl Device {
         match self {
             Device::Profile(p) => &p.title,
             Device::Choice(c) => &c.title,
+            Device::Telegrams(s) => &s.title,
         }
     }
 }
@@ -47,10 +63,24 @@ impl Device {
 pub fn parse(text: &str) -> Result<Device, Findings> {
     let document = Document::parse(text);
     let mut root = document.root();
-    let device =
-        if root.has("choose") { choice(&mut root).map(Device::Choice) } else { profile(&mut root).map(|p| Device::Profile(Box::new(p))) };
+    let device = if root.has("choose") {
+        choice(&mut root).map(Device::Choice)
+    } else if root.has("protocol") {
+        sender(&mut root).map(Device::Telegrams)
+    } else {
+        profile(&mut root).map(|p| Device::Profile(Box::new(p)))
+    };
     root.finish();
     document.into_findings().or(device)
+}
+
+fn sender(root: &mut Section<'_>) -> Option<Sender> {
+    let name = root.required("name", Section::string);
+    let title = root.required("title", Section::string);
+    let protocol = root.choice("protocol", &[("p1", ())]);
+    let checksum = root.choice("crc", &Checksum::NAMES).map_or(Checksum::default(), |crc| crc.value);
+    protocol?;
+    Some(Sender { name: name?.value, title: title?.value, checksum })
 }
 
 fn choice(root: &mut Section<'_>) -> Option<Choice> {

@@ -20,6 +20,8 @@ const NOT_TAKEN: i64 = -1;
 const OPTIONAL_AGAIN: Span = Span::from_s(60);
 /// The same for one without which the command does not stand.
 const REQUIRED_AGAIN: Span = Span::from_s(5);
+/// What a device does not hold is not written more often than this: setpoints go on beside it.
+const RESTORED_AGAIN: Span = Span::from_s(2);
 /// The repetition of a start write lets a changed setpoint pass for this long.
 const START_CAN_WAIT: Span = Span::from_s(120);
 
@@ -168,11 +170,12 @@ impl Writer {
 
     /// Takes what a poll brought: what the setpoint refers to, whether the device is ready (`None`: it did not say), and which of the
     /// start writes it no longer holds.
-    pub fn learn(&mut self, profile: &Profile, registers: &Registers, is_ready: Option<bool>) {
+    pub fn learn(&mut self, profile: &Profile, registers: &Registers, is_ready: Option<bool>, now: Time) {
         self.context.learn(profile, registers);
         self.is_ready = is_ready.or(self.is_ready);
         for (fixed, asserted) in profile.start.iter().zip(&mut self.start) {
-            if fixed.verify && asserted.is_some_and(|a| a.0 != NOT_TAKEN) && differs(fixed, registers) {
+            let is_due = asserted.is_some_and(|a| a.0 != NOT_TAKEN && now.since(a.1) >= RESTORED_AGAIN);
+            if fixed.verify && is_due && differs(fixed, registers) {
                 *asserted = None;
             }
         }
@@ -292,6 +295,11 @@ impl Writer {
         matches!(job, Job::Start(i) if profile.start.get(i).is_some_and(|w| w.after_setpoint && !w.required))
     }
 
+    /// A write without which no setpoint is in force was not taken.
+    pub fn lacks_required(&self, profile: &Profile) -> bool {
+        profile.start.iter().zip(&self.start).any(|(fixed, asserted)| fixed.required && asserted.is_some_and(|a| a.0 == NOT_TAKEN))
+    }
+
     /// What hands the device back, in order: the profile's own writes, or what means the same.
     pub fn release_jobs(&self, profile: &Profile) -> Vec<Job> {
         if self.settings.limits {
@@ -324,9 +332,11 @@ impl Writer {
                 // It puts the setpoint into force.
                 None if write.required && self.setpoint.is_some() => return Some((now, Job::Start(i))),
                 Some((NOT_TAKEN, at)) if write.required => {
-                    if next.0 > now {
-                        next = earlier(next, (at + REQUIRED_AGAIN, Job::Start(i)));
+                    let again = (at + REQUIRED_AGAIN, Job::Start(i));
+                    if again.0 <= now {
+                        return Some(again);
                     }
+                    next = earlier(next, again);
                     // What follows may not come without it.
                     break;
                 }

@@ -109,6 +109,11 @@ pub(super) fn freeze(site: &mut Site, k: usize, meter: bool, registers: bool) {
 /// Answers a request to device `k` at the site's present time.
 pub(super) fn answer(site: &mut Site, k: usize, request: &Request) -> Answer {
     let Some(device) = site.devices.get(k) else { return Answer::Silence };
+    let (battery, unit) = (device.battery(), device.params.unit);
+    if let Some(battery) = battery {
+        site.note_request(battery, unit);
+    }
+    let Some(device) = site.devices.get(k) else { return Answer::Silence };
     match request {
         Request::ReadHoldingRegisters { address, count } => read(site, device, 3, *address, *count),
         Request::ReadInputRegisters { address, count } => read(site, device, 4, *address, *count),
@@ -152,8 +157,10 @@ fn write(site: &mut Site, k: usize, function: u8, address: u16, values: &[u16]) 
         }
     }
     let battery = site.devices[k].battery();
+    // The heartbeat of a management system is no command to its battery.
+    let commanded = battery.filter(|_| matches!(site.devices[k].params.serves, Serves::Battery(_)));
     for (register, value) in (address..).zip(values) {
-        if let Some(battery) = battery {
+        if let Some(battery) = commanded {
             site.note_write(battery, site.devices[k].params.unit, register, *value);
         }
     }
@@ -167,7 +174,7 @@ fn write(site: &mut Site, k: usize, function: u8, address: u16, values: &[u16]) 
 
 /// Everything that may be written: where, with which function, and how many registers.
 fn takes(profile: &Profile) -> Vec<(Taken, u16)> {
-    let number = |r: &Register| (Taken { address: r.address, function: r.function, words: Vec::new() }, mirror::width(r));
+    let number = |r: &Register| (Taken { address: r.address, function: r.function, words: Vec::new() }, r.kind.words());
     let word = |address: u16, function: u8| (Taken { address, function, words: Vec::new() }, 1);
     let fixed = mirror::start(profile).into_iter().chain(mirror::release(profile));
     let mut all: Vec<_> = fixed.map(|t| (t.clone(), u16::try_from(t.words.len()).unwrap_or(u16::MAX))).collect();
@@ -205,11 +212,11 @@ fn obey(site: &mut Site, k: usize, address: u16, stood: bool) {
     let (stands, heard) = (stands(device), device.is_heard(now_ms));
     let released = mirror::release(&profile).iter().any(|t| t.address == address && holds(device, t));
     let number = |r: &Register| {
-        let words: Option<Vec<u16>> =
-            (r.address..).take(usize::from(mirror::width(r))).map(|at| device.written.get(&at).copied()).collect();
+        let words: Option<Vec<u16>> = (r.address..).take(usize::from(r.kind.words())).map(|at| device.written.get(&at).copied()).collect();
         mirror::number(r, &words?)
     };
-    let limits = profile.limits.as_ref().map(|l| (l.charge.address, l.discharge.address, number(&l.charge), number(&l.discharge)));
+    let watts = |r: &Register| number(r).map(|n| mirror::scaled(r, n));
+    let limits = profile.limits.as_ref().map(|l| (l.charge.address, l.discharge.address, watts(&l.charge), watts(&l.discharge)));
     let commanded = profile.setpoint.as_ref().filter(|s| s.register.address == address || stands && !stood);
     let power_w = commanded.and_then(|s| Some(image::watts(site, battery, device, s, number(&s.register)?)));
     let Some(battery) = site.battery_mut(battery) else { return };
@@ -220,7 +227,7 @@ fn obey(site: &mut Site, k: usize, address: u16, stood: bool) {
     }
     if let Some((charge_at, discharge_at, charge, discharge)) = limits {
         let (discharge_w, charge_w) = battery.limits_w(now_ms);
-        let watts = |raw: Option<i64>, now: u16| raw.map_or(now, |w| w.clamp(0, 0xFFFF) as u16);
+        let watts = |written: Option<i64>, now: u16| written.map_or(now, |w| w.clamp(0, 0xFFFF) as u16);
         if address == charge_at {
             battery.set_limits(now_ms, discharge_w, watts(charge, charge_w));
         } else if address == discharge_at {

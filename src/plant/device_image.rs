@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::battery::Battery;
+use super::battery::{Battery, Control};
 use super::device::{Device, SUNSPEC_BASE, SUNSPEC_MODEL};
 use super::meter::MeterReading;
 use super::site::Site;
@@ -65,11 +65,11 @@ pub(super) fn of(site: &Site, device: &Device) -> Image {
     } else {
         image.put(profile.probe.address, &profile.probe.expect);
     }
-    for (at, value) in &device.written {
-        image.make(*at, &[*value]);
-    }
     for status in &profile.statuses {
         image.put(status.address, &status_words(status, now.mood));
+    }
+    for (at, value) in &device.written {
+        image.make(*at, &[*value]);
     }
     for point in &profile.points {
         put_point(&now, point, &mut image);
@@ -131,7 +131,28 @@ impl<'a> Now<'a> {
         let rated_w = if charge { battery.params().max_charge_w } else { battery.params().max_discharge_w };
         let stopped = if charge { battery.is_full() } else { battery.is_empty() };
         // A fifth more than the rating needs, so that the limit is not what stops the battery.
-        if stopped { 0 } else { rated_w * 1_200_000 / (self.cell_mv() * CELLS).max(1) * 1000 }
+        if stopped { 0 } else { rated_w * 1_200_000 / (self.cell_mv() * CELLS).max(1) }
+    }
+
+    /// As [`Now::value`], but what a battery aims at where the profile says that this is what it reports, and blocks that are there whether
+    /// or not the battery is full or empty where one register stands for both directions.
+    fn of_point(&self, point: &Point) -> Option<i64> {
+        use Quantity::{ChargeAvailable, DischargeAvailable, Power};
+        let twin = |q: Quantity| self.device.profile.point(q).is_some_and(|p| p.address == point.address);
+        let battery = self.battery;
+        match (point.quantity, battery) {
+            (Power, Some(battery)) if point.target => Some(match battery.control(self.site.now_ms()) {
+                Control::Commanded { power_w, .. } => power_w,
+                Control::OwnMeter => battery.power_mw() / 1000,
+            }),
+            (ChargeAvailable | DischargeAvailable, Some(battery)) if twin(ChargeAvailable) && twin(DischargeAvailable) => {
+                let params = battery.params();
+                // Whole blocks: what has begun counts.
+                let block = point.scale_millionths.max(1) / 1_000_000;
+                Some(params.max_charge_w.max(params.max_discharge_w) + block.max(1) - 1)
+            }
+            (quantity, _) => self.value(quantity),
+        }
     }
 
     /// In units of the last decimal; `None` where this device does not know it.
@@ -142,7 +163,12 @@ impl<'a> Now<'a> {
             Quantity::GridPowerOf(k) => return meter.power_w.get(k).copied(),
             Quantity::GridCurrentOf(k) => return meter.current_ma().get(k).copied(),
             Quantity::GridVoltageOf(k) => return meter.voltage_mv.get(k).copied(),
-            Quantity::GridReactiveOf(_) => return Some(0),
+            Quantity::GridReactiveOf(_) | Quantity::GridReactive => return Some(0),
+            Quantity::GridApparent => return Some(meter.power_w.iter().map(|w| w.abs()).sum()),
+            Quantity::PowerFactor => return Some(1000),
+            // mW times 10 ms to Wh.
+            Quantity::GridImport => return Some(self.site.integrals().import / 360_000_000),
+            Quantity::GridExport => return Some(self.site.integrals().export / 360_000_000),
             Quantity::Frequency => return Some(meter.frequency_mhz),
             _ => {}
         }
@@ -167,7 +193,17 @@ impl<'a> Now<'a> {
                 }
             }
             Quantity::ReferencePower => params.max_discharge_w,
-            Quantity::Capacity => params.capacity_wh,
+            Quantity::Capacity | Quantity::FullEnergy => params.capacity_wh,
+            Quantity::StoredEnergy => battery.energy_mwh() / 1000,
+            Quantity::Soh => 980,
+            Quantity::PackVoltage => self.cell_mv() * CELLS,
+            Quantity::PackCurrent => self.power_w * 1_000_000 / (self.cell_mv() * CELLS).max(1),
+            Quantity::ChargeLimit => self.limit_ma(true),
+            Quantity::DischargeLimit => self.limit_ma(false),
+            Quantity::CellVoltageMax => self.cell_mv() + 4,
+            Quantity::CellVoltageMin => self.cell_mv() - 4,
+            Quantity::CellTemperatureMax => 25,
+            Quantity::CellTemperatureMin => 22,
             _ => return None,
         })
     }
@@ -199,7 +235,7 @@ fn put_point(now: &Now, point: &Point, image: &mut Image) {
     if let Some((at, exponent)) = exponent {
         image.put(at, &[exponent as i16 as u16]);
     }
-    let Some(value) = now.value(point.quantity) else { return };
+    let Some(value) = now.of_point(point) else { return };
     image.put(point.address, &mirror::registers(profile, point, value, exponent.map_or(0, |(_, e)| e)));
 }
 
@@ -221,7 +257,7 @@ fn put_bms(now: &Now, bms: &BmsParts, image: &mut Image) {
     if let Some(at) = bms.alive_at {
         image.put(at, &[(seconds % 0x1_0000) as u16]);
     }
-    for (_, at) in &bms.counters {
+    for (_, at) in bms.counters.iter().filter(|(name, _)| name.contains("time")) {
         image.put(*at, &[(seconds % 0x1_0000) as u16]);
     }
     if let Some(at) = bms.clock_at {
@@ -256,14 +292,23 @@ fn civil(unix_s: i64) -> [u16; 6] {
 
 fn status_words(status: &Status, mood: Mood) -> Vec<u16> {
     match &status.content {
-        Content::Codes { codes, .. } => vec![pick(codes, mood).unwrap_or(0) as u16],
+        Content::Codes { codes, other } => {
+            // Where only troubles have names, a value without a name is none.
+            let unnamed = (1..=i64::from(u16::MAX)).find(|n| codes.iter().all(|c| c.value != *n)).filter(|_| other.is_none());
+            let all_bad = codes.iter().all(|c| !is_healthy(c)) && mood != Mood::Off;
+            vec![unnamed.filter(|_| all_bad && !codes.is_empty()).or_else(|| pick(codes, mood)).unwrap_or(0) as u16]
+        }
         Content::Bits { words, bits, needs_any, .. } => {
             let needed: Vec<Code> = bits.iter().filter(|b| needs_any.iter().any(|n| i64::from(*n) == b.value)).cloned().collect();
             let set = pick(&needed, mood).map_or(0_u32, |bit| 1_u32.checked_shl(bit as u32).unwrap_or(0));
             if *words == 2 { vec![(set >> 16) as u16, set as u16] } else { vec![set as u16] }
         }
-        Content::Number => vec![0],
+        Content::Number { kind, .. } => vec![0; usize::from(kind.words())],
     }
+}
+
+fn is_healthy(code: &Code) -> bool {
+    code.charge && code.discharge && !code.alarm
 }
 
 /// The code that fits best: it allows what a healthy device allows, and its name says what the device does.
@@ -272,15 +317,15 @@ fn pick(codes: &[Code], mood: Mood) -> Option<i64> {
         let name = code.name.to_lowercase();
         let has = |words: &[&str]| words.iter().any(|word| name.contains(word));
         let (charging, discharging) = (has(&["charg"]) && !has(&["discharg"]), has(&["discharg"]));
-        let healthy = code.charge && code.discharge && !code.alarm;
+        let trouble = has(&["fault", "fail", "not passed", "error"]) && !name.starts_with("no ");
         let fits = match mood {
             Mood::Charging => charging,
             Mood::Discharging => discharging,
-            Mood::Idle => has(&["ready", "standby", "idle", "normal", "none", "connected"]) && !has(&["disconnected", "not "]),
+            Mood::Idle => has(&["ready", "standby", "idle", "hold", "normal", "none", "connected"]) && !has(&["disconnected", "not "]),
             Mood::Off => return i32::from(!code.charge && !code.discharge) * 4,
         };
         // Where nothing fits, better what says nothing about charging.
-        i32::from(healthy) * 4 + i32::from(fits) * 2 + i32::from(!charging && !discharging)
+        i32::from(is_healthy(code)) * 8 - i32::from(trouble) * 4 + i32::from(fits) * 2 + i32::from(!charging && !discharging)
     };
     // The first of those that fit equally well.
     let best = codes.iter().map(|c| score(&c)).max()?;

@@ -81,6 +81,18 @@ impl Pty {
     }
 }
 
+impl Pty {
+    /// As [`Pty::say`], for a device that sends by itself: while nobody has the other end open nothing piles up for the next one.
+    pub(super) fn say_if_heard(&mut self, bytes: &[u8]) {
+        let _ = self.hear(&mut [0; 64], Duration::ZERO);
+        let waiting = self.master.as_ref().and_then(|master| master.bytes_to_write().ok()).unwrap_or(0);
+        // A second's worth of a fast line.
+        if waiting < 16_384 {
+            self.say(bytes);
+        }
+    }
+}
+
 impl Drop for Pty {
     fn drop(&mut self) {
         self.unplug();

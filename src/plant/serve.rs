@@ -16,6 +16,7 @@ use super::bus::Bus;
 use super::faults::Faults;
 use super::line::Line;
 use super::port::Port;
+use super::sender::Sender;
 use super::site::{Site, SiteParams, Truth};
 
 /// How often the pacer lets the time pass.
@@ -30,6 +31,10 @@ pub enum Reached {
     Tcp(Ipv4Addr),
     /// As a serial port under this path, which must not exist yet.
     Bus(PathBuf, Line),
+    /// The P1 port of the meter, as a serial port under this path, which must not exist yet, at this many baud.
+    Telegrams(PathBuf, u32),
+    /// The P1 port of the meter, behind a serial server at this loopback address.
+    TelegramsTcp(Ipv4Addr),
     /// Not at all.
     Never,
 }
@@ -105,6 +110,24 @@ impl LiveSite {
                     }
                 })?;
             }
+            Reached::Telegrams(path, baud) => {
+                let mut sender = Sender::serial(path, *baud)?;
+                self.spawn("sim-p1".to_owned(), move |shared| {
+                    while !shared.stopped() {
+                        sender.turn(shared);
+                    }
+                })?;
+            }
+            Reached::TelegramsTcp(ip) => {
+                let listener = TcpListener::bind((*ip, 0))?;
+                address = SocketAddrV4::new(*ip, listener.local_addr()?.port());
+                let mut sender = Sender::server(listener)?;
+                self.spawn("sim-p1".to_owned(), move |shared| {
+                    while !shared.stopped() {
+                        sender.turn(shared);
+                    }
+                })?;
+            }
             Reached::Never => {}
         }
         self.addresses.push(address);
@@ -144,8 +167,8 @@ impl LiveSite {
     }
 }
 
-/// All of 127.0.0.0/8 is loopback; only the last byte is used.
-fn loopback(battery: usize) -> Ipv4Addr {
+/// The loopback address of a host: all of 127.0.0.0/8 is loopback; only the last byte is used.
+pub fn loopback(battery: usize) -> Ipv4Addr {
     Ipv4Addr::new(127, 0, 0, u8::try_from(battery).unwrap_or(u8::MAX).min(253) + 1)
 }
 

@@ -19,12 +19,15 @@ impl Devices for Fake {
             limits: true,
             hybrid: true,
             encodings: encodings(&["int16", "offset"]),
+            phases: true,
             ..DeviceFacts::default()
         };
         match name {
             "sax" | "sax-basic" => Some(sax),
             "sax-sunspec" => Some(DeviceFacts { limits: false, hybrid: false, encodings: Vec::new(), ..sax }),
-            "own-meter" => Some(DeviceFacts { meter: true, supported: true, tcp_port: Some(1502), ..DeviceFacts::default() }),
+            "own-meter" => Some(DeviceFacts { meter: true, supported: true, tcp_port: Some(1502), phases: true, ..DeviceFacts::default() }),
+            "total-meter" => Some(DeviceFacts { meter: true, supported: true, ..DeviceFacts::default() }),
+            "p1" => Some(DeviceFacts { meter: true, supported: true, telegrams: true, ..DeviceFacts::default() }),
             "own-battery" => Some(DeviceFacts { battery: true, supported: true, setpoint: true, ..DeviceFacts::default() }),
             "own-limited" => Some(DeviceFacts {
                 battery: true,
