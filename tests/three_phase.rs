@@ -188,7 +188,11 @@ fn its_scale_is_learned_on_any_phase() {
     }
     let learned = plant.core.learned();
     assert!(learned.movements >= 3, "{learned:?}");
-    assert!(learned.window.lo.as_ms() <= 800 && learned.window.hi.as_ms() >= 800 && learned.window.hi.as_ms() < 4000, "{:?}", learned.window);
+    assert!(
+        learned.window.lo.as_ms() <= 800 && learned.window.hi.as_ms() >= 800 && learned.window.hi.as_ms() < 4000,
+        "{:?}",
+        learned.window
+    );
 }
 
 #[test]
@@ -264,7 +268,11 @@ fn a_meter_that_knows_only_the_sum_is_enough() {
         for load in [[3000, 300, 200], [200, 1900, 1500], [500, 100, 0], [-1200, -900, 300], [900, 900, 900]] {
             let (settled_s, beyond_w) = plant.settle(load, 100, Plant::total_w);
             assert!(load.iter().sum::<i64>() <= most);
-            assert!(settled_s <= SOON_S + 0.5 && beyond_w <= 200, "{} batteries, {load:?}: {settled_s} s, {beyond_w} W beyond", plant.power_w.len());
+            assert!(
+                settled_s <= SOON_S + 0.5 && beyond_w <= 200,
+                "{} batteries, {load:?}: {settled_s} s, {beyond_w} W beyond",
+                plant.power_w.len()
+            );
         }
         assert_eq!(plant.core.guard().checks(), 0);
     }
