@@ -141,6 +141,9 @@ fn describe(d: &Value) -> String {
         rows.push(columns.to_vec());
     }
     out += &table(&rows);
+    for b in list(&d["batteries"]).iter().filter(|b| b["bms"].is_object()) {
+        out += &bms(&text(&b["name"]), &b["bms"]);
+    }
     let alarms = list(&d["alarms"]);
     out += if alarms.is_empty() { "\nNo alarms.\n" } else { "\nAlarms\n" };
     for a in alarms {
@@ -154,6 +157,40 @@ fn describe(d: &Value) -> String {
         rows.push(columns);
     }
     out + &table(&rows)
+}
+
+/// A line for a BMS, and one for what it has to say.
+fn bms(battery: &str, bms: &Value) -> String {
+    let allowed = |key: &str| match bms[key].as_bool() {
+        Some(true) => "",
+        Some(false) => " (forbidden)",
+        None => " (unknown)",
+    };
+    let fault = text(&bms["fault"]);
+    let mut out = format!(
+        "BMS of {battery} ({}): {}, {} old, {} %, {} V, {} A; charge {} A{}, discharge {} A{}; cells {} to {} V, {} to {} C{}\n",
+        text(&bms["device"]),
+        text(&bms["state"]),
+        age(&bms["age_ms"]),
+        number(&bms["soc_pct"], 1),
+        number(&bms["voltage_v"], 1),
+        number(&bms["current_a"], 1),
+        number(&bms["charge_limit_a"], 1),
+        allowed("charge_allowed"),
+        number(&bms["discharge_limit_a"], 1),
+        allowed("discharge_allowed"),
+        number(&bms["cell_voltage_min_v"], 3),
+        number(&bms["cell_voltage_max_v"], 3),
+        number(&bms["cell_temperature_min_c"], 0),
+        number(&bms["cell_temperature_max_c"], 0),
+        if fault.is_empty() { String::new() } else { format!("; {fault}") }
+    );
+    let says: Vec<_> =
+        bms["status"].as_object().into_iter().flatten().map(|(name, says)| format!("{}: {}", printable(name), text(says))).collect();
+    if !says.is_empty() {
+        out += &format!("  {}\n", says.join("; "));
+    }
+    out
 }
 
 /// What is aimed at and what was learned, a line each; nothing about what there is not.

@@ -76,8 +76,8 @@ struct Known {
     requests: Vec<Block>,
     /// Requests that it refused, and until when they are left out.
     refused: Vec<Option<Time>>,
-    /// The connection on which it was found.
-    generation: u64,
+    /// The connection on which it has answered.
+    generation: Option<u64>,
 }
 
 /// A poll that is under way.
@@ -101,7 +101,7 @@ impl BmsTask {
     /// A task that has not asked anything yet.
     pub fn new(spec: BmsSpec, endpoint: SharedEndpoint) -> BmsTask {
         let schedule = Schedule::new(spec.poll, spec.first_poll, spec.retries);
-        let place = start(&spec.profile, 0);
+        let place = start(&spec.profile);
         BmsTask { spec, endpoint, schedule, place, poll: None, watch: BmsWatch::default(), beat: Beat::default() }
     }
 
@@ -164,11 +164,11 @@ impl BmsTask {
         };
         if let Some(found) = walk.found() {
             log::info!("battery {}: BMS: {} found at register {found}", self.spec.name, self.spec.profile.name);
-            self.place = Place::Known(Box::new(Known::new(self.spec.profile.shifted(found.into()), endpoint.generation())));
+            self.place = Place::Known(Box::new(Known::new(self.spec.profile.shifted(found.into()))));
             return None;
         }
         let fault = fault?;
-        self.place = start(&self.spec.profile, endpoint.generation());
+        self.place = start(&self.spec.profile);
         Some(Err(fault))
     }
 
@@ -231,9 +231,10 @@ impl BmsTask {
             }
         }
         // Behind a new connection there may be another device, or this one with another map.
-        let moved = matches!(&self.place, Place::Known(known) if known.generation != endpoint.generation());
-        if moved {
-            self.place = start(&self.spec.profile, endpoint.generation());
+        if let Place::Known(known) = &mut self.place {
+            if *known.generation.get_or_insert(endpoint.generation()) != endpoint.generation() {
+                self.place = start(&self.spec.profile);
+            }
         }
         report(Event::Bms(self.spec.index, said));
     }
@@ -256,17 +257,17 @@ impl BmsTask {
 }
 
 impl Known {
-    fn new(profile: Profile, generation: u64) -> Known {
+    fn new(profile: Profile) -> Known {
         let requests = bms_requests(&profile);
         let parts = profile.bms.clone().unwrap_or_default();
-        Known { refused: vec![None; requests.len()], requests, parts, profile, generation }
+        Known { refused: vec![None; requests.len()], requests, parts, profile, generation: None }
     }
 }
 
 /// A model has to be looked for first.
-fn start(profile: &Profile, generation: u64) -> Place {
+fn start(profile: &Profile) -> Place {
     match profile.bms.as_ref().and_then(|bms| bms.sunspec_model) {
         Some(model) => Place::Searched(Walk::new(model)),
-        None => Place::Known(Box::new(Known::new(profile.clone(), generation))),
+        None => Place::Known(Box::new(Known::new(profile.clone()))),
     }
 }

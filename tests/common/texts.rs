@@ -36,9 +36,21 @@ impl Devices for Fake {
                 encodings: encodings(&["offset"]),
                 ..DeviceFacts::default()
             }),
+            "sbau" => Some(DeviceFacts {
+                bms: true,
+                supported: true,
+                tcp_port: Some(2404),
+                longest_poll_ms: Some(5000),
+                ..DeviceFacts::default()
+            }),
+            "own-bms" => Some(DeviceFacts { bms: true, supported: true, ..DeviceFacts::default() }),
             "powerpack" => Some(DeviceFacts { battery: true, ..DeviceFacts::default() }),
             _ => None,
         }
+    }
+
+    fn current_limits(&self, name: &str, _: &sax_controller::device::setting::Settings) -> (bool, bool) {
+        (name == "sbau", name == "sbau")
     }
 
     fn names(&self) -> Vec<String> {
