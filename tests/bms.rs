@@ -10,6 +10,7 @@ use register_link::{RegisterLink, Shared};
 use sax_controller::config;
 use sax_controller::control::alarm::Alarm;
 use sax_controller::control::bms::Contact;
+use sax_controller::control::capability::Cause;
 use sax_controller::control::decision::{Order, Reason};
 use sax_controller::control::input::BmsSample;
 use sax_controller::daemon::bms::{BmsSpec, BmsTask};
@@ -359,7 +360,9 @@ fn nothing_is_commanded_before_the_bms_has_answered() {
     run_to(&mut sim, 100);
     let w = sim.site().battery_w(0);
     let decision = sim.control().decision().batteries[0];
-    assert!(w > 70_000, "{w} W, {decision:?}");
+    // What the array and the configuration allow at its voltage.
+    assert_eq!(decision.reason, Reason::DischargeBound(Cause::BmsLimit));
+    assert!(w > 30_000 && w <= decision.capability.hard_discharge_w, "{w} W, {decision:?}");
 }
 
 #[test]

@@ -76,7 +76,9 @@ impl Core {
             Binding::Load => (self.targets_w[f], false),
             binding if binding == Binding::Total || self.sum_is_free() => {
                 let missing = self.missing_w(phases);
-                (phases[f].power_w - missing / 3, missing.abs() >= self.site.tuning.trim_reach_w)
+                // A three-phase battery shows on every phase what it does beside its command: there the reach is that of three.
+                let reach_w = self.site.tuning.trim_reach_w * if self.sum_is_free() { 3 } else { 1 };
+                (phases[f].power_w - missing / 3, missing.abs() >= reach_w)
             }
             _ => (self.targets_w[f], true),
         }
