@@ -17,4 +17,5 @@ pub mod schedule;
 pub mod serve;
 pub mod simulate;
 pub mod simulated_day;
+pub mod simulated_devices;
 pub mod units;

@@ -11,18 +11,21 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use self::telegrams::SiteTelegrams;
 use crate::config::Config;
 use crate::control::learned::Learned;
-use crate::daemon::battery::BatteryTask;
+use crate::daemon::battery::{BatterySpec, BatteryTask};
+use crate::daemon::bms::{BmsSpec, BmsTask};
 use crate::daemon::clock::Clock;
 use crate::daemon::control::ControlTask;
 use crate::daemon::director::{Device, Director};
 use crate::daemon::endpoint::SharedEndpoint;
 use crate::daemon::message::Event;
-use crate::daemon::meter::MeterTask;
+use crate::daemon::meter::{MeterSpec, MeterTask};
 use crate::daemon::p1::P1Task;
 use crate::daemon::threads::{IDLE, TICK};
-use crate::daemon::wiring::{Plan, plan};
+use crate::daemon::wiring::{EndpointPlan, Placed, Plan, plan};
 use crate::device::library::Library;
+use crate::link::place::{Parity, Place};
 use crate::plant::client::SimLink;
+use crate::plant::line::{BusTime, Line};
 use crate::plant::site::{Site, SiteParams};
 use crate::schedule::Zone;
 use crate::units::{Span, Time};
@@ -52,6 +55,26 @@ impl Clock for VirtualClock {
     }
 }
 
+/// The clock of the tasks on one bus: it runs ahead while a request is under way.
+struct BusClock<'a> {
+    time: &'a BusTime,
+    all: &'a VirtualClock,
+}
+
+impl Clock for BusClock<'_> {
+    fn now(&self) -> Time {
+        Time::from_ms(self.time.now_ms())
+    }
+
+    fn sleep(&self, span: Span) {
+        self.time.reach(self.time.now_ms().saturating_add(span.as_ms()));
+    }
+
+    fn wall_s(&self) -> i64 {
+        self.all.wall_s()
+    }
+}
+
 /// A simulated site under the real controller, or under another director.
 pub struct Simulation<D = ControlTask> {
     site: Arc<Mutex<Site>>,
@@ -60,38 +83,51 @@ pub struct Simulation<D = ControlTask> {
     meter: Option<Turns<MeterTask>>,
     p1: Option<Turns<P1Task>>,
     batteries: Vec<Turns<BatteryTask>>,
+    bmses: Vec<Turns<BmsTask>>,
     tick: Time,
-    queue: Vec<Event>,
+    /// What tasks reported, and when: on a bus that is when its request is over.
+    queue: Vec<(Time, Event)>,
 }
 
 /// A task, and when it may work again although it says otherwise: a guard against a busy loop.
 struct Turns<T> {
     task: T,
     not_before: Time,
+    bus: Option<BusTime>,
 }
 
 impl<T: Device> Turns<T> {
-    fn new(task: T) -> Turns<T> {
-        Turns { task, not_before: Time::ZERO }
+    fn new(task: T, bus: Option<BusTime>) -> Turns<T> {
+        Turns { task, not_before: Time::ZERO, bus }
     }
 
+    /// On a bus that is busy, not before it is free.
     fn wake_at(&self, now: Time) -> Time {
-        self.task.wake_at(now).max(self.not_before)
+        let free = self.bus.as_ref().map_or(Time::ZERO, |bus| Time::from_ms(bus.now_ms()));
+        self.task.wake_at(now).max(self.not_before).max(free)
     }
 
     /// Works if it is time.
-    fn turn(&mut self, now: Time, clock: &dyn Clock, queue: &mut Vec<Event>) {
+    fn turn(&mut self, now: Time, clock: &VirtualClock, queue: &mut Vec<(Time, Event)>) {
         if self.wake_at(now) > now {
             return;
         }
         let before = queue.len();
-        self.task.work(clock, &mut |event| queue.push(event));
+        match &self.bus {
+            None => self.task.work(clock, &mut |event| queue.push((now, event))),
+            Some(time) => {
+                time.reach(now.as_ms());
+                let clock = BusClock { time, all: clock };
+                self.task.work(&clock, &mut |event| queue.push((clock.now(), event)));
+            }
+        }
         self.not_before = if queue.len() > before || self.task.wake_at(now) > now { Time::ZERO } else { now + IDLE };
     }
 }
 
 impl Simulation {
-    /// Battery `k` of the configuration is battery `k` of the site, whatever its host is called.
+    /// Battery `k` of the configuration is battery `k` of the site, whatever its host is called. Devices on a serial port share a bus on
+    /// which every byte takes its time.
     pub fn new(config: &Config, library: &Library, params: SiteParams) -> Simulation {
         let plan = plan(config, library);
         let control = ControlTask::new(config.clone(), &plan);
@@ -112,20 +148,43 @@ impl Simulation {
 impl<D: Director> Simulation<D> {
     /// As [`Simulation::new`], under another director.
     pub fn under(director: D, plan: Plan, config: &Config, params: SiteParams) -> Simulation<D> {
-        let site = Arc::new(Mutex::new(Site::new(params)));
-        let hosts: Vec<_> = plan.endpoints.iter().map(|e| config.batteries.iter().position(|b| b.link.place() == e.place)).collect();
-        let link = |k: &Option<usize>| SharedEndpoint::new(Box::new(SimLink::new(Arc::clone(&site), k.unwrap_or(0))));
-        let endpoints: Vec<_> = hosts.iter().map(link).collect();
+        let wall_start_s = first_midnight(config);
+        let site = Arc::new(Mutex::new(Site::new(SiteParams { wall_start_s, ..params })));
+        let host = |e: usize| host_of(&plan, config, &lock(&site), e);
+        let endpoint = |(e, endpoint): (usize, &EndpointPlan)| {
+            let host = host(e);
+            let bus = line_of(&endpoint.place).map(|line| (line, BusTime::default()));
+            let link = match &bus {
+                Some((line, time)) => SimLink::on_bus(Arc::clone(&site), host, *line, time.clone()),
+                None => SimLink::new(Arc::clone(&site), host),
+            };
+            (SharedEndpoint::new(Box::new(link)), bus.map(|(_, time)| time))
+        };
+        let endpoints: Vec<_> = plan.endpoints.iter().enumerate().map(endpoint).collect();
+        let at = |e: usize| endpoints[e].clone();
+        let battery = |p: Placed<BatterySpec>| {
+            let (endpoint, bus) = at(p.endpoint);
+            Turns::new(BatteryTask::new(p.spec, endpoint), bus)
+        };
+        let bms = |p: Placed<BmsSpec>| {
+            let (endpoint, bus) = at(p.endpoint);
+            Turns::new(BmsTask::new(p.spec, endpoint), bus)
+        };
+        let meter = |p: Placed<MeterSpec>| {
+            let (endpoint, bus) = at(p.endpoint);
+            Turns::new(MeterTask::new(p.spec, endpoint), bus)
+        };
         Simulation {
             director,
-            meter: plan.meter.map(|p| Turns::new(MeterTask::new(p.spec, endpoints[p.endpoint].clone()))),
+            meter: plan.meter.map(meter),
             p1: plan.p1.map(|spec| {
                 let source = SiteTelegrams::new(Arc::clone(&site), spec.interval);
-                Turns::new(P1Task::new(spec, Box::new(source), None))
+                Turns::new(P1Task::new(spec, Box::new(source), None), None)
             }),
-            batteries: plan.batteries.into_iter().map(|p| Turns::new(BatteryTask::new(p.spec, endpoints[p.endpoint].clone()))).collect(),
+            batteries: plan.batteries.into_iter().map(battery).collect(),
+            bmses: plan.bmses.into_iter().map(bms).collect(),
             site,
-            clock: VirtualClock { now: Cell::default(), wall_start_s: Cell::new(first_midnight(config)) },
+            clock: VirtualClock { now: Cell::default(), wall_start_s: Cell::new(wall_start_s) },
             tick: Time::ZERO,
             queue: Vec::new(),
         }
@@ -133,7 +192,7 @@ impl<D: Director> Simulation<D> {
 
     /// The site, to look at it or to change something.
     pub fn site(&self) -> MutexGuard<'_, Site> {
-        self.site.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.site)
     }
 
     /// Who directs the batteries.
@@ -150,6 +209,7 @@ impl<D: Director> Simulation<D> {
     pub fn set_wall_s(&self, unix_s: i64) {
         let elapsed = i64::try_from(self.clock.now().as_ms() / 1000).unwrap_or(i64::MAX);
         self.clock.wall_start_s.set(unix_s.saturating_sub(elapsed));
+        self.site().set_wall_s(unix_s);
     }
 
     /// Lets time pass until `until`.
@@ -169,7 +229,17 @@ impl<D: Director> Simulation<D> {
     pub fn stop(&mut self) -> bool {
         let mut released = true;
         for battery in &mut self.batteries {
-            released &= battery.task.release(&self.clock, &mut |event| self.queue.push(event));
+            let now = self.clock.now();
+            released &= match &battery.bus {
+                None => battery.task.release(&self.clock, &mut |event| self.queue.push((now, event))),
+                Some(time) => {
+                    time.reach(now.as_ms());
+                    let clock = BusClock { time, all: &self.clock };
+                    let released = battery.task.release(&clock, &mut |event| self.queue.push((now, event)));
+                    self.clock.now.set(clock.now());
+                    released
+                }
+            };
         }
         self.drain();
         released
@@ -184,7 +254,9 @@ impl<D: Director> Simulation<D> {
         let now = self.clock.now();
         let meter = self.meter.iter().map(|m| m.wake_at(now)).chain(self.p1.iter().map(|m| m.wake_at(now)));
         let batteries = self.batteries.iter().map(|b| b.wake_at(now));
-        meter.chain(batteries).fold(self.next_step(), Time::min).max(now)
+        let bmses = self.bmses.iter().map(|b| b.wake_at(now));
+        let reports = self.queue.iter().map(|(at, _)| *at);
+        meter.chain(batteries).chain(bmses).chain(reports).fold(self.next_step(), Time::min).max(now)
     }
 
     fn advance(&mut self, to: Time) {
@@ -203,8 +275,14 @@ impl<D: Director> Simulation<D> {
         if self.drain() || now >= self.next_step() {
             self.step(now);
         }
-        for battery in &mut self.batteries {
-            battery.turn(now, &self.clock, &mut self.queue);
+        // Whoever has waited longest for a bus goes first; without a bus the order is that of the configuration.
+        let mut order: Vec<usize> = (0..self.batteries.len()).collect();
+        order.sort_by_key(|k| self.batteries[*k].bus.as_ref().map(|_| self.batteries[*k].task.wake_at(now)));
+        for k in order {
+            self.batteries[k].turn(now, &self.clock, &mut self.queue);
+        }
+        for bms in &mut self.bmses {
+            bms.turn(now, &self.clock, &mut self.queue);
         }
         if self.drain() {
             self.step(now);
@@ -212,8 +290,10 @@ impl<D: Director> Simulation<D> {
     }
 
     fn drain(&mut self) -> bool {
-        let mut step = false;
-        for event in self.queue.drain(..) {
+        let (now, mut step) = (self.clock.now(), false);
+        let (due, later): (Vec<_>, Vec<_>) = self.queue.drain(..).partition(|(at, _)| *at <= now);
+        self.queue = later;
+        for (_, event) in due {
             step |= self.director.take(event);
         }
         step
@@ -226,6 +306,27 @@ impl<D: Director> Simulation<D> {
             self.tick = now + TICK;
         }
     }
+}
+
+/// The number of the host of the site that stands for this endpoint of the plan: that of devices which answer by a profile comes behind
+/// those of the batteries, see [`devices`](crate::simulated_devices::devices).
+pub fn host_of(plan: &Plan, config: &Config, site: &Site, endpoint: usize) -> usize {
+    let own = config.batteries.len() + endpoint;
+    let place = &plan.endpoints[endpoint].place;
+    let battery = || config.batteries.iter().position(|b| b.link.place() == *place);
+    if site.has_devices(own) { own } else { battery().unwrap_or(0) }
+}
+
+/// The serial line at a place, where there is one.
+pub fn line_of(place: &Place) -> Option<Line> {
+    let Place::Rtu(serial) = place else { return None };
+    let parity = u32::from(serial.parity != Parity::None);
+    let character_bits = 1 + u32::from(serial.data_bits) + parity + u32::from(serial.stop_bits);
+    Some(Line { baud: serial.baud, character_bits, ..Line::slow() })
+}
+
+fn lock(site: &Mutex<Site>) -> MutexGuard<'_, Site> {
+    site.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// UTC where there is no schedule.

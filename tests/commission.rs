@@ -185,14 +185,14 @@ fn whatever_the_times_are_the_window_holds_them() {
 #[test]
 fn a_wrong_phase_and_exchanged_batteries() {
     let mut wrong = params(11);
-    wrong.batteries[1].0.phase = Phase::L3;
+    wrong.batteries[1].0.phase = Phase::L3.into();
     let outcome = run(wrong);
     assert_eq!(phases(&outcome), [Some(0), Some(2), Some(2)]);
     assert_eq!(changes(&outcome), ["[[battery]] name = \"B\": phase = \"L3\"  # says \"L2\""]);
     assert!(!outcome.fits());
 
     let mut exchanged = old_firmware(params(12));
-    (exchanged.batteries[0].0.phase, exchanged.batteries[1].0.phase) = (Phase::L2, Phase::L1);
+    (exchanged.batteries[0].0.phase, exchanged.batteries[1].0.phase) = (Phase::L2.into(), Phase::L1.into());
     let outcome = run(exchanged);
     assert_eq!(phases(&outcome), [Some(1), Some(0), Some(2)]);
     assert_eq!(changes(&outcome).len(), 2);

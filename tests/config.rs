@@ -401,11 +401,6 @@ fn devices_that_are_unknown_unfit_or_for_later() {
     );
     device("own-meter", "10:10: battery \"A\" device: \"own-meter\" is not a battery.");
     device("powerpack", "10:10: battery \"A\" device: \"powerpack\" is not supported yet.");
-    device("tesla", "10:10: battery \"A\" device: \"tesla\" is not supported yet.");
-    for name in ["acuvim2", "acuvim2-float"] {
-        let text = format!("device = \"{name}\"\nlink.tcp.host = \"m\"\n[[");
-        small("device = \"sax\"\n[[", &text, &format!("7:10: meter device: \"{name}\" is not supported yet."));
-    }
 }
 
 #[test]

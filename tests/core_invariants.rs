@@ -7,12 +7,14 @@ mod common;
 #[path = "common/storm.rs"]
 mod storm;
 
+use sax_controller::control::alarm::Alarm;
 use sax_controller::control::allocate::{Ask, Needs, fuse_w, plan};
 use sax_controller::control::capability::{Capability, SocBlocks, capability};
 use sax_controller::control::core::Core;
 use sax_controller::control::decision::{Decision, Order};
 use sax_controller::control::estimate::{BatteriesThen, Circumstances, PhaseEstimate};
 use sax_controller::control::history::Hull;
+use sax_controller::control::input::BatterySample;
 use sax_controller::control::ladder::Mode;
 use sax_controller::control::learned::Learned;
 use sax_controller::control::share::{Rooms, Scratch, split};
@@ -49,7 +51,10 @@ fn orders_stay_inside_what_the_battery_may_do_now() {
         for (k, b) in decision.batteries.iter().enumerate() {
             let site = &storm.site.batteries[k];
             let sample = storm.core.battery_sample(k);
-            let cap = capability(site, sample, SocBlocks::default(), true, now);
+            // The state of charge of a BMS that can be heard counts before the battery's own.
+            let soc_pm = storm.core.bms_state(k).and_then(|bms| bms.soc_pm());
+            let counted = sample.map(|s| BatterySample { soc_pm: soc_pm.unwrap_or(s.soc_pm), ..*s });
+            let cap = capability(site, counted.as_ref(), SocBlocks::default(), true, now);
             let stale = sample.is_none_or(|s| now.since(s.taken) > site.exclude_age);
             match b.order {
                 Order::Setpoint { watts, .. } => {
@@ -67,13 +72,65 @@ fn orders_stay_inside_what_the_battery_may_do_now() {
                     assert!((0..=most_discharge.min(site.max_discharge_w)).contains(&discharge_w), "{place}: limit {discharge_w} W");
                     assert!(sample.is_some(), "{place}: limits to a battery that was never heard");
                 }
-                Order::Release => assert_eq!((decision.mode, storm.site.fallback), (Mode::Fallback, FallbackKind::Release), "{place}"),
+                Order::Release => {
+                    assert_eq!(storm.site.fallback, FallbackKind::Release, "{place}");
+                    assert!(decision.mode == Mode::Fallback || site.bms.is_some(), "{place}: released in {:?}", decision.mode);
+                }
                 Order::Silent => {}
             }
             assert!(storm.good_ever >= 5 || b.order == Order::Silent, "{place}: {:?} after {} good samples", b.order, storm.good_ever);
             assert!(!storm.site.observe || b.order == Order::Silent, "{place}: observe wrote {:?}", b.order);
         }
     });
+}
+
+/// P0 with a BMS: no order passes what it allows, at no age; nothing before its first word, the fallback after its last.
+#[test]
+fn no_order_passes_what_a_bms_allows() {
+    let (mut powered, mut waiting, mut lost, mut released) = (0, 0, 0, 0);
+    for_all_sites("bms", |storm, place| {
+        let now = storm.now;
+        let decision = storm.core.step(now).clone();
+        for (k, b) in decision.batteries.iter().enumerate() {
+            let site = &storm.site.batteries[k];
+            let Some(ages) = site.bms else { continue };
+            storm.bms[k].look(&ages, now);
+            let bms = storm.bms[k];
+            let most = bms.most_w(&ages, (site.max_charge_w, site.max_discharge_w), now);
+            let (said, fallback) = (bms.said_w(), (site.fallback_charge_w, site.fallback_discharge_w));
+            let holds = storm.core.alarms().holds(Alarm::BmsLost(k));
+            assert!(!bms.lost || holds, "{place}: no alarm");
+            assert!(bms.newest.is_none() || bms.lost || !holds, "{place}: an alarm although it is heard");
+            waiting += u32::from(bms.newest.is_none());
+            lost += u32::from(bms.lost);
+            match b.order {
+                Order::Silent => {}
+                order if bms.newest.is_none() => panic!("{place}: {order:?} before the first word of the BMS"),
+                Order::Setpoint { watts, .. } => {
+                    assert!((-most.0..=most.1).contains(&watts), "{place}: {watts} W where {most:?} is allowed");
+                    powered += u32::from(watts != 0);
+                }
+                Order::Limits { charge_w, discharge_w, .. } if bms.lost => {
+                    assert!(
+                        charge_w <= fallback.0.min(said.0) && discharge_w <= fallback.1.min(said.1),
+                        "{place}: {charge_w} {discharge_w}"
+                    );
+                }
+                Order::Limits { charge_w, discharge_w, .. } => {
+                    assert!(
+                        charge_w <= most.0 && discharge_w <= most.1,
+                        "{place}: {charge_w} W, {discharge_w} W where {most:?} is allowed"
+                    );
+                }
+                Order::Release => {
+                    released += 1;
+                    assert!(bms.lost || decision.mode == Mode::Fallback, "{place}: released in {:?}", decision.mode);
+                    assert!(said.0 > 0 && said.1 > 0, "{place}: left to itself against the BMS");
+                }
+            }
+        }
+    });
+    assert!(powered > 1000 && waiting > 100 && lost > 500 && released > 50, "{powered} {waiting} {lost} {released}");
 }
 
 /// Invariants 2 and 3: what is ordered holds the fuse for the estimated load, or the phase gives all it has.

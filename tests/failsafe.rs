@@ -360,7 +360,7 @@ fn a_lost_battery_does_not_blind_its_neighbour() {
     let loads = House::Trace(vec![(0, [0, -1500, 0]), (60_000, [0, 3800, 0]), (120_000, [0, 500, 0]), (200_000, [0, 2500, 0])]);
     let text = house::config_text(1000, "", "").replace("phase = \"L3\"", "phase = \"L2\"");
     let mut site = house::params(10, loads, 600);
-    site.batteries[2].0.phase = sax_controller::units::Phase::L2;
+    site.batteries[2].0.phase = sax_controller::units::Phase::L2.into();
     let mut sim = Simulation::new(&house::parse(&text), &house::library(), site);
     house::run_s(&mut sim, 150);
     settled(&sim, "both");

@@ -150,7 +150,11 @@ fn a_connection_with_one_phase_is_that_phase() {
     let phases = sample.phases.unwrap();
     assert_eq!(phases.map(|p| p.power_w), [193, 0, 0]);
     assert_eq!(phases.map(|p| p.voltage_mv), [Some(236_100), Some(0), Some(0)]);
-    assert!(!sample.phases_apportioned && sample.is_plausible([true, false, false]) && !sample.is_plausible([true, true, false]));
+    assert!(
+        !sample.phases_apportioned
+            && sample.is_plausible([true, false, false], 60_000)
+            && !sample.is_plausible([true, true, false], 60_000)
+    );
 }
 
 #[test]

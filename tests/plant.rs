@@ -7,7 +7,7 @@ mod wire;
 
 use std::sync::Arc;
 
-use sax_controller::plant::battery_params::{BatteryParams, SaxParams};
+use sax_controller::plant::battery_params::{BatteryParams, SaxParams, Wiring};
 use sax_controller::plant::day::{Day, DayParams, Season, Sky};
 use sax_controller::plant::house::House;
 use sax_controller::plant::kpi::{Kpi, KpiParams, Mode, Second};
@@ -310,4 +310,25 @@ fn key_figures_of_a_made_up_hour() {
     assert_eq!([kpi.rms_w(0), kpi.rms_w(1), kpi.rms_w(2)], [1030, 1000, 0]);
     let table = kpi.to_string();
     assert!(table.contains("60.0") && table.contains("100.0 %"), "{table}");
+}
+
+#[test]
+fn a_three_phase_battery_gives_a_third_to_each_phase() {
+    let mut site = one(BatteryParams::ideal(Wiring::All), House::Fixed([1000, 2000, 600]));
+    command(&mut site, 3000);
+    site.advance_to(1000);
+    assert_eq!((site.battery_w(0), site.grid_w()), (3000, [0, 1000, -400]));
+}
+
+#[test]
+fn on_its_own_meter_a_three_phase_battery_balances_the_sum_and_single_ones_their_phase() {
+    let house = || House::Fixed([1500, -600, 900]);
+    let mut alone = one(BatteryParams::on(Wiring::All), house());
+    alone.advance_to(60_000);
+    assert!((alone.battery_w(0) - 1800).abs() < 20, "{}", alone.battery_w(0));
+    let pair = vec![(BatteryParams::on(Wiring::All), SaxParams::default()), (BatteryParams::on(Phase::L1), SaxParams::default())];
+    let mut both = Site::new(SiteParams { batteries: pair, ..SiteParams::new(1, house(), &[]) });
+    both.advance_to(120_000);
+    let sum_w: i64 = both.grid_w().iter().sum();
+    assert!(sum_w.abs() < 50 && both.grid_w()[0].abs() < 50, "{:?} with {:?}", both.grid_w(), both.truth().battery_w);
 }

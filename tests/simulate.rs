@@ -82,7 +82,7 @@ fn wrong_arguments_end_with_2_and_say_why() {
         (&["--season", "autumn"], "--season must be one of spring, summer, winter, not \"autumn\"."),
         (&["--seconds", "3"], "--seconds needs --live."),
         (&["--live", "--hours", "3"], "--hours does not go together with --live."),
-        (&["--config", "x", "--poll-ms", "500"], "--poll-ms is not needed with --config: the file says it."),
+        (&["--config", "x", "--poll-ms", "500"], "--poll-ms is not needed with --site: the file says it."),
         (&["--frobnicate"], "Invalid option '--frobnicate'."),
     ] {
         let output = simulate(arguments);

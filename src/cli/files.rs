@@ -38,6 +38,12 @@ impl Files {
         Library::with_folder(&self.devices).map_err(|e| Failure::Configuration(format!("{e}\n")))
     }
 
+    /// The text of the configuration.
+    pub fn text(&self) -> Result<String, Failure> {
+        let shown = self.config.display();
+        read(&self.config).map_err(|error| Failure::Configuration(format!("The configuration {shown} cannot be read: {error}.\n")))
+    }
+
     /// The configuration; a mistake says where it is and how to check again.
     pub fn config(&self, library: &Library) -> Result<Config, Failure> {
         let shown = self.config.display().to_string();

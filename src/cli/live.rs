@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 use std::io::{self, ErrorKind, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -14,15 +14,21 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use super::Failure;
 use super::live_child::{Controller, TempFolder};
+use super::live_config::{Moved, Telegrams, moved};
 use super::live_summary::Summary;
 use super::live_view::{block, header};
 use super::simulate::Options;
-use super::simulate_site::{METER_PERIOD_MS, START_SOC_PM, built_in, site_params};
+use super::simulate_site::{Chosen, METER_PERIOD_MS, START_SOC_PM, chosen, notes, site_params};
 use super::status;
-use crate::config;
-use crate::device::library::Library;
+use crate::config::{Config, MeterSource, TelegramLink};
+use crate::daemon::clock::{Clock, Monotonic};
+use crate::daemon::wiring::plan;
+use crate::link::place::{Place, Serial};
+use crate::plant::faults::Fault;
 use crate::plant::house::House;
-use crate::plant::serve::LiveSite;
+use crate::plant::serve::{LiveSite, Reached, loopback};
+use crate::simulate::line_of;
+use crate::simulated_devices::{buses, places};
 
 /// The controller must have handed back the batteries and ended within this time.
 const STOP_WITHIN: Duration = Duration::from_secs(4);
@@ -37,21 +43,23 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
         signal_hook::flag::register(signal, Arc::clone(&stop))
             .map_err(|e| Failure::failed(format!("The signal handlers cannot be installed: {e}.")))?;
     }
-    let site = live_site(options)?;
+    let chosen = chosen(options)?;
     let folder = TempFolder::new(options.keep).map_err(|e| Failure::failed(format!("No temporary folder can be made: {e}.")))?;
+    let site = live_site(options, &chosen, folder.path())?;
     let (file, socket) = (folder.path().join("controller.toml"), folder.path().join("controller.sock"));
-    std::fs::write(&file, built_in(options.poll_ms, site.addresses(), Some(&socket)))
+    std::fs::write(&file, moved_to(&chosen, &site, &socket, folder.path())?)
         .map_err(|e| Failure::failed(format!("{} cannot be written: {e}.", file.display())))?;
-    say(&introduction(options, &site, &file));
-    let summary = Summary::new(&site);
+    say(&introduction(options, &chosen, &site, &file));
+    let devices = options.files.as_ref().map_or_else(|| folder.path().join("devices"), |files| files.devices.clone());
+    let summary = Summary::new(&site, &chosen.config);
     let mut demo = Demo {
-        controller: Controller::start(&file, &folder.path().join("devices"))
-            .map_err(|e| Failure::failed(format!("The controller cannot be started: {e}.")))?,
+        controller: Controller::start(&file, &devices).map_err(|e| Failure::failed(format!("The controller cannot be started: {e}.")))?,
         site,
         summary,
         stop,
+        widest: chosen.config.batteries.iter().map(|b| b.name.chars().count()).max().unwrap_or(0),
     };
-    let outcome = demo.watch(options.seconds, &socket).and_then(|()| demo.finish(options.poll_ms));
+    let outcome = demo.watch(options.seconds, &socket).and_then(|()| demo.finish());
     drop(demo);
     if options.keep {
         say(&format!("The configuration is kept in {}.\n", folder.path().display()));
@@ -59,30 +67,107 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
     outcome
 }
 
-fn live_site(options: &Options) -> Result<LiveSite, Failure> {
-    let library = Library::built_in().map_err(Failure::failed)?;
-    let text = built_in(options.poll_ms, &[], None);
-    let config = config::parse(&text, &library).map_err(|findings| Failure::failed(findings.render("(built in)")))?;
-    let mut params = site_params(&config, options.number, House::Demo(options.number), options.latency_ms, options.firmware);
+/// Every device of the configuration, on loopback addresses and pseudo terminals.
+fn live_site(options: &Options, chosen: &Chosen, folder: &Path) -> Result<LiveSite, Failure> {
+    let Chosen { config, library, .. } = chosen;
+    let house = House::Demo(options.number);
+    let mut params = site_params(config, library, options.number, house, options.latency_ms, options.firmware);
+    params.wall_start_s = Monotonic::start().wall_s();
     for (_, sax) in &mut params.batteries {
         // control.md 1.1 leaves it open; what a small controller needs for an answer.
         sax.response_ms = 20;
     }
-    LiveSite::start_apart(params, 1).map_err(|e| Failure::failed(format!("The simulated batteries cannot be started: {e}.")))
+    let plan = plan(config, library);
+    let reached = |(host, place): (usize, Option<Place>)| match place {
+        Some(Place::Tcp { .. }) => Reached::Tcp(loopback(host)),
+        Some(place) => line_of(&place).map_or(Reached::Never, |line| Reached::Bus(bus_path(folder, host), line)),
+        None => Reached::Never,
+    };
+    let mut hosts: Vec<_> = places(config, &plan, library).into_iter().enumerate().map(reached).collect();
+    hosts.extend(telegram_link(config).map(|link| match link {
+        TelegramLink::Serial(serial) => Reached::Telegrams(bus_path(folder, hosts.len()), serial.baud),
+        TelegramLink::Tcp { .. } => Reached::TelegramsTcp(loopback(hosts.len())),
+    }));
+    let site =
+        LiveSite::start_hosts(params, 1, &hosts).map_err(|e| Failure::failed(format!("The simulated devices cannot be started: {e}.")))?;
+    let faults = site.faults();
+    for bus in buses(config, &plan, library) {
+        faults.set(bus, Fault::LoseRequest { permille: options.bus_loss_permille });
+        faults.set(bus, Fault::LoseReply { permille: options.bus_loss_permille });
+        faults.set(bus, Fault::BitError { permille: options.noise_permille });
+        faults.set(bus, Fault::Noise { permille: options.noise_permille });
+    }
+    Ok(site)
 }
 
-fn introduction(options: &Options, site: &LiveSite, file: &Path) -> String {
-    let addresses: Vec<_> = site.addresses().iter().map(ToString::to_string).collect();
+/// Where the meter sends its telegrams, if it does. It is the last host of the live site.
+fn telegram_link(config: &Config) -> Option<&TelegramLink> {
+    match &config.meter.as_ref()?.source {
+        MeterSource::Telegrams { link, .. } => Some(link),
+        MeterSource::Battery { .. } | MeterSource::Own { .. } => None,
+    }
+}
+
+fn bus_path(folder: &Path, host: usize) -> PathBuf {
+    folder.join(format!("bus-{host}"))
+}
+
+/// The configuration with its devices where the simulated ones are.
+fn moved_to(chosen: &Chosen, site: &LiveSite, socket: &Path, folder: &Path) -> Result<String, Failure> {
+    let Chosen { config, library, text } = chosen;
+    let places = places(config, &plan(config, library), library);
+    let device = |place: &Place| {
+        let host = places.iter().position(|p| p.as_ref() == Some(place))?;
+        let address = site.addresses().get(host)?;
+        Some(match place {
+            Place::Tcp { .. } => Place::Tcp { host: address.ip().to_string(), port: address.port() },
+            Place::Rtu(serial) => Place::Rtu(Serial { port: bus_path(folder, host).display().to_string(), ..serial.clone() }),
+        })
+    };
+    let telegrams = telegram_link(config).and_then(|link| match link {
+        TelegramLink::Serial(_) => Some(Telegrams::Serial(bus_path(folder, places.len()))),
+        TelegramLink::Tcp { .. } => site.addresses().get(places.len()).map(|a| Telegrams::Tcp(a.ip().to_string(), a.port())),
+    });
+    let now = Moved { device: &device, telegrams, socket: socket.to_owned(), folder: folder.to_owned() };
+    moved(text, config, &now).map_err(|e| Failure::failed(format!("The configuration cannot be written anew: {e}.")))
+}
+
+fn introduction(options: &Options, chosen: &Chosen, site: &LiveSite, file: &Path) -> String {
+    let Chosen { config, library, .. } = chosen;
+    let plan = plan(config, library);
+    let mut out = String::new();
+    let addresses = site.addresses();
+    for (host, place) in places(config, &plan, library).iter().enumerate() {
+        let now = match place {
+            None => continue,
+            Some(Place::Tcp { .. }) => addresses.get(host).map_or_else(String::new, ToString::to_string),
+            Some(Place::Rtu(serial)) => format!("a simulated bus at {} baud", serial.baud),
+        };
+        let here = config.batteries.iter().filter(|b| Some(b.link.place()) == *place).map(|b| format!("{} (\"{}\")", b.name, b.device));
+        let managed = config.batteries.iter().filter_map(|b| Some((b, b.bms.as_ref()?)));
+        let bms = managed.filter(|(_, m)| Some(m.link.place()) == *place).map(|(b, m)| format!("BMS of {} (\"{}\")", b.name, m.device));
+        let meter = config.meter.iter().filter(|m| matches!(&m.source, MeterSource::Own { link, .. } if Some(link.place()) == *place));
+        let names: Vec<_> = here.chain(bms).chain(meter.map(|m| format!("meter (\"{}\")", m.device))).collect();
+        let _ = writeln!(out, "  {} -> {now}: {}", place.as_ref().map_or_else(String::new, ToString::to_string), names.join(", "));
+    }
+    if let Some(link) = telegram_link(config) {
+        let was = match link {
+            TelegramLink::Serial(serial) => serial.port.clone(),
+            TelegramLink::Tcp { host, port } => format!("{host}:{port}"),
+        };
+        let _ = writeln!(out, "  {was} -> a simulated P1 port: meter");
+    }
+    for note in notes(config) {
+        let _ = writeln!(out, "Note: {note}.");
+    }
     format!(
-        "Three simulated SAX batteries ({}, {} % at the start),\n\
-         at {}.\n\
-         Their meter has a new value every {METER_PERIOD_MS} ms, visible after {} ms. The house repeats every four minutes, number {}.\n\
+        "Simulated devices, batteries at {} % at the start (SAX with {}):\n{out}\
+         The meter has a new value every {METER_PERIOD_MS} ms, visible after {} ms. The house repeats every four minutes, number {}.\n\
          The controller is the real one: sax-controller run --config {}\n\
          Powers in W: from the grid +, into the grid -; battery discharges +, charges -. Ctrl-C ends it.\n\
          house, sun, grid and power are what is true; read, age and set are what the controller says.\n",
-        options.firmware.words(),
         START_SOC_PM / 10,
-        addresses.join(", "),
+        options.firmware.words(),
         options.latency_ms,
         options.number,
         file.display()
@@ -95,6 +180,8 @@ struct Demo {
     site: LiveSite,
     summary: Summary,
     stop: Arc<AtomicBool>,
+    /// The longest name of a battery.
+    widest: usize,
 }
 
 impl Demo {
@@ -114,9 +201,9 @@ impl Demo {
             let (truth, running) = self.site.with(|site| (site.truth(), site.running()));
             self.summary.second(&self.site);
             if (second - 1) % HEADER_EVERY == 0 {
-                say(&header());
+                say(&header(self.widest));
             }
-            if !say(&block(second, &truth, &status, &running)) {
+            if !say(&block(second, self.widest, &truth, &status, &running)) {
                 // Nobody reads any more.
                 return Ok(());
             }
@@ -144,8 +231,8 @@ impl Demo {
     }
 
     /// Stops the controller and looks whether it left the batteries as it should.
-    fn finish(&mut self, poll_ms: u64) -> Result<(), Failure> {
-        let figures = self.summary.text(&self.site, poll_ms);
+    fn finish(&mut self) -> Result<(), Failure> {
+        let figures = self.summary.text(&self.site);
         let stopped = self.controller.stop(STOP_WITHIN).map_err(|e| Failure::failed(format!("The controller cannot be stopped: {e}.")))?;
         self.show_rest_of_log();
         let (Some(status), took) = stopped else {
@@ -157,7 +244,9 @@ impl Demo {
             [] => writeln!(out, "The batteries were released: none stands under a setpoint other than 0 W."),
             held => writeln!(out, "NOT released: {}.", held.join(", ")),
         };
-        say(&(out + &figures));
+        out += &figures;
+        let _ = writeln!(out, "\n{}", self.summary.verdict(held.is_empty()));
+        say(&out);
         match (held.is_empty(), status.success()) {
             (true, true) => Ok(()),
             (false, _) => Err(Failure::failed("The controller did not release every battery.")),

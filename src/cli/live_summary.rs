@@ -2,19 +2,32 @@
 
 use std::fmt::Write;
 
+use crate::config::{Balance, Config};
 use crate::plant::battery::Control;
 use crate::plant::kpi::Second;
-use crate::plant::sax::{UNIT_BASIC, UNIT_EXTENDED, UNIT_SUNSPEC};
 use crate::plant::serve::LiveSite;
 use crate::plant::site::Integrals;
 use crate::simulated_day::at_rest;
-use crate::units::Phase;
 
-/// Wire addresses of setpoints: unit 64 and unit 100 (facts/sax.md 1.1, 1.3).
-const SETPOINTS: [u16; 3] = [41, 40049, 49];
+/// A grid limit or the fuse counts as broken when it is passed by more than this for a whole second, W: the meter's noise, and the regulation
+/// that takes place around a limit.
+const BEYOND_W: i64 = 100;
+/// What happens before the controller has seen everything once, s.
+const STARTING_S: i64 = 10;
 
 /// What is added up.
 pub(super) struct Summary {
+    names: Vec<String>,
+    poll_ms: u64,
+    balance: Balance,
+    target_w: i64,
+    fuse_w: i64,
+    import_w: Option<i64>,
+    export_w: Option<i64>,
+    /// Seconds beyond the fuse of a phase, the import limit and the export limit: with the controller, and with batteries at rest.
+    beyond: [[i64; 2]; 3],
+    /// Distance from the target, mW times s, of what is balanced: with the controller, and with batteries at rest.
+    missed: [i64; 2],
     begun_ms: u64,
     last: Integrals,
     seconds: i64,
@@ -48,41 +61,101 @@ impl Sums {
 
 impl Summary {
     /// Begins now.
-    pub(super) fn new(site: &LiveSite) -> Summary {
+    pub(super) fn new(site: &LiveSite, config: &Config) -> Summary {
         let (begun_ms, last) = site.with(|site| (site.now_ms(), site.integrals().clone()));
-        Summary { begun_ms, last, seconds: 0, with: Sums::default(), without: Sums::default() }
+        Summary {
+            names: config.batteries.iter().map(|b| b.name.clone()).collect(),
+            poll_ms: config.meter.as_ref().map_or(1000, |m| m.poll_ms.into()),
+            balance: config.site.balance,
+            target_w: config.site.grid_target_w.into(),
+            fuse_w: i64::from(config.site.fuse_ma) * i64::from(config.site.voltage_mv) / 1_000_000,
+            import_w: config.site.import_limit_w.map(i64::from),
+            export_w: config.site.export_limit_w.map(i64::from),
+            beyond: [[0; 2]; 3],
+            missed: [0; 2],
+            begun_ms,
+            last,
+            seconds: 0,
+            with: Sums::default(),
+            without: Sums::default(),
+        }
     }
 
     /// Takes in the second that ends now.
     pub(super) fn second(&mut self, site: &LiveSite) {
         let now = site.with(|site| site.integrals().clone());
-        self.with.add(&Second::between(&self.last, &now));
-        self.without.add(&at_rest(&self.last, &now));
+        let (with, without) = (Second::between(&self.last, &now), at_rest(&self.last, &now));
+        self.with.add(&with);
+        self.without.add(&without);
+        if self.seconds >= STARTING_S {
+            for (k, second) in [&with, &without].into_iter().enumerate() {
+                self.judge(k, second);
+            }
+        }
         self.last = now;
         self.seconds += 1;
     }
 
-    /// The figures; `poll_ms` is the period of the meter.
-    pub(super) fn text(&self, site: &LiveSite, poll_ms: u64) -> String {
+    fn judge(&mut self, k: usize, second: &Second) {
+        let watts = second.grid_mw.map(|mw| mw / 1000);
+        let sum: i64 = watts.iter().sum();
+        self.beyond[0][k] += i64::from(watts.iter().any(|w| w.abs() > self.fuse_w + BEYOND_W));
+        self.beyond[1][k] += i64::from(self.import_w.is_some_and(|most| sum > most + BEYOND_W));
+        self.beyond[2][k] += i64::from(self.export_w.is_some_and(|most| -sum > most + BEYOND_W));
+        let target_mw = self.target_w * 1000;
+        self.missed[k] += match self.balance {
+            Balance::PerPhase => second.grid_mw.iter().map(|mw| (mw - target_mw / 3).abs()).sum::<i64>(),
+            Balance::Sum => (second.grid_mw.iter().sum::<i64>() - target_mw).abs(),
+        };
+    }
+
+    /// In words: whether control worked.
+    pub(super) fn verdict(&self, released: bool) -> String {
+        let judged = (self.seconds - STARTING_S).max(0);
+        if judged == 0 {
+            return format!("Whether control worked cannot be said after {} s: the first {STARTING_S} s do not count.", self.seconds);
+        }
+        let [with, without] = self.missed.map(|mws| mws / judged / 1000);
+        let what = match self.balance {
+            Balance::PerPhase => "the phases were",
+            Balance::Sum => "the sum of the phases was",
+        };
+        let names = ["the fuse", "the import limit", "the export limit"];
+        let broken: Vec<_> = names.iter().zip(self.beyond).filter(|(_, [with, _])| *with > 0).collect();
+        let limits = match broken.as_slice() {
+            [] => "No limit was passed.".to_owned(),
+            broken => {
+                let each = broken.iter().map(|(name, [with, without])| format!("{name} for {with} s ({without} s with batteries at rest)"));
+                format!("Passed: {}.", each.collect::<Vec<_>>().join(", "))
+            }
+        };
+        let worked = if released && with < without { "Control worked" } else { "Control did NOT work" };
+        let released = if released { "every battery was released" } else { "NOT every battery was released" };
+        format!(
+            "{worked}: in the mean {what} {with} W away from the target, and would be {without} W with batteries at rest; {released}. {limits}"
+        )
+    }
+
+    /// The figures.
+    pub(super) fn text(&self, site: &LiveSite) -> String {
         let mut out = format!("\n{} seconds{:>31} {:>16} {:>14}\n", self.seconds, "mean |grid| L1 / L2 / L3", "import", "export");
         let _ = writeln!(out, "  with the controller   {}", self.with.text(self.seconds));
         let _ = writeln!(out, "  batteries at rest     {}", self.without.text(self.seconds));
-        let batteries = site.with(|site| {
-            let first = |k| site.events().find(|e| e.battery == k && SETPOINTS.contains(&e.address)).map(|e| e.at_ms);
-            let requests = |k| [UNIT_BASIC, UNIT_EXTENDED, UNIT_SUNSPEC].map(|unit| (unit, site.requests(k, unit)));
-            (0..site.batteries()).map(|k| (first(k), site.writes(k), requests(k))).collect::<Vec<_>>()
-        });
-        for ((first, writes, requests), phase) in batteries.into_iter().zip(Phase::ALL) {
+        for (k, name) in self.names.iter().enumerate() {
+            let (first, writes, requests, wiring) = site.with(|site| {
+                let wiring = site.battery(k).map_or_else(String::new, |b| b.params().phase.to_string());
+                (site.first_setpoint_ms(k), site.writes(k), site.all_requests(k), wiring)
+            });
             let first = first.map_or_else(
                 || "no setpoint".to_owned(),
                 |at_ms| {
                     let after_ms = at_ms.saturating_sub(self.begun_ms);
-                    let tenths = after_ms * 10 / poll_ms.max(1);
+                    let tenths = after_ms * 10 / self.poll_ms.max(1);
                     format!("first setpoint after {}.{} meter periods", tenths / 10, tenths % 10)
                 },
             );
-            let asked: Vec<_> = requests.iter().filter(|(_, n)| *n > 0).map(|(unit, n)| format!("{n} to unit {unit}")).collect();
-            let _ = writeln!(out, "  battery on {phase}: {first}, {writes} writes, requests: {}", asked.join(", "));
+            let asked: Vec<_> = requests.iter().map(|(unit, n)| format!("{n} to unit {unit}")).collect();
+            let _ = writeln!(out, "  battery {name} on {wiring}: {first}, {writes} writes, requests: {}", asked.join(", "));
         }
         out
     }
@@ -90,14 +163,11 @@ impl Summary {
     /// Batteries that stand under a setpoint other than 0 W.
     pub(super) fn held(&self, site: &LiveSite) -> Vec<String> {
         site.with(|site| {
-            let control = |k| site.battery(k).map(|b| b.control(site.now_ms()));
-            let held = |k: usize| match control(k) {
-                Some(Control::Commanded { power_w, .. }) if power_w != 0 => {
-                    Some(format!("the battery on {}: {power_w} W", Phase::ALL[k % 3]))
-                }
+            let held = |(k, name): (usize, &String)| match site.battery(k).map(|b| b.control(site.now_ms())) {
+                Some(Control::Commanded { power_w, .. }) if power_w != 0 => Some(format!("battery {name}: {power_w} W")),
                 _ => None,
             };
-            (0..site.batteries()).filter_map(held).collect()
+            self.names.iter().enumerate().filter_map(held).collect()
         })
     }
 }

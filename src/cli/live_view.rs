@@ -12,33 +12,69 @@ use crate::units::Phase;
 /// Longest line in columns.
 const WIDTH: usize = 120;
 
-/// Above the columns.
-pub(super) fn header() -> String {
+/// Most batteries that are shown.
+const MOST_BATTERIES: usize = 12;
+/// Columns of a battery's name.
+const NAME: usize = 10;
+
+/// Above the columns; `widest` is the length of the longest name of a battery.
+pub(super) fn header(widest: usize) -> String {
     let truth = columns(["time", "", "house", "sun", "grid"], ["read", "age"]);
-    format!("\n{truth} | {:<2}{:>6} {:>6} {:>5} | {:<16} | switched on\n", "", "power", "set", "SoC %", "written, ago")
+    let width = name_width(widest);
+    format!("\n{truth} | {:<width$}{:>6} {:>6} {:>5} | {:<16} | switched on\n", "", "power", "set", "SoC %", "written, ago")
 }
 
-/// One second: what is true, what the controller says (`null` while it does not answer), what is switched on.
-pub(super) fn block(second: u64, truth: &Truth, status: &Value, running: &[Running]) -> String {
+/// One second: what is true, what the controller says (`null` while it does not answer), what is switched on. A line for each phase with a
+/// battery beside it, one for the sum, and one for each further battery.
+pub(super) fn block(second: u64, widest: usize, truth: &Truth, status: &Value, running: &[Running]) -> String {
     let mut out = String::new();
     let state = status["site"]["state"].as_str().map_or_else(|| "starting".to_owned(), printable);
     let first = [format!("{second} s"), state, String::new()];
+    let width = name_width(widest);
+    let beside = |k: usize| {
+        let battery = &status["batteries"][k];
+        let there = k < truth.battery_w.len();
+        if there {
+            format!("{} | {:<16}", shown(k, width, truth, battery), last_write(battery))
+        } else {
+            format!("{:width$} | {:16}", "", "", width = width + 19)
+        }
+    };
     for (f, phase) in Phase::ALL.into_iter().enumerate() {
         let [house, sun, grid] = [truth.house.load_w[f], truth.house.pv_w[f], truth.grid_w[f]].map(|w| w.to_string());
         let meter = &status["meter"]["phases"][f];
         let read = [number(&meter["power_w"]), age(&meter["age_ms"])];
         let left = columns([&first[f], &phase.to_string(), &house, &sun, &grid], [&read[0], &read[1]]);
-        let battery = &status["batteries"][f];
-        push(&mut out, &format!("{left} | {} | {:<16} | {}", shown(f, truth, battery), last_write(battery), devices(phase, running)));
+        push(&mut out, &format!("{left} | {} | {}", beside(f), devices(phase, running)));
     }
     let [house, sun, grid] = [truth.house.load_w, truth.house.pv_w, truth.grid_w].map(|w| w.iter().sum::<i64>().to_string());
     let read = [number(&status["meter"]["power_w"]), age(&status["meter"]["age_ms"])];
     let reason = printable(status["site"]["reason"].as_str().unwrap_or_default());
     push(&mut out, &format!("{} | {reason}", columns(["", "=", &house, &sun, &grid], [&read[0], &read[1]])));
+    for k in 3..truth.battery_w.len().min(MOST_BATTERIES) {
+        push(&mut out, &format!("{} | {}", columns([""; 5], [""; 2]), beside(k)));
+    }
+    for battery in status["batteries"].as_array().into_iter().flatten().take(MOST_BATTERIES).filter(|b| b["bms"].is_object()) {
+        push(&mut out, &format!("  BMS of {}: {}", printable(battery["name"].as_str().unwrap_or("?")), bms(&battery["bms"])));
+    }
     for alarm in status["alarms"].as_array().into_iter().flatten() {
         push(&mut out, &format!("  ALARM: {}", printable(alarm["name"].as_str().unwrap_or("?"))));
     }
     out
+}
+
+/// Every plain value that the controller says about a BMS.
+fn bms(status: &Value) -> String {
+    let plain = |(key, value): (&String, &Value)| match value {
+        Value::String(text) => Some(format!("{key} {}", printable(text))),
+        Value::Number(_) | Value::Bool(_) => Some(format!("{key} {value}")),
+        _ => None,
+    };
+    status.as_object().into_iter().flatten().filter_map(plain).collect::<Vec<_>>().join(", ")
+}
+
+fn name_width(widest: usize) -> usize {
+    widest.clamp(1, NAME) + 1
 }
 
 /// Time, phase, truth; what the controller reads.
@@ -51,11 +87,12 @@ fn push(out: &mut String, line: &str) {
     let _ = writeln!(out, "{}", cut.trim_end());
 }
 
-fn shown(f: usize, truth: &Truth, status: &Value) -> String {
+fn shown(f: usize, width: usize, truth: &Truth, status: &Value) -> String {
     let power = truth.battery_w.get(f).copied().unwrap_or(0);
     let soc = truth.soc_pm.get(f).copied().unwrap_or(0);
     let name = status["name"].as_str().map_or_else(|| "-".to_owned(), printable);
-    format!("{name:<2}{power:>6} {:>6} {:>3}.{}", number(&status["setpoint_w"]), soc / 10, soc % 10)
+    let name: String = name.chars().take(width - 1).collect();
+    format!("{name:<width$}{power:>6} {:>6} {:>3}.{}", number(&status["setpoint_w"]), soc / 10, soc % 10)
 }
 
 fn last_write(status: &Value) -> String {

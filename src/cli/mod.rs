@@ -3,10 +3,13 @@
 
 mod check;
 mod commission;
+mod devices;
+mod devices_text;
 mod files;
 mod keys;
 mod live;
 mod live_child;
+mod live_config;
 mod live_summary;
 mod live_view;
 mod plan_text;
@@ -16,6 +19,7 @@ mod simulate;
 mod simulate_day;
 mod simulate_site;
 mod status;
+mod table;
 
 use std::fmt;
 use std::process::ExitCode;
@@ -28,6 +32,7 @@ Commands:
   check      check a configuration, and print what it means and what would run
   commission move every battery a little, and find out whether the configuration is right
   status     show what the running controller reads, decides and writes
+  devices    list the devices that are known, and what their profiles say
   simulate   run the controller against a simulated site
   help       print this; 'sax-controller COMMAND --help' tells more
   version    print the version
@@ -58,6 +63,7 @@ pub fn main() -> ExitCode {
         Some("run") => run::run(arguments),
         Some("check") => check::run(arguments),
         Some("commission") => commission::run(arguments),
+        Some("devices") => devices::run(arguments),
         Some("status") => status::run(arguments),
         Some("simulate") => simulate::run(arguments),
         Some("help" | "--help" | "-h") => print(USAGE),

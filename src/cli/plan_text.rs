@@ -9,7 +9,7 @@ use crate::daemon::bank_choice::BankChoice;
 use crate::daemon::bus_load::{bus_loads, percent};
 use crate::daemon::forward::MOST_READERS;
 use crate::daemon::wiring::{COMMAND_VALID, Plan};
-use crate::device::plan::{battery_requests, merge, requests};
+use crate::device::plan::{battery_requests, bms_requests, merge, requests};
 use crate::device::profile::{Block, Profile};
 use crate::device::quantity::Quantity;
 use crate::link::place::{Parity, Place};
@@ -33,10 +33,11 @@ fn line(out: &mut String, text: &str) {
 
 fn threads(plan: &Plan, out: &mut String) {
     let batteries = plan.batteries.iter().map(|b| format!("battery {}", b.spec.name));
+    let bmses = plan.bmses.iter().map(|b| format!("bms {}", b.spec.name));
     let meter = plan.meter.iter().map(|_| ()).chain(plan.p1.iter().map(|_| ())).map(|()| "meter".to_owned());
     let comm_log = plan.comm_log.iter().map(|path| format!("comm-log (to {})", path.display()));
     let others = ["control", "watchdog", "memory", "status", "main (signals)"].map(String::from);
-    let all: Vec<_> = batteries.chain(meter).chain(comm_log).chain(others).collect();
+    let all: Vec<_> = batteries.chain(bmses).chain(meter).chain(comm_log).chain(others).collect();
     line(out, &format!("threads: {}", all.join(", ")));
 }
 
@@ -55,7 +56,8 @@ fn links(plan: &Plan, out: &mut String) {
     for (i, e) in plan.endpoints.iter().enumerate() {
         let batteries = plan.batteries.iter().filter(|b| b.endpoint == i).map(|b| format!("battery {}", b.spec.name));
         let meter = plan.meter.iter().filter(|m| m.endpoint == i).map(|_| "the meter".to_owned());
-        let users: Vec<_> = batteries.chain(meter).collect();
+        let bmses = plan.bmses.iter().filter(|b| b.endpoint == i).map(|b| format!("the BMS of battery {}", b.spec.name));
+        let users: Vec<_> = batteries.chain(bmses).chain(meter).collect();
         let users = users.join(" and ");
         match (&e.place, loads.iter().find(|load| load.endpoint == i)) {
             (Place::Rtu(s), Some(load)) => {
@@ -113,6 +115,17 @@ fn schedule(plan: &Plan, out: &mut String) {
             line(out, &format!("  as {}: {}{along}", bank.name, said(&b.bank.choice, bank, &battery_requests(bank))));
         }
     }
+    for b in &plan.bmses {
+        let b = &b.spec;
+        line(out, &format!("poll BMS of battery {}: every {}", b.name, b.poll));
+        let blocks: Vec<_> = bms_requests(&b.profile).iter().map(range).collect();
+        let model = b.profile.bms.as_ref().and_then(|bms| bms.sunspec_model);
+        let from = model.map_or_else(String::new, |m| format!(", counted from where SunSpec model {m} is found"));
+        line(out, &format!("  as {}: unit {}, registers {}{from}", b.profile.name, b.unit, blocks.join(", ")));
+        if let Some(at) = b.profile.bms.as_ref().and_then(|bms| bms.heartbeat_at).filter(|_| b.heartbeat) {
+            line(out, &format!("  register {at} is counted up every second{from}"));
+        }
+    }
 }
 
 fn writes(config: &Config, plan: &Plan, out: &mut String) {
@@ -162,6 +175,9 @@ fn times(config: &Config, plan: &Plan, out: &mut String) {
     for b in &config.batteries {
         let ages = b.ages();
         line(out, &format!("without data of battery {}: no more power after {}, left out after {}", b.name, ages.capped, ages.excluded));
+        if let Some(ages) = b.bms.as_ref().map(|bms| bms.ages(plan.heartbeat)) {
+            line(out, &format!("without data of its BMS: less power after {}, BMS Comm Loss and fallback after {}", ages.fresh, ages.lost));
+        }
     }
 }
 

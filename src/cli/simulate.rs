@@ -13,22 +13,26 @@ use super::{Failure, live, print, simulate_day, wrong};
 use crate::plant::day::{Season, Sky};
 
 const USAGE: &str = "\
-Usage: sax-controller simulate [--hours N] [--season NAME] [--sky NAME] [--loss-permille N] [--config FILE] [OPTION...]
-       sax-controller simulate --live [--seconds N] [--keep] [OPTION...]
+Usage: sax-controller simulate [--site FILE] [--hours N] [--season NAME] [--sky NAME] [--loss-permille N] [OPTION...]
+       sax-controller simulate --live [--site FILE] [--seconds N] [--keep] [OPTION...]
 
 The first form runs the controller's tasks through a simulated day in virtual time and prints the figures of the day.
-The second form starts simulated batteries with real Modbus TCP ports on 127.0.0.1 and the real controller as a process of its own,
-and shows second by second what happens, until Ctrl-C.
+The second form starts simulated devices with real Modbus TCP ports on 127.0.0.x, serial buses and P1 ports on pseudo terminals,
+and the real controller as a process of its own, and shows second by second what happens, until Ctrl-C.
+Every device of a configuration is simulated by its profile, and nothing that it names is connected to.
+
+  -c, --site FILE         a configuration of your own (also: --config)
+      --devices FOLDER    device profiles of your own, with --site [/etc/sax/devices]
+      --bus-loss-permille N   frames on serial buses that get lost, in a thousand, each way, 0 to 500 [0]
+      --noise-permille N  frames on serial buses with a wrong bit, and noise between as many, in a thousand, 0 to 500 [0]
 
       --hours N           how long, 1 to 168; the day repeats [24]
       --season NAME       spring, summer or winter [spring]
       --sky NAME          broken, clear or overcast [broken]
       --loss-permille N   replies that get lost, in a thousand, 0 to 500 [10]
-  -c, --config FILE       a configuration of your own; its batteries are simulated, nothing is connected to
-      --devices FOLDER    device profiles of your own, with --config [/etc/sax/devices]
       --show-config       print the built-in configuration and end
 
-      --live              in real time, over TCP
+      --live              in real time, over TCP and pseudo terminals
       --seconds N         how long, 1 to 86400 [until Ctrl-C]
       --keep              keep the temporary folder with the configuration
 
@@ -45,6 +49,8 @@ pub(super) struct Options {
     pub(super) season: Season,
     pub(super) sky: Sky,
     pub(super) loss_permille: u16,
+    pub(super) bus_loss_permille: u16,
+    pub(super) noise_permille: u16,
     pub(super) files: Option<Files>,
     pub(super) seconds: Option<u64>,
     pub(super) keep: bool,
@@ -61,6 +67,8 @@ impl Default for Options {
             season: Season::Spring,
             sky: Sky::Broken,
             loss_permille: 10,
+            bus_loss_permille: 0,
+            noise_permille: 0,
             files: None,
             seconds: None,
             keep: false,
@@ -92,7 +100,9 @@ pub(super) fn run(arguments: Vec<OsString>) -> Result<(), Failure> {
             Long("loss-permille") => {
                 (options.loss_permille, of_day) = (number(&mut parser, "--loss-permille", 0..=500)? as u16, Some("--loss-permille"));
             }
-            Long("config") | Short('c') => (config, of_day) = (Some(parser.value().map_err(wrong(USAGE))?), Some("--config")),
+            Long("bus-loss-permille") => options.bus_loss_permille = number(&mut parser, "--bus-loss-permille", 0..=500)? as u16,
+            Long("noise-permille") => options.noise_permille = number(&mut parser, "--noise-permille", 0..=500)? as u16,
+            Long("site" | "config") | Short('c') => config = Some(parser.value().map_err(wrong(USAGE))?),
             Long("devices") => devices = Some(parser.value().map_err(wrong(USAGE))?),
             Long("number") => options.number = number(&mut parser, "--number", 0..=u64::MAX)?,
             Long("latency-ms") => options.latency_ms = number(&mut parser, "--latency-ms", 0..=15_000)?,
@@ -105,12 +115,12 @@ pub(super) fn run(arguments: Vec<OsString>) -> Result<(), Failure> {
     match (of_day, of_live, of_built_in) {
         (Some(option), _, _) if is_live => return usage(format!("{option} does not go together with --live.")),
         (_, Some(option), _) if !is_live => return usage(format!("{option} needs --live.")),
-        (_, _, Some(option)) if config.is_some() => return usage(format!("{option} is not needed with --config: the file says it.")),
-        _ if devices.is_some() && config.is_none() => return usage("--devices needs --config.".into()),
+        (_, _, Some(option)) if config.is_some() => return usage(format!("{option} is not needed with --site: the file says it.")),
+        _ if devices.is_some() && config.is_none() => return usage("--devices needs --site.".into()),
         _ => {}
     }
     if show {
-        return print(&built_in(options.poll_ms, &[], None));
+        return print(&built_in(options.poll_ms));
     }
     options.files = config.map(|config| {
         let files = Files { config: config.into(), ..Files::default() };

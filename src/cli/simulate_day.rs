@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::simulate::{Options, SEASONS, SKIES};
-use super::simulate_site::{METER_PERIOD_MS, START_SOC_PM, built_in, simulated, site_params};
+use super::simulate_site::{Chosen, METER_PERIOD_MS, START_SOC_PM, chosen, notes, site_params};
 use super::{Failure, print};
-use crate::config::{self, Config};
+use crate::config::{Battery, Config, Phases};
+use crate::daemon::wiring::plan;
 use crate::device::library::Library;
 use crate::plant::day::{Day, DayParams};
 use crate::plant::faults::Fault;
@@ -16,35 +17,16 @@ use crate::plant::kpi::{Kpi, KpiParams};
 use crate::plant::kpi_report::kwh;
 use crate::simulate::Simulation;
 use crate::simulated_day;
+use crate::simulated_devices::buses;
 
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
-    let (config, library, changed) = configuration(options)?;
-    print(&head(options, &config, &changed))?;
+    let Chosen { config, library, .. } = chosen(options)?;
+    print(&head(options, &config, &notes(&config)))?;
     let cpu = CpuTime::start();
     let (with, without) = figures(options, &config, &library);
     let mut out = table(&with, &without);
     let _ = writeln!(out, "\nCPU time {:.2} s", cpu.spent().as_secs_f64());
     print(&out)
-}
-
-fn configuration(options: &Options) -> Result<(Config, Library, Vec<String>), Failure> {
-    let (config, library) = match &options.files {
-        Some(files) => {
-            let library = files.library()?;
-            (files.config(&library)?, library)
-        }
-        None => {
-            let library = Library::built_in().map_err(Failure::failed)?;
-            let text = built_in(options.poll_ms, &[], None);
-            let config = config::parse(&text, &library).map_err(|findings| Failure::failed(findings.render("(built in)")))?;
-            (config, library)
-        }
-    };
-    if config.batteries.is_empty() || config.meter.is_none() {
-        return Err(Failure::failed("There is nothing to simulate: the configuration has no [[battery]] or no [meter]."));
-    }
-    let (config, changed) = simulated(config, &library);
-    Ok((config, library, changed))
 }
 
 fn head(options: &Options, config: &Config, changed: &[String]) -> String {
@@ -55,7 +37,7 @@ fn head(options: &Options, config: &Config, changed: &[String]) -> String {
     let mut out = format!(
         "{} h of a {season} day with a {sky} sky, number {}: house with heat pump, 9 kWp of panels, no car.\n\
          Meter: new value every {METER_PERIOD_MS} ms, visible after {} ms, polled every {polls} ms; {} of 1000 replies get lost.\n\
-         Fuse {} A. Batteries (SAX, {}, {} % at the start):\n",
+         Fuse {} A. Batteries (those by SAX with {}, {} % at the start):\n",
         options.hours,
         options.number,
         options.latency_ms,
@@ -66,7 +48,8 @@ fn head(options: &Options, config: &Config, changed: &[String]) -> String {
     );
     for b in &config.batteries {
         let (charge, discharge) = (b.max_charge_w, b.max_discharge_w);
-        let _ = writeln!(out, "  {} on {}: {} Wh, charges with {charge} W, discharges with {discharge} W", b.name, b.phase, b.capacity_wh);
+        let _ =
+            writeln!(out, "  {} on {}: {} Wh, charges with {charge} W, discharges with {discharge} W", b.name, where_is(b), b.capacity_wh);
     }
     for line in changed {
         let _ = writeln!(out, "Note: {line}.");
@@ -74,14 +57,29 @@ fn head(options: &Options, config: &Config, changed: &[String]) -> String {
     out
 }
 
+fn where_is(battery: &Battery) -> String {
+    let bms = battery.bms.as_ref().map_or(String::new(), |bms| format!(", with the BMS \"{}\"", bms.device));
+    let phase = match battery.phase {
+        Phases::One(phase) => phase.to_string(),
+        Phases::All => "all phases".to_owned(),
+    };
+    if battery.device == "sax" { format!("{phase}{bms}") } else { format!("{phase} (\"{}\"{bms})", battery.device) }
+}
+
 /// The figures with the controller, and of the same time with batteries at rest.
 fn figures(options: &Options, config: &Config, library: &Library) -> (Kpi, Kpi) {
     let day = Day::new(&DayParams { number: options.number, season: options.season, sky: options.sky, ev: false, ..DayParams::default() });
-    let params = site_params(config, options.number, House::Day(Arc::new(day)), options.latency_ms, options.firmware);
+    let params = site_params(config, library, options.number, House::Day(Arc::new(day)), options.latency_ms, options.firmware);
     let mut simulation = Simulation::new(config, library, params);
     let faults = simulation.site().faults();
-    for k in 0..config.batteries.len() {
-        faults.set(k, Fault::LoseReply { permille: options.loss_permille });
+    let hosts = simulation.site().hosts();
+    for host in 0..hosts {
+        faults.set(host, Fault::LoseReply { permille: options.loss_permille });
+    }
+    for host in buses(config, &plan(config, library), library) {
+        faults.set(host, Fault::LoseReply { permille: options.loss_permille.max(options.bus_loss_permille) });
+        faults.set(host, Fault::LoseRequest { permille: options.bus_loss_permille });
+        faults.set(host, Fault::BitError { permille: options.noise_permille });
     }
     let usable_wh = config.batteries.iter().map(|b| i64::from(b.capacity_wh)).sum();
     let kpi = Kpi::new(KpiParams { fuse_a: i64::from(config.site.fuse_ma) / 1000, usable_wh });

@@ -1,17 +1,15 @@
-//! Which site is simulated: the built-in configuration, or one's own with its batteries made into simulated ones.
-//!
-//! Nothing of a configuration is connected to: hosts are replaced.
+//! Which site is simulated: the built-in configuration, or one's own with simulated devices in the place of its own.
 
-use std::net::SocketAddrV4;
-use std::path::Path;
-
-use crate::config::{Config, Encoding, Link, MeterSource, Phases, Strategy, Tcp};
+use super::Failure;
+use super::simulate::Options;
+use crate::config::{self, Config, Encoding, Phases, Strategy};
+use crate::daemon::wiring::plan;
 use crate::device::library::Library;
-use crate::plant::battery_params::{Banks, BatteryParams, Encoding41, SaxParams};
+use crate::plant::battery_params::{Banks, BatteryParams, Encoding41, SaxParams, Wiring};
 use crate::plant::house::House;
 use crate::plant::meter::MeterParams;
 use crate::plant::site::SiteParams;
-use crate::units::Phase;
+use crate::simulated_devices::{devices, like_its_profile};
 
 /// State of charge at the start in 0.1 % (control.md 5.3).
 pub(super) const START_SOC_PM: u16 = 400;
@@ -40,8 +38,8 @@ impl Firmware {
     }
 }
 
-/// The built-in configuration; the batteries are at these addresses, and the status socket is there.
-pub(super) fn built_in(poll_ms: u64, addresses: &[SocketAddrV4], socket: Option<&Path>) -> String {
+/// The built-in configuration.
+pub(super) fn built_in(poll_ms: u64) -> String {
     let mut text = format!(
         "[site]\nname = \"Simulated\"\nstrategy = \"self-consumption\"\nfuse_a = 25\n\n\
          [meter]\ndevice = \"sax\"\npoll_ms = {poll_ms}\nphase_poll_ms = {}\n",
@@ -49,57 +47,69 @@ pub(super) fn built_in(poll_ms: u64, addresses: &[SocketAddrV4], socket: Option<
     );
     for (k, name) in ["A", "B", "C"].iter().enumerate() {
         let role = if k == 0 { "master" } else { "slave" };
-        let link = match addresses.get(k) {
-            Some(address) => format!("host = \"{}\", port = {}", address.ip(), address.port()),
-            None => format!("host = \"192.0.2.{}\"", k + 1),
-        };
+        let number = k + 1;
         text += &format!(
-            "\n[[battery]]\nname = \"{name}\"\ndevice = \"sax\"\nrole = \"{role}\"\nphase = \"L{}\"\nlink.tcp = {{ {link} }}\npoll_ms = {poll_ms}\n\
+            "\n[[battery]]\nname = \"{name}\"\ndevice = \"sax\"\nrole = \"{role}\"\nphase = \"L{number}\"\n\
+             link.tcp = {{ host = \"192.0.2.{number}\" }}\npoll_ms = {poll_ms}\n\
              capacity_wh = 7700\nmax_charge_w = 3500\nmax_discharge_w = 4600\n",
-            k + 1
         );
-    }
-    if let Some(socket) = socket {
-        // A path in Rust's notation is a string of TOML, as long as it prints.
-        text += &format!("\n[status]\nsocket = {:?}\n", socket.display().to_string());
     }
     text
 }
 
-/// Makes the devices of a configuration into simulated ones; says what had to be changed.
-pub(super) fn simulated(mut config: Config, library: &Library) -> (Config, Vec<String>) {
-    let mut changed = Vec::new();
-    let is_sax = |name: &str| name == "sax" || name.starts_with("sax-");
-    for (k, b) in config.batteries.iter_mut().enumerate() {
-        b.link = Link::Tcp(Tcp {
-            host: format!("simulated-{k}"),
-            port: 502,
-            timeout_ms: b.link.timeout_ms(),
-            retry_count: b.link.retry_count(),
-        });
-        if !is_sax(&b.device) {
-            changed.push(format!("battery {}: a SAX battery with its figures stands in for \"{}\"", b.name, b.device));
-            (b.device, b.unit) = ("sax".to_owned(), None);
-        }
-        if b.phase == Phases::All {
-            changed.push(format!("battery {}: simulated on L1 alone", b.name));
-            b.phase = Phases::One(Phase::L1);
-        }
-    }
-    if let Some(meter) = config.meter.as_mut().filter(|m| matches!(m.source, MeterSource::Own { .. }) || !is_sax(&m.device)) {
-        changed.push(format!("meter: the smart meter of the first battery stands in for \"{}\"", meter.device));
-        (meter.device, meter.source) = ("sax".to_owned(), MeterSource::Battery { index: 0 });
-    }
-    if config.site.strategy == Strategy::Observe {
-        changed.push("strategy \"observe\": nothing is written, the simulated batteries follow their own smart meter".to_owned());
-    }
-    debug_assert!(library.find("sax").is_some());
-    (config, changed)
+/// A configuration, the text that it was read from, and the devices that it may name.
+pub(super) struct Chosen {
+    pub(super) text: String,
+    pub(super) config: Config,
+    pub(super) library: Library,
 }
 
-/// The site behind a configuration: its batteries with their phases, capacities and ratings.
-pub(super) fn site_params(config: &Config, number: u64, house: House, latency_ms: u64, firmware: Firmware) -> SiteParams {
-    let banks = Banks { basic: true, extended: firmware == Firmware::Old, sunspec: firmware == Firmware::New };
+/// The configuration that the options name, or the built-in one.
+pub(super) fn chosen(options: &Options) -> Result<Chosen, Failure> {
+    let chosen = match &options.files {
+        Some(files) => {
+            let library = files.library()?;
+            let config = files.config(&library)?;
+            Chosen { text: files.text()?, config, library }
+        }
+        None => {
+            let library = Library::built_in().map_err(Failure::failed)?;
+            let text = built_in(options.poll_ms);
+            let config = config::parse(&text, &library).map_err(|findings| Failure::failed(findings.render("(built in)")))?;
+            Chosen { text, config, library }
+        }
+    };
+    if chosen.config.batteries.is_empty() || chosen.config.meter.is_none() {
+        return Err(Failure::failed("There is nothing to simulate: the configuration has no [[battery]] or no [meter]."));
+    }
+    Ok(chosen)
+}
+
+/// What a person should know about the simulation of this configuration.
+pub(super) fn notes(config: &Config) -> Vec<String> {
+    let mut notes = Vec::new();
+    if config.site.strategy == Strategy::Observe {
+        notes.push("strategy \"observe\": nothing is written; a simulated battery without a command follows a smart meter of its own, or rests where its kind has none".to_owned());
+    }
+    notes
+}
+
+/// The site behind a configuration: its batteries with their phases, capacities and ratings, and its other devices.
+pub(super) fn site_params(
+    config: &Config,
+    library: &Library,
+    number: u64,
+    house: House,
+    latency_ms: u64,
+    firmware: Firmware,
+) -> SiteParams {
+    let meter = config.meter.as_ref().map_or("", |m| &m.device);
+    // What a battery is named for is there, whatever the firmware.
+    let banks = |device: &str| Banks {
+        basic: true,
+        extended: firmware == Firmware::Old || device == "sax-extended" || meter == "sax-extended",
+        sunspec: firmware == Firmware::New || device == "sax-sunspec" || meter == "sax-sunspec",
+    };
     let connected = config.batteries.len() > 1;
     let batteries = config.batteries.iter().map(|b| {
         let battery = BatteryParams {
@@ -111,15 +121,17 @@ pub(super) fn site_params(config: &Config, number: u64, house: House, latency_ms
             tau_ms: TAU_MS,
             connected,
             ..BatteryParams::on(match b.phase {
-                Phases::One(phase) => phase,
-                Phases::All => Phase::L1,
+                Phases::One(phase) => Wiring::One(phase),
+                Phases::All => Wiring::All,
             })
         };
+        let battery = like_its_profile(battery, &b.device, library);
         let encoding_41 = if b.setpoint_encoding == Encoding::Offset { Encoding41::Offset } else { Encoding41::Plain };
-        (battery, SaxParams { banks, encoding_41, ..SaxParams::default() })
+        (battery, SaxParams { banks: banks(&b.device), encoding_41, ..SaxParams::default() })
     });
     let mut params = SiteParams::new(number, house, &[]);
     params.meter = MeterParams { period_ms: METER_PERIOD_MS, phase_ms: 0, latency_ms, window_ms: 0, noise_w: 5, ..MeterParams::default() };
     params.batteries = batteries.collect();
+    params.devices = devices(config, &plan(config, library), library);
     params
 }

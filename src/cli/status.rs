@@ -103,6 +103,9 @@ fn describe(d: &Value) -> String {
         age(&meter["age_ms"]),
         text(&meter["device"])
     );
+    if !meter["import_wh"].is_null() || !meter["export_wh"].is_null() {
+        out += &format!("Counted {} Wh imported, {} Wh exported\n", number(&meter["import_wh"], 0), number(&meter["export_wh"], 0));
+    }
     let mut rows = vec![row(&["", "power W", "current A", "headroom A", "voltage V", "net load W", "age"])];
     for p in list(&meter["phases"]) {
         let columns = [

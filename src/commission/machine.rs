@@ -17,7 +17,7 @@ use super::stages::Stage;
 use super::subject::Subject;
 use crate::config::fixed_to_text;
 use crate::control::decision::Order;
-use crate::control::input::MeterSample;
+use crate::control::input::{BmsSample, MeterSample};
 use crate::control::site::Connection;
 use crate::daemon::director::Director;
 use crate::daemon::message::{Event, Instruction, MeterReport};
@@ -36,6 +36,8 @@ pub struct Commission {
     pub(super) stage: Stage,
     pub(super) record: Record,
     pub(super) subjects: Vec<Subject>,
+    /// What the BMS of each battery said last.
+    bms: Vec<Option<BmsSample>>,
     /// The newest sample of the meter with phases, and how many there were.
     pub(super) meter: Option<MeterSample>,
     pub(super) samples: u32,
@@ -60,6 +62,7 @@ impl Commission {
         Commission {
             stage: Stage::Waiting { said: Time::ZERO },
             record: Record::new(setup.batteries.len()),
+            bms: vec![None; setup.batteries.len()],
             subjects: setup.batteries.iter().cloned().map(Subject::new).collect(),
             setup,
             meter: None,
@@ -116,13 +119,27 @@ impl Commission {
             self.meter_device = report.device;
         }
         let Some(sample) = report.sample else { return };
-        if !sample.is_plausible(self.setup.site.used_phases()) {
+        if !sample.is_plausible(self.setup.site.used_phases(), self.setup.site.plausible_phase_w()) {
             self.absurd = Some("the meter says what cannot be".into());
         } else if sample.phases.is_some() {
             self.record.meter(&sample);
             self.samples = self.samples.saturating_add(1);
             self.meter = Some(sample);
         }
+    }
+
+    /// What the BMS of a battery has against this, in words.
+    pub(super) fn forbidden(&self, now: Time) -> Option<String> {
+        let power_w = self.setup.power_w;
+        self.setup.site.batteries.iter().zip(&self.bms).zip(&self.subjects).find_map(|((site, newest), subject)| {
+            let (ages, name) = (site.bms?, &subject.setup.name);
+            let Some(said) = newest.filter(|s| now.since(s.taken) <= ages.fresh) else {
+                return Some(format!("the BMS of battery {name} does not answer"));
+            };
+            let allows = |may: bool, limit_w: Option<i64>| may && limit_w.is_some_and(|w| w >= power_w);
+            let all = allows(said.may_charge, said.charge_limit_w) && allows(said.may_discharge, said.discharge_limit_w);
+            (!all).then(|| format!("the BMS of battery {name} does not allow {power_w} W in both directions"))
+        })
     }
 
     /// What must not go on, in words.
@@ -141,7 +158,7 @@ impl Commission {
         if let Some(subject) = self.subjects.iter().find(|s| s.is_told() && s.notices.iter().any(|n| !s.known.contains(n))) {
             return Some(format!("battery {} reports {}", subject.setup.name, subject.notices.join(", ")));
         }
-        guard::silent(self.meter.map(|m| m.taken), &self.subjects, now)
+        guard::silent(self.meter.map(|m| m.taken), &self.subjects, now).or_else(|| self.forbidden(now))
     }
 
     /// A battery that does what nobody told it speaks another encoding, if that was not tried yet.
@@ -204,7 +221,8 @@ impl Director for Commission {
             Event::Meter(report) => self.take_meter(report),
             Event::Battery(k, report) => {
                 let Some(subject) = self.subjects.get_mut(k) else { return false };
-                if report.sample.is_some_and(|s| !s.is_plausible()) {
+                let most_w = self.setup.site.batteries.get(k).map_or(i64::MAX, |b| b.plausible_w());
+                if report.sample.is_some_and(|s| !s.is_plausible(most_w)) {
                     self.absurd = Some(format!("battery {} says what cannot be", subject.setup.name));
                     return true;
                 }
@@ -221,6 +239,11 @@ impl Director for Commission {
             Event::Written(k, report) => {
                 if let Some(subject) = self.subjects.get_mut(k) {
                     subject.written(&report);
+                }
+            }
+            Event::Bms(k, report) => {
+                if let (Some(newest), Some(sample)) = (self.bms.get_mut(k), report.sample.filter(BmsSample::is_plausible)) {
+                    *newest = Some(sample);
                 }
             }
             Event::Thread(name, alive) => {

@@ -112,6 +112,7 @@ impl Commission {
         }
         let silent = self.subjects.iter().filter(|s| stale(s.newest.map(|n| n.taken)));
         missing.extend(silent.map(|s| format!("battery {}{}", s.setup.name, fault(&s.fault))));
+        missing.extend(self.forbidden(now));
         (!missing.is_empty()).then(|| missing.join(", "))
     }
 

@@ -3,7 +3,7 @@
 use super::later::{DEVICES, not_yet};
 use super::nearest::nearest;
 use super::reader::{Section, Spanned};
-use crate::device::setting::Setting;
+use crate::device::setting::{Setting, Settings};
 
 /// The device profiles that are known.
 pub trait Devices {
@@ -12,6 +12,11 @@ pub trait Devices {
 
     /// The names of all devices.
     fn names(&self) -> Vec<String>;
+
+    /// Whether the BMS of this name, set up in this way, says how much current it may be charged and discharged with.
+    fn current_limits(&self, _name: &str, _settings: &Settings) -> (bool, bool) {
+        (false, false)
+    }
 }
 
 /// What a device profile says about the use of the device.
@@ -54,6 +59,7 @@ pub struct DeviceFacts {
 pub(super) enum Use {
     Battery,
     Meter,
+    Bms,
 }
 
 /// A device that is fit for this use.
@@ -80,6 +86,7 @@ pub(super) fn read(section: &mut Section<'_>, devices: &dyn Devices, wanted: Use
     let (fit, kind) = match wanted {
         Use::Battery => (facts.battery, "a battery"),
         Use::Meter => (facts.meter, "a meter"),
+        Use::Bms => (facts.bms, "a battery management system"),
     };
     if !fit {
         section.add(name.at, "device", format!("\"{}\" is not {kind}.", name.value));

@@ -5,7 +5,8 @@
 use std::fmt::{Display, Write as _};
 
 use super::number::fixed_to_text;
-use super::{Battery, Config, ControlMode, Fallback, Link, Meter, MeterSource, Role, Strategy, TelegramLink};
+use super::settings;
+use super::{Battery, Bms, Config, ControlMode, Fallback, Link, Meter, MeterSource, Role, Strategy, TelegramLink};
 use crate::control::demand::Action;
 use crate::link::place::{Parity, Serial};
 use crate::schedule::{Days, Schedule, Window, clock};
@@ -150,6 +151,7 @@ fn write_meter(out: &mut Toml, meter: &Meter, batteries: &[Battery]) {
             return;
         }
     }
+    out.optional("settings", settings::to_toml(&meter.settings));
     out.number("poll_ms", meter.poll_ms);
     out.number("phase_poll_ms", meter.phase_poll_ms);
 }
@@ -164,6 +166,7 @@ fn write_battery(out: &mut Toml, battery: &Battery) {
     out.text("setpoint_encoding", battery.setpoint_encoding.name());
     out.link(&battery.link);
     out.optional("unit", battery.unit);
+    out.optional("settings", settings::to_toml(&battery.settings));
     out.number("poll_ms", battery.poll_ms);
     out.optional("write_spacing_ms", battery.write_spacing_ms);
     out.optional("write_refill_ms", battery.write_refill_ms);
@@ -174,6 +177,21 @@ fn write_battery(out: &mut Toml, battery: &Battery) {
     out.fixed("min_soc_pct", battery.min_soc_pm, 1);
     out.fixed("max_soc_pct", battery.max_soc_pm, 1);
     out.fixed("soc_hysteresis_pct", battery.soc_hysteresis_pm, 1);
+    if let Some(bms) = &battery.bms {
+        write_bms(out, bms);
+    }
+}
+
+fn write_bms(out: &mut Toml, bms: &Bms) {
+    out.header("[battery.bms]");
+    out.text("device", &bms.device);
+    out.link(&bms.link);
+    out.optional("unit", bms.unit);
+    out.optional("settings", settings::to_toml(&bms.settings));
+    out.number("poll_ms", bms.poll_ms);
+    let current = |ma: Option<i32>| ma.map(|ma| fixed_to_text(ma.into(), 3));
+    out.optional("max_charge_a", current(bms.max_charge_ma));
+    out.optional("max_discharge_a", current(bms.max_discharge_ma));
 }
 
 fn write_window(out: &mut Toml, schedule: &Schedule, window: &Window) {

@@ -7,7 +7,7 @@ use super::reader::{At, Section, Spanned};
 use super::words;
 
 /// Devices of later releases.
-pub(super) const DEVICES: [&str; 5] = ["acuvim2", "acuvim2-float", "powerpack", "tesla", "sbau"];
+pub(super) const DEVICES: [&str; 0] = [];
 
 /// Notes that the value, or the section, at this place belongs to a later release.
 pub(super) fn not_yet(section: &Section<'_>, key: &str, at: At) {
@@ -55,17 +55,6 @@ pub(super) fn read(root: &mut Section<'_>) {
         refuse(&server);
         read_server(server);
     }
-}
-
-/// `[battery.bms]`
-pub(super) fn read_bms(battery: &mut Section<'_>) {
-    let Some(mut bms) = battery.section("bms") else { return };
-    refuse(&bms);
-    let _ = bms.required("device", Section::string);
-    link::check_only(&mut bms);
-    let _ = bms.integer("poll_ms", 200..=60_000u32);
-    let _ = bms.integer("unit", 0..=255u8);
-    bms.finish();
 }
 
 fn refuse(section: &Section<'_>) {

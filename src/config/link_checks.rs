@@ -1,7 +1,7 @@
 //! What devices on one serial port must agree on: its settings, and who answers to which unit.
 
 use super::battery::BatteryDraft;
-use super::devices::Known;
+use super::devices::{Devices, Known};
 use super::link::Link;
 use super::meter::MeterDraft;
 use super::reader::{At, Document};
@@ -23,8 +23,8 @@ struct User<'d> {
 }
 
 /// Adds what does not fit together on one port.
-pub(super) fn check(document: &Document, meter: Option<&MeterDraft>, batteries: &[BatteryDraft]) {
-    let users = users(meter, batteries);
+pub(super) fn check(document: &Document, meter: Option<&MeterDraft>, batteries: &[BatteryDraft], devices: &dyn Devices) {
+    let users = users(meter, batteries, devices);
     for (index, user) in users.iter().enumerate() {
         let neighbours = || users.iter().take(index).filter(|other| other.serial.port == user.serial.port);
         if user.units == [0] {
@@ -43,7 +43,7 @@ pub(super) fn check(document: &Document, meter: Option<&MeterDraft>, batteries: 
     }
 }
 
-fn users<'d>(meter: Option<&'d MeterDraft>, batteries: &'d [BatteryDraft]) -> Vec<User<'d>> {
+fn users<'d>(meter: Option<&'d MeterDraft>, batteries: &'d [BatteryDraft], devices: &dyn Devices) -> Vec<User<'d>> {
     let mut users = Vec::new();
     for draft in batteries.iter().filter(|draft| draft.host_at.is_some()) {
         let name = format!("battery \"{}\"", draft.battery.name);
@@ -55,19 +55,13 @@ fn users<'d>(meter: Option<&'d MeterDraft>, batteries: &'d [BatteryDraft]) -> Ve
             let device = device.map(|known| known.name.as_str());
             users.push(User { name: name.clone(), key, at, serial: &rtu.serial, units, unit_key, device });
         }
-        if let Some((Link::Rtu(rtu), bms)) = draft.battery.bms.as_ref().map(|bms| (&bms.link, bms)) {
-            // Where the file leaves its unit to the profile, only the settings can be compared.
-            let units = bms.unit.into_iter().collect();
-            let key = format!("{name} bms.link.rtu.port");
-            users.push(User {
-                name: format!("the BMS of {name}"),
-                key,
-                at: draft.at,
-                serial: &rtu.serial,
-                units,
-                unit_key: None,
-                device: None,
-            });
+        let Some(bms) = &draft.bms else { continue };
+        if let Link::Rtu(rtu) = &bms.bms.link {
+            let of_profile = || devices.find(&bms.bms.device).map_or_else(Vec::new, |facts| facts.units);
+            let units = bms.bms.unit.map_or_else(of_profile, |unit| vec![unit]);
+            let (key, unit_key) = (format!("{name} bms link.rtu.port"), Some(bms.bms.unit));
+            let name = format!("the BMS of {name}");
+            users.push(User { name, key, at: bms.link_at, serial: &rtu.serial, units, unit_key, device: None });
         }
     }
     if let Some((link, unit)) = meter.and_then(MeterDraft::own_link) {

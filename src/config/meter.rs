@@ -7,6 +7,7 @@ use super::devices::{self, Devices, Known, Use};
 use super::ladder::DEFAULT_POLL_MS;
 use super::link::{self, Link};
 use super::reader::{At, Section, Spanned};
+use super::settings;
 use super::words;
 use crate::device::setting::Settings;
 use crate::link::place::Serial;
@@ -80,6 +81,7 @@ pub(super) struct MeterDraft {
     pub poll_ms: u32,
     pub poll_at: Option<At>,
     phase_poll_ms: u32,
+    settings: Settings,
     pub at: At,
 }
 
@@ -87,6 +89,11 @@ impl MeterDraft {
     /// Whether it is read through a battery.
     pub fn via_battery(&self) -> bool {
         self.device.as_ref().is_some_and(|device| device.facts.via_battery)
+    }
+
+    /// Where it is, if it has a link of its own.
+    pub fn address(&self) -> Option<(&Link, Option<u8>)> {
+        self.link.as_ref().map(|link| (&link.value, self.unit))
     }
 
     /// Whether it sends telegrams by itself.
@@ -112,7 +119,7 @@ impl MeterDraft {
             (None, None) => MeterSource::Battery { index },
         };
         let device = self.device.map(|device| device.name).unwrap_or_default();
-        Meter { device, source, poll_ms: self.poll_ms, phase_poll_ms: self.phase_poll_ms, settings: Settings::new() }
+        Meter { device, source, poll_ms: self.poll_ms, phase_poll_ms: self.phase_poll_ms, settings: self.settings }
     }
 }
 
@@ -152,6 +159,7 @@ pub(super) fn read(root: &mut Section<'_>, devices: &dyn Devices) -> Option<Mete
         }
         _ => {}
     }
+    let settings = settings::read(s, device.as_ref().map(|device| &device.facts));
     let forward = forward(s, device.is_none() || sends);
     let at = s.at();
     section.finish();
@@ -166,8 +174,16 @@ pub(super) fn read(root: &mut Section<'_>, devices: &dyn Devices) -> Option<Mete
         poll_ms,
         poll_at: poll.map(|poll| poll.at),
         phase_poll_ms: phase_poll.filter(|_| !sends).map_or(phase_default_ms, Spanned::get),
+        settings,
         at,
     })
+}
+
+impl MeterDraft {
+    /// The Modbus link it has for itself, and the unit that the file names.
+    pub fn own_link(&self) -> Option<(&Spanned<Link>, Option<u8>)> {
+        self.link.as_ref().map(|link| (link, self.unit))
+    }
 }
 
 /// Where telegrams come from: a serial port or a serial server.
@@ -217,13 +233,6 @@ fn forward(meter: &mut Section<'_>, fits: bool) -> Option<SocketAddr> {
         meter.add(text.at, "forward", "this meter sends no telegrams that could be passed on.");
     }
     address
-}
-
-impl MeterDraft {
-    /// The Modbus link it has for itself, and the unit that the file names.
-    pub fn own_link(&self) -> Option<(&Spanned<Link>, Option<u8>)> {
-        self.link.as_ref().map(|link| (link, self.unit))
-    }
 }
 
 /// A meter behind a battery has no link of its own.

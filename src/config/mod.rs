@@ -5,6 +5,7 @@
 
 mod battery;
 mod bms;
+mod bms_checks;
 mod check;
 mod devices;
 mod document;
@@ -21,19 +22,21 @@ pub mod reader;
 mod schedule;
 mod schedule_checks;
 mod serve;
+mod settings;
 mod site;
 mod syntax;
 mod tree;
 mod words;
 
 pub use battery::{Battery, ControlMode, Encoding, Phases, Role};
-pub use bms::Bms;
+pub use bms::{Bms, BmsAges};
 pub use devices::{DeviceFacts, Devices};
 pub use effective::effective;
 pub use findings::{Finding, Findings};
 pub use ladder::{Ages, Ladder};
 pub use link::{Link, Rtu, Tcp};
 pub use meter::{Meter, MeterSource, TelegramLink};
+pub(crate) use nearest::nearest;
 pub(crate) use number::fixed_to_text;
 pub use serve::{Log, LogLevel, Status};
 pub use site::{Balance, Control, Fallback, Site, Strategy};
@@ -75,7 +78,8 @@ pub fn parse(text: &str, devices: &dyn Devices) -> Result<Config, Findings> {
     root.finish();
 
     check::check(&document, &site, &mut control, meter.as_ref(), &batteries);
-    link_checks::check(&document, meter.as_ref(), &batteries);
+    link_checks::check(&document, meter.as_ref(), &batteries, devices);
+    bms_checks::check(&document, &control, meter.as_ref(), &batteries, devices);
     schedule_checks::check(&document, &site, &windows, &batteries);
     let config = Config {
         site: site.site,

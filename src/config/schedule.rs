@@ -152,9 +152,9 @@ fn time(s: &mut Section<'_>, key: &str, range: std::ops::RangeInclusive<u16>) ->
 /// Exactly one of four; the place is that of its value.
 fn read_action(s: &mut Section<'_>) -> Option<Spanned<Action>> {
     let mut action = s.required("action", |s, key| s.section_as(key, "action = { hold = true }"))?;
-    let target = action.integer("grid_target_w", -50_000..=50_000i32).map(|w| w.map(|w| Action::GridTarget(w.into())));
+    let target = action.integer("grid_target_w", -2_000_000..=2_000_000i32).map(|w| w.map(|w| Action::GridTarget(w.into())));
     let reserve = action.decimal("reserve_soc_pct", 1, 0..=1000u16).map(|pm| pm.map(|pm| Action::ReserveSoc(pm.into())));
-    let charge = action.integer("charge_w", 1..=50_000i32).map(|w| w.map(|w| Action::Charge(w.into())));
+    let charge = action.integer("charge_w", 1..=2_000_000i32).map(|w| w.map(|w| Action::Charge(w.into())));
     let hold = action.boolean("hold");
     if let Some(hold) = hold.filter(|hold| !hold.value) {
         action.add(hold.at, "hold", "must be true: a window that asks for nothing is left out.");

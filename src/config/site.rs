@@ -4,6 +4,9 @@ use super::later;
 use super::reader::{At, Section, Spanned};
 use super::words;
 
+/// What a main fuse of 2000 A carries on three phases, and some, W.
+const MOST_SITE_W: i32 = 2_000_000;
+
 /// What the controller is there for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Strategy {
@@ -69,15 +72,15 @@ pub struct Site {
     pub strategy: Strategy,
     /// Default [`Balance::PerPhase`].
     pub balance: Balance,
-    /// The grid power aimed at, import positive; -50000 to 50000 W, default 0.
+    /// The grid power aimed at, import positive; -2000000 to 2000000 W, default 0.
     pub grid_target_w: i32,
-    /// Main fuse, per phase; 6 to 250 A. Must be given, but under [`Strategy::Observe`], where it is 25 A by default.
+    /// Main fuse, per phase; 6 to 2000 A. Must be given, but under [`Strategy::Observe`], where it is 25 A by default.
     pub fuse_ma: i32,
-    /// Most import of all phases together; 0 to 200000 W.
+    /// Most import of all phases together; 0 to 2000000 W.
     pub import_limit_w: Option<i32>,
-    /// Most export of all phases together; 0 to 200000 W.
+    /// Most export of all phases together; 0 to 2000000 W.
     pub export_limit_w: Option<i32>,
-    /// How much more the batteries may give, or take, on one phase than on another; 0 to 50000 VA.
+    /// How much more the batteries may give, or take, on one phase than on another; 0 to 1000000 VA.
     pub unbalance_limit_va: Option<i32>,
     /// Used where the meter gives no voltage; 180 to 265 V, default 230.
     pub voltage_mv: i32,
@@ -90,15 +93,15 @@ pub struct Control {
     pub heartbeat_timeout_s: u32,
     /// From this age on a meter reading is no longer good; at least two poll periods, default three, but not below 3 s.
     pub meter_stale_ms: u32,
-    /// Smaller changes are not written; 0 to 500 W, default 30.
+    /// Smaller changes are not written; 0 to 5000 W, default 30.
     pub deadband_w: i32,
-    /// The fastest change of a command in W/s, up to 50000; 0, the default, leaves it to the device.
+    /// The fastest change of a command in W/s, up to 1000000; 0, the default, leaves it to the device.
     pub ramp_w_per_s: i32,
     /// Default [`Fallback::Zero`].
     pub fallback: Fallback,
-    /// Limit in fallback, for devices that take limits; 0 to 50000 W, default 0.
+    /// Limit in fallback, for devices that take limits; 0 to 1000000 W, default 0.
     pub fallback_charge_w: i32,
-    /// Limit in fallback, for devices that take limits; 0 to 50000 W, default 0.
+    /// Limit in fallback, for devices that take limits; 0 to 1000000 W, default 0.
     pub fallback_discharge_w: i32,
 }
 
@@ -164,8 +167,8 @@ pub(super) fn read_site(root: &mut Section<'_>) -> SiteDraft {
     let strategy = s.required("strategy", |s, key| s.choice(key, &strategies));
     (draft.strategy_at, draft.strategy) = (strategy.map(|strategy| strategy.at), strategy.map(Spanned::get));
     draft.balance_at = keep(s.choice("balance", &[("per-phase", Balance::PerPhase), ("sum", Balance::Sum)]), &mut site.balance);
-    draft.target_at = keep(s.integer("grid_target_w", -50_000..=50_000i32), &mut site.grid_target_w);
-    let fuse = |s: &mut Section<'_>, key: &str| s.decimal(key, 3, 6_000..=250_000i32);
+    draft.target_at = keep(s.integer("grid_target_w", -MOST_SITE_W..=MOST_SITE_W), &mut site.grid_target_w);
+    let fuse = |s: &mut Section<'_>, key: &str| s.decimal(key, 3, 6_000..=2_000_000i32);
     // A strategy that is missing or misspelt hides nothing else that is missing.
     draft.observes = draft.strategy == Some(Strategy::Observe);
     let fuse = if draft.observes { fuse(s, "fuse_a") } else { s.required("fuse_a", fuse) };
@@ -176,9 +179,9 @@ pub(super) fn read_site(root: &mut Section<'_>) -> SiteDraft {
         *into = read.map(Spanned::get);
         read.map(|read| read.at)
     };
-    draft.import_at = limit("import_limit_w", 200_000, &mut site.import_limit_w);
-    draft.export_at = limit("export_limit_w", 200_000, &mut site.export_limit_w);
-    draft.unbalance_at = limit("unbalance_limit_va", 50_000, &mut site.unbalance_limit_va);
+    draft.import_at = limit("import_limit_w", MOST_SITE_W, &mut site.import_limit_w);
+    draft.export_at = limit("export_limit_w", MOST_SITE_W, &mut site.export_limit_w);
+    draft.unbalance_at = limit("unbalance_limit_va", 1_000_000, &mut site.unbalance_limit_va);
     site.strategy = read_peak(s, strategy, site.import_limit_w, draft.import_at).unwrap_or(Strategy::Observe);
     section.finish();
     draft
@@ -186,7 +189,7 @@ pub(super) fn read_site(root: &mut Section<'_>) -> SiteDraft {
 
 /// What belongs to peak shaving only: the limit that it needs, and below what it recharges. The strategy, with that in it.
 fn read_peak(s: &mut Section<'_>, strategy: Option<Spanned<Strategy>>, limit_w: Option<i32>, limit_at: Option<At>) -> Option<Strategy> {
-    let recharge = s.integer("recharge_below_w", 0..=200_000i32);
+    let recharge = s.integer("recharge_below_w", 0..=MOST_SITE_W);
     let strategy = strategy?;
     if !matches!(strategy.value, Strategy::PeakShaving { .. }) {
         if let Some(recharge) = recharge {
@@ -230,11 +233,11 @@ pub(super) fn read_control(root: &mut Section<'_>) -> ControlDraft {
     let _ = later::choice(s, "write_to", &[("each", Some(())), ("master", None)]);
     draft.heartbeat_at = keep(s.integer("heartbeat_timeout_s", 10..=60u32), &mut c.heartbeat_timeout_s);
     draft.stale_at = keep(s.decimal("meter_stale_s", 3, 1_000..=60_000u32), &mut c.meter_stale_ms);
-    keep(s.integer("deadband_w", 0..=500i32), &mut c.deadband_w);
-    keep(s.integer("ramp_w_per_s", 0..=50_000i32), &mut c.ramp_w_per_s);
+    keep(s.integer("deadband_w", 0..=5_000i32), &mut c.deadband_w);
+    keep(s.integer("ramp_w_per_s", 0..=1_000_000i32), &mut c.ramp_w_per_s);
     keep(s.choice("fallback", &[("zero", Fallback::Zero), ("release", Fallback::Release)]), &mut c.fallback);
-    draft.charge_at = keep(s.integer("fallback_charge_w", 0..=50_000i32), &mut c.fallback_charge_w);
-    draft.discharge_at = keep(s.integer("fallback_discharge_w", 0..=50_000i32), &mut c.fallback_discharge_w);
+    draft.charge_at = keep(s.integer("fallback_charge_w", 0..=1_000_000i32), &mut c.fallback_charge_w);
+    draft.discharge_at = keep(s.integer("fallback_discharge_w", 0..=1_000_000i32), &mut c.fallback_discharge_w);
     section.finish();
     draft
 }

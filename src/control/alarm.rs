@@ -21,13 +21,15 @@ pub enum Alarm {
     WritesFail(usize),
     /// The grid moves the wrong way when this battery moves: a sign is wrong.
     SignWrong(usize),
+    /// The BMS of this battery is not heard.
+    BmsLost(usize),
     /// The grid moves on this phase when the battery moves, and not on the one it is said to be on.
     PhaseWrong(usize, Phase),
 }
 
 /// Alarms of the site, and of each battery.
 const OF_SITE: usize = 6;
-const OF_BATTERY: usize = 7;
+const OF_BATTERY: usize = 8;
 
 /// Where an alarm stands on the board.
 fn place(alarm: Alarm) -> usize {
@@ -42,6 +44,7 @@ fn place(alarm: Alarm) -> usize {
         Alarm::WritesFail(k) => battery(k, 2),
         Alarm::SignWrong(k) => battery(k, 3),
         Alarm::PhaseWrong(k, phase) => battery(k, 4 + phase.index()),
+        Alarm::BmsLost(k) => battery(k, 7),
     }
 }
 
@@ -58,7 +61,7 @@ impl AlarmBoard {
         let site = [Alarm::MeterLost, Alarm::MeterFrozen, Alarm::MeterImplausible].into_iter().chain(Phase::ALL.map(Alarm::FuseOverload));
         let battery = |k| {
             let own = [Alarm::BatteryLost(k), Alarm::NotFollowed(k), Alarm::WritesFail(k), Alarm::SignWrong(k)];
-            own.into_iter().chain(Phase::ALL.map(|p| Alarm::PhaseWrong(k, p)))
+            own.into_iter().chain(Phase::ALL.map(|p| Alarm::PhaseWrong(k, p))).chain([Alarm::BmsLost(k)])
         };
         for alarm in site.chain((0..batteries).flat_map(battery)) {
             entries[place(alarm)] = (alarm, None);

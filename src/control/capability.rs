@@ -44,6 +44,25 @@ pub enum Cause {
     Aging,
     /// There is no usable data.
     NoData,
+    /// The BMS allows less.
+    BmsLimit,
+    /// The BMS forbids it.
+    BmsForbids,
+    /// The BMS gives no limit.
+    BmsNoLimit,
+    /// What the BMS said is getting old.
+    BmsAging,
+    /// The BMS has not answered yet.
+    BmsUnheard,
+    /// The BMS is lost.
+    BmsLost,
+}
+
+impl Cause {
+    /// The BMS is the cause.
+    pub fn is_bms(self) -> bool {
+        matches!(self, Cause::BmsLimit | Cause::BmsForbids | Cause::BmsNoLimit | Cause::BmsAging | Cause::BmsUnheard | Cause::BmsLost)
+    }
 }
 
 /// How far a battery can be counted on, apart from what it says itself.

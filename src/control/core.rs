@@ -4,6 +4,7 @@
 //! decided, no order leaves the hard limits of its battery as they are known at that moment.
 
 mod analyse;
+mod authority;
 mod decide;
 mod group;
 mod limits;
@@ -15,6 +16,7 @@ use limits::Commanded;
 
 use super::alarm::{Alarm, AlarmBoard};
 use super::allocate::SlotPlan;
+use super::bms::{Bms, Contact};
 use super::capability::{Capability, SocBlocks, Trust, capability, limit_by_trust};
 use super::decision::{BatteryDecision, Decision};
 use super::demand::{Action, Demand};
@@ -45,6 +47,7 @@ struct Battery {
     polled: Series,
     written: Series,
     blocks: SocBlocks,
+    bms: Option<Bms>,
     follow: Follow,
     /// Its sign or phase is wrong.
     distrusted: bool,
@@ -71,8 +74,10 @@ pub struct Core {
     batteries: Vec<Battery>,
     estimates: [PhaseEstimate; 3],
     phases: Option<[PhaseSample; 3]>,
-    /// For how long each phase was off its target, less the time in which it was not, ms.
-    off_ms: [i64; 3],
+    /// They were not measured, but are the total, apportioned.
+    apportioned: bool,
+    /// For how long each phase, and the sum where three-phase batteries work on it, was off its target, less the time in which it was not, ms.
+    off_ms: [i64; SLOTS],
     /// When the phases were estimated last.
     estimated: Option<Time>,
     ladder: Ladder,
@@ -107,6 +112,8 @@ impl Core {
         let window = Window::prior(site.meter_period);
         let battery = |b: &BatterySite| Battery {
             commanded: if b.control == ControlKind::Setpoint { Commanded::Always } else { Commanded::Not },
+            bms: b.bms.map(Bms::new),
+            follow: Follow::of(b.rating_w()),
             ..Battery::default()
         };
         Core {
@@ -117,7 +124,8 @@ impl Core {
             batteries: site.batteries.iter().map(battery).collect(),
             estimates: Default::default(),
             phases: None,
-            off_ms: [0; 3],
+            apportioned: false,
+            off_ms: [0; SLOTS],
             estimated: None,
             ladder: Ladder::default(),
             total_block: Frozen::new(n, true),
@@ -222,13 +230,13 @@ impl Core {
     /// Battery `k` has answered. Samples that are not newer than the last one, and such as cannot be, are ignored.
     pub fn battery(&mut self, k: usize, sample: BatterySample) {
         let Some(b) = self.batteries.get_mut(k) else { return };
-        if !sample.is_plausible() || b.sample.is_some_and(|s| s.taken >= sample.taken) {
+        if !sample.is_plausible(self.site.batteries[k].plausible_w()) || b.sample.is_some_and(|s| s.taken >= sample.taken) {
             return;
         }
         b.polled.push(sample.taken, sample.power_w);
         self.learner.polled(k, ms(sample.taken), sample.power_w);
-        b.blocks = b.blocks.after(&self.site.batteries[k], sample.soc_pm);
         b.sample = Some(sample);
+        b.blocks = b.blocks.after(&self.site.batteries[k], b.soc_pm().unwrap_or(sample.soc_pm));
         if b.commanded != Commanded::Not {
             b.follow.judge(&b.polled, &b.written, self.learned.batteries[k].response, self.site.batteries[k].cap_age);
         }
@@ -264,7 +272,7 @@ impl Core {
         }
         self.newest_sample = Some(sample.taken);
         let now = sample.taken;
-        let plausible = sample.is_plausible(self.site.used_phases());
+        let plausible = sample.is_plausible(self.site.used_phases(), self.site.plausible_phase_w());
         self.alarms.set(Alarm::MeterImplausible, !plausible, now);
         if !plausible {
             self.ladder.bad_sample();
@@ -284,6 +292,7 @@ impl Core {
         if let Some(phases) = sample.phases {
             self.phases = Some(phases);
             if freshness == Freshness::New || !self.estimates[0].seeded {
+                self.apportioned = sample.phases_apportioned;
                 self.watch_wiring(&phases, now);
                 self.estimate(&phases, now);
             }
@@ -339,7 +348,8 @@ impl Core {
 
     fn is_ready(&self, now: Time) -> bool {
         let waited = self.started.is_some_and(|t| now.since(t) >= WAIT_FOR_BATTERIES);
-        waited || self.batteries.iter().all(|b| b.sample.is_some())
+        let heard = |b: &Battery| b.sample.is_some() && b.bms.is_none_or(|bms| bms.contact() != Contact::Unheard);
+        waited || self.batteries.iter().all(heard)
     }
 
     /// The first command is what the battery is doing anyway.
@@ -359,26 +369,29 @@ impl Core {
     }
 
     fn analyse_batteries(&mut self, now: Time) {
-        for (k, b) in self.batteries.iter_mut().enumerate() {
+        for k in 0..self.batteries.len() {
+            let site = &self.site.batteries[k];
+            let b = &mut self.batteries[k];
             let usable = b.writes_failed < WRITES_FAILED_MOST;
-            let mut cap = capability(&self.site.batteries[k], b.sample.as_ref(), b.blocks, usable, now);
-            b.reserved = self.demand.reserves(b.sample.map_or(0, |s| s.soc_pm), b.reserved, self.site.batteries[k].hysteresis_pm);
+            let sample = b.counted();
+            let mut cap = capability(site, sample.as_ref(), b.blocks, usable, now);
+            b.reserved = self.demand.reserves(b.soc_pm().unwrap_or(0), b.reserved, site.hysteresis_pm);
             if b.reserved {
                 cap.keep_reserve();
             }
-            let cap = limit_by_trust(cap, &self.trust[k]);
-            let silent = b.sample.is_none_or(|s| now.since(s.taken) > self.site.batteries[k].exclude_age);
+            let silent = sample.is_none_or(|s| now.since(s.taken) > site.exclude_age);
             if silent {
                 b.polled.clear();
                 b.written.clear();
                 b.follow.rest();
                 self.learner.forget(k);
             }
-            self.capabilities[k] = cap;
-            self.ready_w[k] = (cap.charge_w, cap.discharge_w);
-            let missed = silent && self.started.is_some_and(|t| now.since(t) > self.site.batteries[k].exclude_age);
+            let missed = silent && self.started.is_some_and(|t| now.since(t) > site.exclude_age);
             self.alarms.set(Alarm::BatteryLost(k), missed, now);
             self.alarms.set(Alarm::WritesFail(k), !usable, now);
+            let cap = self.under_bms(k, limit_by_trust(cap, &self.trust[k]), now);
+            self.capabilities[k] = cap;
+            self.ready_w[k] = (cap.charge_w, cap.discharge_w);
         }
     }
 }

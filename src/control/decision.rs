@@ -41,6 +41,10 @@ pub enum Reason {
     WaitingForMeter,
     /// The battery has not been heard yet.
     WaitingForBattery,
+    /// The battery's BMS has not been heard yet.
+    WaitingForBms,
+    /// The battery's BMS is lost: fallback.
+    BmsLost,
     /// Nothing stands in the way of what the load asks for.
     FollowingLoad,
     /// Strategy `observe`.
@@ -95,6 +99,8 @@ impl fmt::Display for Reason {
         f.write_str(match self {
             Reason::WaitingForMeter => "waiting for good meter samples",
             Reason::WaitingForBattery => "waiting for the battery's first answer",
+            Reason::WaitingForBms => "waiting for the first answer of its BMS",
+            Reason::BmsLost => "fallback, BMS Comm Loss",
             Reason::FollowingLoad => "following the load",
             Reason::Observing => "observing only",
             Reason::Fuse(phase) => return write!(f, "limited by fuse {phase}"),
@@ -135,6 +141,12 @@ fn said(cause: Cause, charging: bool) -> &'static str {
         (Cause::Checked, _) => "sign and phase are being checked",
         (Cause::Aging, _) => "its data is getting old",
         (Cause::NoData, _) => "no data",
+        (Cause::BmsLimit, _) => "the BMS allows no more",
+        (Cause::BmsForbids, _) => "the BMS forbids it",
+        (Cause::BmsNoLimit, _) => "the BMS gives no limit",
+        (Cause::BmsAging, _) => "the data of the BMS is getting old",
+        (Cause::BmsUnheard, _) => "the BMS has not answered yet",
+        (Cause::BmsLost, _) => "BMS Comm Loss",
     }
 }
 

@@ -18,9 +18,6 @@ const PARTIAL_W: i64 = 100;
 /// After one that was held, a hull that is so many times wider than an exact one will do.
 const HELD_NARROW: i64 = 3;
 
-/// The trim runs only while the grid is this close to its target, W.
-pub const TRIM_REACH_W: i64 = 200;
-
 /// What is believed about one phase.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct PhaseEstimate {
@@ -80,7 +77,7 @@ impl PhaseEstimate {
                 self.trim(grid_w - around.target_w, around.saturated, tuning);
             }
         } else if exact {
-            self.held = around.confirm && !self.held && (middle - self.load_w).abs() > PARTIAL_W;
+            self.held = around.confirm && !self.held && (middle - self.load_w).abs() > PARTIAL_W.max(tuning.narrow_w);
             if !self.held {
                 self.load_w = middle;
             }
@@ -93,7 +90,7 @@ impl PhaseEstimate {
     }
 
     fn trim(&mut self, error_w: i64, saturated: bool, tuning: &Tuning) {
-        if error_w.abs() < TRIM_REACH_W && !saturated {
+        if error_w.abs() < tuning.trim_reach_w && !saturated {
             let trim = self.trim_w + per_mille(error_w, tuning.trim_gain_pm);
             self.trim_w = clamp(trim, -tuning.trim_max_w, tuning.trim_max_w);
         }

@@ -55,6 +55,8 @@ pub struct Follow {
     /// When it was found to do the negative of what it is told.
     mirrors: Option<Time>,
     responses: Responses,
+    /// How many times larger it is than a household's battery, percent; 0 as 100.
+    size_pct: i64,
 }
 
 /// One direction.
@@ -70,7 +72,15 @@ enum Side {
     Probed { cap_w: i64, start_w: i64, asked: Option<Time> },
 }
 
+/// Up to this rating a battery is judged by the constants as they are, W; larger ones are measured, and told, more coarsely.
+const HOUSEHOLD_W: i64 = 15_000;
+
 impl Follow {
+    /// Of a battery with this rating, W.
+    pub fn of(rating_w: i64) -> Follow {
+        Follow { size_pct: rating_w.max(HOUSEHOLD_W).saturating_mul(100) / HOUSEHOLD_W, ..Follow::default() }
+    }
+
     /// What it has shown that it does.
     pub fn trust(&self) -> Trust {
         match (self.charge.cap_w(), self.discharge.cap_w()) {
@@ -96,7 +106,7 @@ impl Follow {
 
     /// Nothing is being commanded.
     pub fn rest(&mut self) {
-        *self = Follow { responses: self.responses.interrupted(), mirrors: self.mirrors, ..Follow::default() };
+        *self = Follow { responses: self.responses.interrupted(), mirrors: self.mirrors, size_pct: self.size_pct, ..Follow::default() };
     }
 
     /// Judges the newest poll against the setpoints written so far. `response`: the longest response known, `patience`: the age from
@@ -105,6 +115,7 @@ impl Follow {
         self.responses.watch(polled, written);
         let dead_ms = dead_time_ms(response);
         let Some((t, power)) = polled.newest() else { return self.rest() };
+        let size_pct = self.size_pct.max(100);
         let (Some(told), Some(lately)) = (told(polled, written, t, dead_ms), told(polled, written, t, MIRROR_MS)) else {
             return self.rest();
         };
@@ -112,7 +123,7 @@ impl Follow {
         let before = polled.at(t - APPROACH_MS).unwrap_or(power);
         let patience = patience.max(PATIENCE);
         let waits = patience + Span::from_ms(u64::try_from(dead_ms).unwrap_or(0));
-        let seen = Seen { now, power, before, told, newest: written.newest().map_or(0, |w| w.1), patience, waits };
+        let seen = Seen { now, power, before, told, newest: written.newest().map_or(0, |w| w.1), patience, waits, size_pct };
         self.look_into_the_mirror(&seen, lately);
         // A cap would change the commands before the sign is known.
         if self.mirrored_since.is_none() {
@@ -123,10 +134,10 @@ impl Follow {
 
     /// Commands arrive with the wrong sign: it has just moved to the negative of what it was told.
     fn look_into_the_mirror(&mut self, seen: &Seen, lately: Hull) {
-        let clear = lately.lo.signum() == lately.hi.signum() && lately.lo.abs().max(lately.hi.abs()) >= MIRROR_W;
-        let follows = distance(seen.power, seen.told) == 0;
-        let mirrored = clear && !follows && distance(-seen.power, lately) == 0;
-        let moved = (seen.power - seen.before).abs() >= MIRROR_W;
+        let clear = lately.lo.signum() == lately.hi.signum() && lately.lo.abs().max(lately.hi.abs()) >= seen.of(MIRROR_W);
+        let follows = seen.distance(seen.power, seen.told) == 0;
+        let mirrored = clear && !follows && seen.distance(-seen.power, lately) == 0;
+        let moved = (seen.power - seen.before).abs() >= seen.of(MIRROR_W);
         match self.mirrored_since {
             Some(since) if mirrored && seen.now.since(since) >= seen.patience => self.mirrors = Some(seen.now),
             Some(_) if mirrored => {}
@@ -161,6 +172,7 @@ struct Seen {
     patience: Span,
     /// Patience and dead time.
     waits: Span,
+    size_pct: i64,
 }
 
 impl Seen {
@@ -170,12 +182,30 @@ impl Seen {
         Seen { power: -self.power, before: -self.before, told, newest: -self.newest, ..*self }
     }
 
+    /// What a power of a household's battery is for this one, W.
+    fn of(&self, w: i64) -> i64 {
+        w.saturating_mul(self.size_pct) / 100
+    }
+
+    fn tolerance(&self, told_w: i64) -> i64 {
+        self.of(TOLERANCE_W).max(told_w.abs() * TOLERANCE_PCT / 100)
+    }
+
+    /// By how much less than the least it was told, W.
+    fn short_of(&self, power: i64, told: Hull) -> i64 {
+        (told.lo - self.tolerance(told.lo.abs().max(told.hi.abs())) - power).max(0)
+    }
+
+    fn distance(&self, power: i64, told: Hull) -> i64 {
+        self.short_of(power, told).max(self.short_of(-power, Hull { lo: -told.hi, hi: -told.lo }))
+    }
+
     fn short(&self) -> i64 {
-        short(self.power, self.told)
+        self.short_of(self.power, self.told)
     }
 
     fn comes_closer(&self) -> bool {
-        short(self.before, self.told) - self.short() >= APPROACH_W
+        self.short_of(self.before, self.told) - self.short() >= self.of(APPROACH_W)
     }
 }
 
@@ -189,20 +219,23 @@ impl Side {
 
     fn after(self, seen: &Seen) -> Side {
         let does = seen.power.max(0);
-        let capped = Side::Capped { cap_w: does + ROOM_W, since: seen.now };
+        let room_w = seen.of(ROOM_W);
+        let capped = Side::Capped { cap_w: does + room_w, since: seen.now };
         match self {
             Side::Fine | Side::Short { .. } if seen.short() == 0 || seen.comes_closer() => Side::Fine,
             Side::Fine => Side::Short { since: seen.now },
             Side::Short { since } if seen.now.since(since) >= seen.patience => capped,
             Side::Short { .. } => self,
             Side::Capped { since, .. } if seen.now.since(since) >= PROBE_AFTER => {
-                Side::Probed { cap_w: does + does / 4 + PROBE_W, start_w: seen.power, asked: None }
+                Side::Probed { cap_w: does + does / 4 + seen.of(PROBE_W), start_w: seen.power, asked: None }
             }
-            Side::Capped { cap_w, since } if (does + ROOM_W - cap_w).abs() > STICKY_W => Side::Capped { cap_w: does + ROOM_W, since },
+            Side::Capped { cap_w, since } if (does + room_w - cap_w).abs() > seen.of(STICKY_W) => {
+                Side::Capped { cap_w: does + room_w, since }
+            }
             Side::Capped { .. } => self,
             Side::Probed { cap_w, start_w, asked } => {
                 let more = seen.newest - start_w;
-                if more <= tolerance(seen.newest) {
+                if more <= seen.tolerance(seen.newest) {
                     return Side::Probed { cap_w, start_w, asked: None };
                 }
                 let since = asked.unwrap_or(seen.now);
@@ -227,19 +260,6 @@ fn told(polled: &Series, written: &Series, now_ms: i64, dead_ms: i64) -> Option<
         found = if t > now_ms - dead_ms { Hull { lo: found.lo.min(w), hi: found.hi.max(w) } } else { Hull { lo: w, hi: w } };
     }
     Some(found)
-}
-
-fn tolerance(told_w: i64) -> i64 {
-    TOLERANCE_W.max(told_w.abs() * TOLERANCE_PCT / 100)
-}
-
-/// By how much less than the least it was told, W.
-fn short(power: i64, told: Hull) -> i64 {
-    (told.lo - tolerance(told.lo.abs().max(told.hi.abs())) - power).max(0)
-}
-
-fn distance(power: i64, told: Hull) -> i64 {
-    short(power, told).max(short(-power, Hull { lo: -told.hi, hi: -told.lo }))
 }
 
 #[cfg(test)]

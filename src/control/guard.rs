@@ -18,7 +18,7 @@ mod ledger;
 
 use super::capability::Trust;
 use super::history::Series;
-use super::site::{ALL_PHASES, Site, Window};
+use super::site::{ALL_PHASES, SLOTS, Site, Window};
 use crate::units::{Span, Time};
 use check::Check;
 use ledger::{Ledger, Sample};
@@ -124,8 +124,8 @@ pub struct Guard {
     shown: Vec<u32>,
     sure_until: Vec<Time>,
     checks: u32,
-    /// For how long each phase was off its target, less the time in which it was not, ms; and from when on that is strange.
-    astray_ms: [i64; 3],
+    /// For how long each phase, and their sum, was off its target, less the time in which it was not, ms; and from when on that is strange.
+    astray_ms: [i64; SLOTS],
     astray_least_ms: i64,
     /// Nothing is doubted.
     blind: bool,
@@ -152,7 +152,7 @@ impl Guard {
             shown: vec![0; n],
             sure_until: vec![Time::ZERO; n],
             checks: 0,
-            astray_ms: [0; 3],
+            astray_ms: [0; SLOTS],
             astray_least_ms: 0,
             blind: false,
         }
@@ -163,8 +163,8 @@ impl Guard {
         self.blind = true;
     }
 
-    /// Each phase is `error_w` off its target, since the sample `passed_ms` ago. `usual_ms`: what a step takes until it has settled.
-    pub fn note_errors(&mut self, error_w: [i64; 3], passed_ms: i64, usual_ms: i64) {
+    /// Each phase, and their sum, is `error_w` off its target, since the sample `passed_ms` ago. `usual_ms`: what a step takes until it has settled.
+    pub fn note_errors(&mut self, error_w: [i64; SLOTS], passed_ms: i64, usual_ms: i64) {
         self.astray_least_ms = usual_ms;
         for (astray, error_w) in self.astray_ms.iter_mut().zip(error_w) {
             *astray = (*astray + if error_w.abs() > ASTRAY_W { passed_ms } else { -passed_ms }).clamp(0, 2 * usual_ms);

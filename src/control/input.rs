@@ -2,8 +2,8 @@
 
 use crate::units::Time;
 
-/// No phase and no battery that this controller serves has more power, W (`spec/control.md` 2.6).
-const PLAUSIBLE_W: i64 = 60_000;
+/// No phase and no battery of a household has more power, W (`spec/control.md` 2.6); [`Site`](super::site::Site) knows larger ones.
+pub const PLAUSIBLE_W: i64 = 60_000;
 /// Plausible voltages, mV (2.6).
 const PLAUSIBLE_MV: std::ops::RangeInclusive<i64> = 180_000..=265_000;
 /// A phase with less and without power is not connected, mV.
@@ -31,10 +31,11 @@ pub struct MeterSample {
 }
 
 impl MeterSample {
-    /// Whether it can be true. A phase without voltage and power is not connected, unless a battery is connected to it.
-    pub fn is_plausible(&self, used_phases: [bool; 3]) -> bool {
-        let total = self.total_w.is_none_or(|w| is_within(w, 3 * PLAUSIBLE_W));
-        let phases = self.phases.is_none_or(|phases| phases.iter().zip(used_phases).all(|(phase, used)| phase.is_plausible(used)));
+    /// Whether it can be true where no phase has more power than `most_w`. A phase without voltage and power is not connected, unless a
+    /// battery is connected to it.
+    pub fn is_plausible(&self, used_phases: [bool; 3], most_w: i64) -> bool {
+        let total = self.total_w.is_none_or(|w| is_within(w, 3 * most_w));
+        let phases = self.phases.is_none_or(|phases| phases.iter().zip(used_phases).all(|(phase, used)| phase.is_plausible(used, most_w)));
         total && phases && (self.total_w.is_some() || self.phases.is_some())
     }
 }
@@ -46,10 +47,10 @@ impl PhaseSample {
         self.power_w.saturating_abs().saturating_mul(1_000_000) / voltage_mv
     }
 
-    fn is_plausible(&self, used: bool) -> bool {
+    fn is_plausible(&self, used: bool, most_w: i64) -> bool {
         let absent = !used && is_within(self.power_w, 10) && self.voltage_mv.is_some_and(|v| (0..ABSENT_MV).contains(&v));
         let voltage = self.voltage_mv.is_none_or(|v| PLAUSIBLE_MV.contains(&v));
-        is_within(self.power_w, PLAUSIBLE_W) && is_within(self.reactive_var, PLAUSIBLE_W) && (voltage || absent)
+        is_within(self.power_w, most_w) && is_within(self.reactive_var, most_w) && (voltage || absent)
     }
 }
 
@@ -88,9 +89,34 @@ pub struct BatterySample {
 }
 
 impl BatterySample {
+    /// Whether it can be true of a battery that never has more power than `most_w`.
+    pub fn is_plausible(&self, most_w: i64) -> bool {
+        is_within(self.power_w, most_w) && (0..=1000).contains(&self.soc_pm)
+    }
+}
+
+/// One answer of the battery management system of a battery: the authority on what its cells allow.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct BmsSample {
+    /// When the answer arrived.
+    pub taken: Time,
+    /// It allows charging.
+    pub may_charge: bool,
+    /// It allows discharging.
+    pub may_discharge: bool,
+    /// Most power it may be charged with, W, ≥ 0; `None`: it does not say, so none.
+    pub charge_limit_w: Option<i64>,
+    /// Most power it may be discharged with, W, ≥ 0; `None`: it does not say, so none.
+    pub discharge_limit_w: Option<i64>,
+    /// State of charge, 0.1 %, where it gives one.
+    pub soc_pm: Option<i64>,
+}
+
+impl BmsSample {
     /// Whether it can be true.
     pub fn is_plausible(&self) -> bool {
-        is_within(self.power_w, PLAUSIBLE_W) && (0..=1000).contains(&self.soc_pm)
+        let limits = [self.charge_limit_w, self.discharge_limit_w].into_iter().flatten().all(|w| w >= 0);
+        limits && self.soc_pm.is_none_or(|soc| (0..=1000).contains(&soc))
     }
 }
 

@@ -21,7 +21,7 @@ use ages::Ages;
 use event::{Event, Finding, Judged};
 use movement::Movement;
 use partial::Partial;
-use samples::Samples;
+use samples::{Samples, TOTAL};
 use swing::Swing;
 
 /// Longest latency that is looked for, ms (`spec/control.md` 2.2).
@@ -60,6 +60,8 @@ pub struct Learner {
     swing: Swing,
     /// The battery that is looked at next: one event per call.
     next: usize,
+    /// Only the sum of the phases was measured.
+    netted: bool,
 }
 
 impl Learner {
@@ -72,6 +74,7 @@ impl Learner {
             partial: Partial::default(),
             swing: Swing::default(),
             next: 0,
+            netted: false,
         }
     }
 
@@ -102,9 +105,10 @@ impl Learner {
         }
     }
 
-    /// The meter has given something new.
-    pub fn sample(&mut self, at_ms: i64, power_w: [i64; 3]) {
+    /// The meter has given something new. `netted`: only the sum of the phases was measured.
+    pub fn sample(&mut self, at_ms: i64, power_w: [i64; 3], netted: bool) {
         self.samples.push(at_ms, power_w);
+        self.netted = netted;
     }
 
     /// Does a bounded part of the work that is due. True when `learned` has changed.
@@ -116,7 +120,7 @@ impl Learner {
                 return self.evaluate(k, &event, site, batteries, learned);
             }
         }
-        match self.swing.work(site, batteries, &self.samples, learned, now_ms) {
+        match self.swing.work(site, batteries, &self.samples, learned, now_ms, self.netted) {
             Some(latency_ms) => {
                 self.ages.restart(learned.window, Some(latency_ms));
                 learned.window = self.ages.window();
@@ -127,22 +131,30 @@ impl Learner {
         }
     }
 
+    /// A battery on one phase is looked for there; a three-phase one on every phase, until one says something; and where only the sum was
+    /// measured, each of them there.
     fn evaluate(&mut self, k: usize, event: &Event, site: &Site, batteries: &impl Batteries, learned: &mut Learned) -> bool {
-        let Some(battery) = site.batteries.get(k) else { return false };
-        let (f, part) = match battery.connection {
-            Connection::Phase(f) => (f, 1),
-            Connection::AllPhases => (0, 3),
-        };
+        let Some(connection) = site.batteries.get(k).map(|b| b.connection) else { return false };
         let at_once = event.first_told_ms == event.told_ms;
         let alone = || (0..self.movements.len()).all(|i| i == k || !self.movements[i].was_told_near(event.told_ms));
-        let others = || (0..site.batteries.len()).filter(|i| *i != k && site.batteries[*i].connection.is_on(f));
         // What moves several phases, and in parts, is no step: the sun, or a car.
-        if !(at_once || alone()) || !others().all(|i| event.rests(batteries.polled(i))) {
+        if !(at_once || alone()) {
             return false;
         }
+        let (lines, part) = match connection {
+            _ if self.netted => (TOTAL..TOTAL + 1, 1),
+            Connection::Phase(f) => (f..f + 1, 1),
+            Connection::AllPhases => (0..3, 3),
+        };
         let past = learned.batteries[k].past(batteries.polled(k), batteries.commands(k));
         let window_ms = (learned.window.lo.signed_ms(), learned.window.hi.signed_ms());
-        let judged = event.judge(&past, part, &self.samples, f, window_ms, learned.averaging.signed_ms());
+        let shows = |i: usize, line: usize| line == TOTAL || site.batteries[i].connection.is_on(line);
+        let others = |line: usize| (0..site.batteries.len()).filter(move |&i| i != k && shows(i, line));
+        let judged = lines
+            .filter(|&line| others(line).all(|i| event.rests(batteries.polled(i))))
+            .map(|line| event.judge(&past, part, &self.samples, line, window_ms, learned.averaging.signed_ms()))
+            .find(|judged| *judged != Judged::default());
+        let Some(judged) = judged else { return false };
         let before = (learned.averaging, learned.window);
         if let Some(share) = judged.first_share {
             self.partial.note(share);

@@ -1,7 +1,7 @@
 //! The control core: readings and time go in, a decision per battery comes out.
 //!
 //! **Answers for**: the net-load estimate ([`estimate`]) and what can be learned while running ([`learner`]); what each battery may do now
-//! ([`capability`]); what the phases are asked for ([`balance`]), the limits of the whole site ([`site_limits`]), the bounds of fuse and
+//! ([`capability`], [`bms`]); what the phases are asked for ([`balance`]), the limits of the whole site ([`site_limits`]), the bounds of fuse and
 //! policy ([`allocate`]), and which batteries of a phase work ([`active`]) and how much of it each does ([`share`]); the limits of batteries
 //! that balance by themselves ([`limits_mode`]); the fail-safe ladder ([`ladder`]), frozen meters ([`frozen`]), and saying when a battery
 //! does not do what it is told ([`follow`]). [`core::Core`] puts them together.
@@ -16,6 +16,7 @@ pub mod active;
 pub mod alarm;
 pub mod allocate;
 pub mod balance;
+pub mod bms;
 pub mod capability;
 pub mod core;
 pub mod decision;

@@ -1,5 +1,6 @@
 //! What the core knows about the site: constants from the configuration and of the law. Nothing here changes while running.
 
+use super::input::PLAUSIBLE_W;
 use crate::units::Span;
 
 /// One site: its grid connection, its batteries and the constants of the law.
@@ -49,6 +50,13 @@ impl Site {
         std::array::from_fn(|f| if used[f] { total_w / n + if first == Some(f) { total_w % n } else { 0 } } else { 0 })
     }
 
+    /// More power than this cannot be on one phase, W: one and a half times what its fuse carries or its batteries have.
+    pub fn plausible_phase_w(&self) -> i64 {
+        let fuse_w = self.fuse_ma.saturating_mul(self.voltage_mv) / 1_000_000;
+        let batteries_w: i64 = self.batteries.iter().map(BatterySite::rating_w).fold(0, i64::saturating_add);
+        plausible(fuse_w.max(batteries_w))
+    }
+
     /// The phases that have a battery.
     pub fn used_phases(&self) -> [bool; 3] {
         std::array::from_fn(|f| self.batteries.iter().any(|b| b.connection.is_on(f)))
@@ -86,6 +94,33 @@ pub struct BatterySite {
     pub fallback_discharge_w: i64,
     /// Below this power it works badly, W: where others can, they do it alone.
     pub min_power_w: i64,
+    /// The ages of what its BMS says, where it has one: the authority on what its cells allow.
+    pub bms: Option<BmsSite>,
+}
+
+impl BatterySite {
+    /// The larger of its ratings, W.
+    pub fn rating_w(&self) -> i64 {
+        self.max_charge_w.max(self.max_discharge_w)
+    }
+
+    /// It cannot do more than this, W.
+    pub fn plausible_w(&self) -> i64 {
+        plausible(self.rating_w())
+    }
+}
+
+fn plausible(w: i64) -> i64 {
+    PLAUSIBLE_W.max(w.saturating_add(w / 2))
+}
+
+/// How old what a BMS said may be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BmsSite {
+    /// Its limits hold until this age, and fall from there on.
+    pub fresh: Span,
+    /// From this age on it is lost: nothing is allowed, and the battery gets the fallback.
+    pub lost: Span,
 }
 
 /// Where a battery is connected.
@@ -232,10 +267,30 @@ pub struct Tuning {
     pub trim_gain_pm: i64,
     /// Largest trim, W.
     pub trim_max_w: i64,
+    /// The trim runs only while the grid is this close to its target, W.
+    pub trim_reach_w: i64,
+}
+
+/// The constants are those of batteries up to this size, per phase, W; larger ones are measured, and told, more coarsely.
+const HOUSEHOLD_W: i64 = 10_000;
+
+impl Tuning {
+    /// For a site whose largest battery has `most_w` on one phase.
+    pub fn for_power(most_w: i64) -> Tuning {
+        let of = |w: i64| w.saturating_mul(most_w.max(HOUSEHOLD_W)) / HOUSEHOLD_W;
+        let home = Tuning::default();
+        Tuning {
+            noise_w: of(home.noise_w),
+            narrow_w: of(home.narrow_w),
+            trim_max_w: of(home.trim_max_w),
+            trim_reach_w: of(home.trim_reach_w),
+            ..home
+        }
+    }
 }
 
 impl Default for Tuning {
     fn default() -> Self {
-        Tuning { noise_w: 25, noise_pm: 10, narrow_w: 60, alpha_pm: 200, trim_gain_pm: 30, trim_max_w: 150 }
+        Tuning { noise_w: 25, noise_pm: 10, narrow_w: 60, alpha_pm: 200, trim_gain_pm: 30, trim_max_w: 150, trim_reach_w: 200 }
     }
 }

@@ -2,9 +2,10 @@
 //!
 //! It never touches a device, and it never waits for one.
 
+use super::bms_view::BmsView;
 use super::health::Health;
 use super::memory::Kept;
-use super::message::{BatteryReport, Event, Instruction, LinkReport, MeterReport, WriteReport};
+use super::message::{BatteryReport, BmsReport, Energies, Event, Instruction, LinkReport, MeterReport, WriteReport};
 use super::slot::Slot;
 use super::wiring::{COMMAND_VALID, Plan};
 use crate::config::Config;
@@ -36,9 +37,13 @@ pub struct ControlTask {
     pub(super) core: Core,
     pub(super) meter: Option<MeterReport>,
     pub(super) batteries: Vec<BatteryView>,
+    /// Per battery; without meaning where it has no BMS.
+    pub(super) bmses: Vec<BmsView>,
     pub(super) phases_at: Option<Time>,
     /// Newest frequency, mHz, and when it was read.
     pub(super) frequency: Option<(i64, Time)>,
+    /// What the meter's counters said last; they only grow, so the last word holds.
+    pub(super) energies: Energies,
     pub(super) links: Vec<LinkReport>,
     /// Conditions that the shells found: threads without a sign of life.
     pub(super) dead_threads: Vec<String>,
@@ -63,8 +68,10 @@ impl ControlTask {
             core: Core::new(plan.site.clone()),
             meter: None,
             batteries: vec![BatteryView::default(); names.len()],
+            bmses: names.iter().map(|n| BmsView::new(n)).collect(),
             phases_at: None,
             frequency: None,
+            energies: Energies::default(),
             links: Vec::new(),
             dead_threads: Vec::new(),
             scheduled: None,
@@ -90,6 +97,10 @@ impl ControlTask {
             Event::Battery(k, report) => {
                 self.take_battery(k, report);
                 false
+            }
+            Event::Bms(k, report) => {
+                self.take_bms(k, report);
+                true
             }
             Event::Sending(k, watts, at) => {
                 self.core.written(k, Written::Sending(watts), at);
@@ -166,6 +177,7 @@ impl ControlTask {
             Alarm::NotFollowed(k) => format!("battery {}: command not followed", battery(k)),
             Alarm::WritesFail(k) => format!("battery {}: writes fail", battery(k)),
             Alarm::SignWrong(k) => format!("battery {}: wrong sign, the grid power moves the wrong way", battery(k)),
+            Alarm::BmsLost(k) => format!("battery {}: BMS Comm Loss", battery(k)),
             Alarm::PhaseWrong(k, phase) => format!("battery {}: wrong phase, it works on {phase}", battery(k)),
         }
     }
@@ -196,6 +208,8 @@ impl ControlTask {
     fn take_meter(&mut self, report: MeterReport) {
         self.note_link(&report.link);
         self.meter_health.note(report.fault.as_ref());
+        self.energies.import_wh = report.energies.import_wh.or(self.energies.import_wh);
+        self.energies.export_wh = report.energies.export_wh.or(self.energies.export_wh);
         self.frequency = report.frequency_mhz.map(|f| (f, report.at)).or(self.frequency);
         if report.sample.is_none() && matches!(report.fault, Some(Fault::Invalid(_))) {
             self.core.meter_unusable();
@@ -230,6 +244,17 @@ impl ControlTask {
         let state = known(report.state, |r| r.state.clone());
         let device = known(Some(report.device).filter(|d| !d.is_empty()), |r| Some(r.device.clone())).unwrap_or_default();
         view.report = Some(BatteryReport { state, device, ..report });
+    }
+
+    fn take_bms(&mut self, k: usize, report: BmsReport) {
+        self.note_link(&report.link);
+        let Some(view) = self.bmses.get_mut(k) else { return };
+        if view.take(report) {
+            log::warn!("{}", view.notices_in_words());
+        }
+        if let Some(sample) = view.newest_sample() {
+            self.core.bms(k, sample);
+        }
     }
 
     fn take_written(&mut self, k: usize, report: WriteReport) {

@@ -4,6 +4,7 @@
 //! A director never touches a device and never waits for one.
 
 use super::battery::BatteryTask;
+use super::bms::BmsTask;
 use super::clock::Clock;
 use super::control::ControlTask;
 use super::message::{Event, Instruction};
@@ -75,6 +76,16 @@ impl Device for BatteryTask {
 
     fn release(&mut self, clock: &dyn Clock, report: &mut dyn FnMut(Event)) -> bool {
         BatteryTask::release(self, clock, report)
+    }
+}
+
+impl Device for BmsTask {
+    fn wake_at(&self, now: Time) -> Time {
+        BmsTask::wake_at(self, now)
+    }
+
+    fn work(&mut self, clock: &dyn Clock, report: &mut dyn FnMut(Event)) {
+        BmsTask::work(self, clock, report);
     }
 }
 

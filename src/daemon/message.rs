@@ -1,9 +1,11 @@
 //! What the threads say to each other. Every channel is bounded and none ever blocks its sender: a slot keeps the
 //! newest value, and events beyond the bound are dropped, for then nobody takes them any more.
 
+use super::bms_watch::Seen;
 use crate::config::Encoding;
 use crate::control::decision::Order;
-use crate::control::input::{BatterySample, MeterSample, Written};
+use crate::control::input::{BatterySample, BmsSample, MeterSample, Written};
+use crate::device::bms::BmsValues;
 use crate::link::Counters;
 use crate::link::fault::Fault;
 use crate::units::Time;
@@ -19,6 +21,8 @@ pub enum Event {
     Sending(usize, i64, Time),
     /// A battery was written.
     Written(usize, WriteReport),
+    /// The BMS of a battery was asked.
+    Bms(usize, BmsReport),
     /// A thread gives signs of life, or no longer.
     Thread(String, bool),
 }
@@ -32,12 +36,23 @@ pub struct MeterReport {
     pub sample: Option<MeterSample>,
     /// Frequency, mHz.
     pub frequency_mhz: Option<i64>,
+    /// What its counters say, where they came along.
+    pub energies: Energies,
     /// The profiles that are read.
     pub device: String,
     /// What went wrong.
     pub fault: Option<Fault>,
     /// The link's name and counters.
     pub link: LinkReport,
+}
+
+/// What the counters of a meter say, Wh.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Energies {
+    /// Taken from the grid so far.
+    pub import_wh: Option<i64>,
+    /// Given to the grid so far.
+    pub export_wh: Option<i64>,
 }
 
 /// The outcome of a poll of a battery.
@@ -51,6 +66,23 @@ pub struct BatteryReport {
     pub state: Option<String>,
     /// What it reports itself.
     pub notices: Vec<String>,
+    /// The profile that is read.
+    pub device: String,
+    /// What went wrong.
+    pub fault: Option<Fault>,
+    /// The link's name and counters.
+    pub link: LinkReport,
+}
+
+/// The outcome of a poll of the BMS of a battery.
+#[derive(Clone, PartialEq, Debug)]
+pub struct BmsReport {
+    /// When.
+    pub at: Time,
+    /// What it allows; `None`: nothing usable.
+    pub sample: Option<BmsSample>,
+    /// What it said, and what that means.
+    pub said: Option<(BmsValues, Seen)>,
     /// The profile that is read.
     pub device: String,
     /// What went wrong.

@@ -10,7 +10,7 @@ use super::bank_choice::{BatteryBank, MeterBank};
 use super::bank_in_use::{self, link_report};
 use super::clock::Clock;
 use super::endpoint::SharedEndpoint;
-use super::message::{Event, MeterReport};
+use super::message::{Energies, Event, MeterReport};
 use super::reading;
 use super::schedule::Schedule;
 use crate::control::input::MeterSample;
@@ -48,6 +48,8 @@ pub struct MeterSpec {
     pub retries: u32,
     /// The phases that have a battery.
     pub used_phases: [bool; 3],
+    /// More power than this cannot be on one phase, W.
+    pub most_phase_w: i64,
     /// The battery it sits behind and how that is read, where its registers may come along.
     pub battery: Option<(usize, BatteryBank)>,
     /// The site nets its phases, so that a total will do: see [`super::apportion`].
@@ -143,7 +145,7 @@ impl MeterTask {
             Ok(banks) => banks,
             Err(fault) => {
                 if fault.is_some() {
-                    self.report(None, None, fault, clock.now(), report);
+                    self.report(None, Default::default(), fault, clock.now(), report);
                 }
                 return false;
             }
@@ -194,7 +196,7 @@ impl MeterTask {
             Ok(registers) => registers,
             Err(fault) => {
                 self.schedule.failed(arrived);
-                self.report(None, None, Some(fault), arrived, report);
+                self.report(None, Default::default(), Some(fault), arrived, report);
                 return;
             }
         };
@@ -263,6 +265,8 @@ impl MeterTask {
         });
         let frequency =
             phases.and_then(|r| value(phase_profile?, r, Quantity::Frequency)).or_else(|| value(&used.total, total, Quantity::Frequency));
+        let counter = |q: Quantity| phases.and_then(|r| value(phase_profile?, r, q)).or_else(|| value(&used.total, total, q));
+        let energies = Energies { import_wh: counter(Quantity::GridImport), export_wh: counter(Quantity::GridExport) };
         let phase_print = phases.and_then(|r| Some(r.print(phase_profile?, Quantity::is_read_with_phases)));
         if let Some(print) = phase_print {
             (self.doubted, self.prints.1, self.phases_read) = (print == self.prints.1, print, arrived);
@@ -288,20 +292,20 @@ impl MeterTask {
             })
             .or_else(|| sample.is_none().then(|| Fault::Invalid("the total power is no usable value".into())));
         // Phases that cannot be true are asked for again at the next poll.
-        if values.is_some() && sample.is_some_and(|s| s.is_plausible(self.spec.used_phases)) {
+        if values.is_some() && sample.is_some_and(|s| s.is_plausible(self.spec.used_phases, self.spec.most_phase_w)) {
             self.phases_due = arrived + self.spec.phase_poll;
             self.total_then_w = total_w;
             self.drifted = 0;
         } else if missing || phases.is_some() {
             self.phases_due = arrived;
         }
-        self.report(sample, frequency, fault, arrived, report);
+        self.report(sample, (frequency, energies), fault, arrived, report);
     }
 
     fn report(
         &self,
         sample: Option<MeterSample>,
-        frequency_mhz: Option<i64>,
+        (frequency_mhz, energies): (Option<i64>, Energies),
         fault: Option<Fault>,
         at: Time,
         report: &mut dyn FnMut(Event),
@@ -311,7 +315,7 @@ impl MeterTask {
             Some((p, ..)) if p.name != u.total.name => format!("{} + {}", u.total.name, p.name),
             _ => u.total.name.clone(),
         });
-        report(Event::Meter(MeterReport { at, sample, frequency_mhz, device, fault, link }));
+        report(Event::Meter(MeterReport { at, sample, frequency_mhz, energies, device, fault, link }));
     }
 }
 

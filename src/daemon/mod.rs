@@ -9,7 +9,7 @@
 //!                                    memory thread: what was learned, to disk
 //!                                    comm-log thread: faults of all links, to disk
 //! ```
-//! Tasks ([`battery`], [`meter`], and a [`director`]: [`control`], or a commissioning) take the time from outside and run in virtual time as well; [`threads`] gives each a thread.
+//! Tasks ([`battery`], [`bms`], [`meter`], and a [`director`]: [`control`], or a commissioning) take the time from outside and run in virtual time as well; [`threads`] gives each a thread.
 //! Threads share bounded channels, one endpoint per host, and the published document; nothing else. Only `main` ends the process.
 
 pub mod apportion;
@@ -17,6 +17,9 @@ pub mod bank_choice;
 mod bank_in_use;
 pub mod banks;
 pub mod battery;
+pub mod bms;
+mod bms_view;
+pub mod bms_watch;
 pub mod bus_load;
 pub mod clock;
 pub mod comm_log;

@@ -14,7 +14,7 @@ use super::clock::Clock;
 use super::comm_log::CommLog;
 use super::director::Device;
 use super::forward::Forwarder;
-use super::message::{Event, LinkReport, MeterReport};
+use super::message::{Energies, Event, LinkReport, MeterReport};
 use crate::config::{Config, MeterSource, TelegramLink};
 use crate::control::input::{MeterSample, PhaseSample};
 use crate::device::library::Library;
@@ -201,9 +201,9 @@ impl P1Task {
         self.apportion.phases(total_w, &known, self.spec.nominal_mv)
     }
 
-    fn report(&self, at: Time, sample: Option<MeterSample>, fault: Option<Fault>) -> Event {
+    fn report(&self, at: Time, sample: Option<MeterSample>, energies: Energies, fault: Option<Fault>) -> Event {
         let link = LinkReport { name: self.source.name().to_owned(), counters: self.counters };
-        Event::Meter(MeterReport { at, sample, frequency_mhz: None, device: self.spec.device.clone(), fault, link })
+        Event::Meter(MeterReport { at, sample, frequency_mhz: None, energies, device: self.spec.device.clone(), fault, link })
     }
 }
 
@@ -229,13 +229,22 @@ impl Device for P1Task {
         if let Some(log) = &self.comm_log {
             flaws.iter().for_each(|fault| log.note(self.source.name(), "telegram=p1", fault));
         }
-        flaws.into_iter().for_each(|fault| report(self.report(now, None, Some(fault))));
+        flaws.into_iter().for_each(|fault| report(self.report(now, None, Energies::default(), Some(fault))));
         let Some(telegram) = newest else { return };
         let pace = self.pace(now);
         let (sample, fault) = self.sample(&telegram, now);
         let fault = fault.or_else(|| too_slow(pace?, self.spec.interval));
-        report(self.report(now, sample, fault));
+        report(self.report(now, sample, energies(&telegram), fault));
     }
+}
+
+/// The counter of all tariffs, or the sum of those that there are.
+fn energies(telegram: &Telegram) -> Energies {
+    let all = |counters: &[Option<i64>; 5]| {
+        let by_tariff = || counters.iter().flatten().copied().reduce(i64::saturating_add);
+        counters[0].or_else(by_tariff)
+    };
+    Energies { import_wh: all(&telegram.energy_in_wh), export_wh: all(&telegram.energy_out_wh) }
 }
 
 /// Without a valid telegram for this long something is wrong: one may be lost.

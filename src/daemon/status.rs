@@ -7,7 +7,7 @@ use crate::control::demand::Action;
 use crate::control::ladder::Mode;
 use crate::schedule::{Now, Said};
 use crate::serve::document::{
-    Alarm, Battery, BatteryLearned, Document, Errors, Limits, Meter, MeterLearned, Phase, Schedule, Site, thousandths,
+    Alarm, Battery, BatteryLearned, BmsStatus, Document, Errors, Limits, Meter, MeterLearned, Phase, Schedule, Site, thousandths,
 };
 use crate::units::{self, Span, Time};
 
@@ -23,6 +23,7 @@ impl ControlTask {
             let notices = view.report.iter().flat_map(|r| &r.notices);
             notices.map(|n| Alarm { name: format!("battery {}: {n}", b.name), since_s: 0 })
         });
+        let of_bms = self.bmses.iter().flat_map(|view| view.notices()).map(|name| Alarm { name, since_s: 0 });
         Document {
             version: env!("CARGO_PKG_VERSION"),
             site: self.site(now),
@@ -31,7 +32,7 @@ impl ControlTask {
             load_balancer: None,
             chargers: Vec::new(),
             schedule: self.schedule(),
-            alarms: alarms.chain(dead).chain(notices).collect(),
+            alarms: alarms.chain(dead).chain(notices).chain(of_bms).collect(),
             errors: self.links.iter().map(|l| (format!("link {}", l.name), errors(l.counters))).collect(),
         }
     }
@@ -117,6 +118,8 @@ impl ControlTask {
             age_ms: self.core.last_good().map(|t| now.since(t).as_ms()),
             power_w: sample.and_then(|s| s.total_w),
             frequency_hz: self.frequency.filter(|f| now.since(f.1) <= FREQUENCY_AGE).map(|f| thousandths(f.0)),
+            import_wh: self.energies.import_wh,
+            export_wh: self.energies.export_wh,
             phases: units::Phase::ALL.iter().map(|p| self.phase(*p, now)).collect(),
             learned: self.meter_learned(),
         }
@@ -147,6 +150,12 @@ impl ControlTask {
             age_ms: self.phases_at.map(|t| now.since(t).as_ms()),
             load_w: decision.load_w,
         }
+    }
+
+    fn bms(&self, k: usize, now: Time) -> Option<BmsStatus> {
+        let (bms, ages) = (self.core.bms_state(k)?, self.core.site().batteries[k].bms?);
+        let device = self.config.batteries[k].bms.as_ref().map_or("", |b| b.device.as_str());
+        Some(self.bmses[k].status(bms, device, ages.fresh, now))
     }
 
     fn battery(&self, k: usize, now: Time) -> Battery {
@@ -180,7 +189,7 @@ impl ControlTask {
             writes: view.writes,
             last_write: view.last_write.as_ref().map(|w| w.1.clone()),
             last_write_age_ms: view.last_write.as_ref().map(|w| now.since(w.0).as_ms()),
-            bms: None,
+            bms: self.bms(k, now),
             learned: self.core.learned().batteries.get(k).map_or_else(BatteryLearned::default, |learned| BatteryLearned {
                 scale: thousandths(learned.scale_pm),
                 response_ms: learned.response.map(Span::as_ms),

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, never, select_biased};
 
 use super::battery::BatteryTask;
+use super::bms::BmsTask;
 use super::clock::{Clock, Monotonic};
 use super::comm_log::CommLog;
 use super::director::{Device, Director};
@@ -87,7 +88,8 @@ impl Threads {
         };
         let endpoints: Vec<_> = plan.endpoints.iter().map(endpoint).collect();
         let observe = plan.site.observe;
-        let users = |endpoint: usize| plan.batteries.iter().filter(|b| b.endpoint == endpoint).count() + 1;
+        let tasks = || plan.batteries.iter().map(|b| b.endpoint).chain(plan.bmses.iter().map(|b| b.endpoint));
+        let users = |endpoint: usize| tasks().filter(|e| *e == endpoint).count() + 1;
         let patience: Vec<_> = plan.endpoints.iter().enumerate().map(|(i, e)| patience(users(i), e.timeout)).collect();
         let mut watched = vec![Watched { name: "control".into(), patience: Span::from_s(5) }];
         let mut slots = Vec::new();
@@ -100,6 +102,13 @@ impl Threads {
             let task = BatteryTask::new(placed.spec, endpoints[placed.endpoint].clone());
             spawn(&name, move || device_loop(task, &instructions, &c))?;
             slots.push((slot, fallback));
+        }
+        for placed in plan.bmses {
+            let c = context(watched.len(), false);
+            let name = format!("bms {}", placed.spec.name);
+            watched.push(Watched { name: name.clone(), patience: patience[placed.endpoint] });
+            let task = BmsTask::new(placed.spec, endpoints[placed.endpoint].clone());
+            spawn(&name, move || device_loop(task, &never(), &c))?;
         }
         if let Some(placed) = plan.meter {
             let c = context(watched.len(), false);

@@ -5,16 +5,19 @@ use std::sync::Arc;
 
 use super::bank_choice::{BankChoice, BatteryBank, MeterBank};
 use super::battery::BatterySpec;
+use super::bms::BmsSpec;
+use super::bms_watch::StaticLimits;
 use super::meter::MeterSpec;
 use super::p1::P1Spec;
 use crate::config::{self, Config, ControlMode, DeviceFacts, Devices, Fallback, Link, MeterSource, Phases};
 use crate::control::site::{
-    Balance, BatterySite, Connection, ControlKind, FallbackKind, Ladder, Site, SiteLimits, StartUp, Strategy, Tuning,
+    Balance, BatterySite, BmsSite, Connection, ControlKind, FallbackKind, Ladder, Site, SiteLimits, StartUp, Strategy, Tuning,
 };
 use crate::device::library::Library;
 use crate::device::parse::Device;
 use crate::device::profile::Profile;
 use crate::device::quantity::Quantity;
+use crate::device::setting;
 use crate::device::writer::{Command, Settings};
 use crate::link::place::Place;
 use crate::units::{Span, Time};
@@ -35,6 +38,8 @@ pub struct Plan {
     pub endpoints: Vec<EndpointPlan>,
     /// The batteries, in the order of the configuration.
     pub batteries: Vec<Placed<BatterySpec>>,
+    /// The BMSes, in the order of their batteries.
+    pub bmses: Vec<Placed<BmsSpec>>,
     /// The grid meter, where it is asked.
     pub meter: Option<Placed<MeterSpec>>,
     /// The grid meter, where it sends telegrams by itself.
@@ -74,9 +79,11 @@ pub fn plan(config: &Config, library: &Library) -> Plan {
     if let (Some(m), Some((index, _))) = (&meter, meter.as_ref().and_then(|m| m.spec.battery.as_ref())) {
         batteries[*index].spec.meter = Some(m.spec.bank.clone());
     }
+    let bmses = config.batteries.iter().enumerate().filter_map(|(k, b)| bms(k, b, config, library, &mut endpoints)).collect();
     let p1 = P1Spec::of(config, library, nets_phases(config));
     let heartbeat = Span::from_s(config.control.heartbeat_timeout_s.into());
-    Plan { endpoints, batteries, meter, p1, site: site(config), heartbeat, comm_log: config.log.comm_log.as_ref().map(PathBuf::from) }
+    let comm_log = config.log.comm_log.as_ref().map(PathBuf::from);
+    Plan { endpoints, batteries, bmses, meter, p1, site: site(config), heartbeat, comm_log }
 }
 
 /// Whether it does not matter how the power lies on the phases: no battery is commanded for a phase of its own.
@@ -87,12 +94,17 @@ fn nets_phases(config: &Config) -> bool {
 }
 
 fn meter(meter: &config::Meter, config: &Config, library: &Library, endpoints: &mut Vec<EndpointPlan>) -> Option<Placed<MeterSpec>> {
-    let (link, unit, beside) = match &meter.source {
-        MeterSource::Battery { index } => (&config.batteries[*index].link, None, Some(*index)),
-        MeterSource::Own { link, unit } => (link, *unit, None),
+    let (link, unit, beside, settings) = match &meter.source {
+        // The same registers of the same device: what they mean is said once, at the battery.
+        MeterSource::Battery { index } => {
+            let battery = &config.batteries[*index];
+            let settings = if meter.settings.is_empty() { &battery.settings } else { &meter.settings };
+            (&battery.link, None, Some(*index), settings)
+        }
+        MeterSource::Own { link, unit } => (link, *unit, None, &meter.settings),
         MeterSource::Telegrams { .. } => return None,
     };
-    let (choice, mut names) = banks(library, &meter.device, unit, link);
+    let (choice, mut names) = banks(library, &meter.device, unit, link, settings);
     if names.phases.is_empty() && nets_phases(config) {
         // Currents say how the total lies on the phases.
         let has_current = |p: &Profile| p.point(Quantity::GridCurrentOf(0)).is_some();
@@ -110,6 +122,7 @@ fn meter(meter: &config::Meter, config: &Config, library: &Library, endpoints: &
         phase_poll: Span::from_ms(meter.phase_poll_ms.into()),
         retries: link.retry_count().into(),
         used_phases: site(config).used_phases(),
+        most_phase_w: site(config).plausible_phase_w(),
         battery,
     };
     Some(Placed { endpoint: endpoint(link, endpoints), spec })
@@ -155,14 +168,38 @@ fn battery(
     Placed { endpoint: endpoint(&b.link, endpoints), spec }
 }
 
+fn bms(
+    index: usize,
+    b: &config::Battery,
+    config: &Config,
+    library: &Library,
+    endpoints: &mut Vec<EndpointPlan>,
+) -> Option<Placed<BmsSpec>> {
+    let bms = b.bms.as_ref()?;
+    let profile = Arc::new(library.profile(&bms.device)?.with_settings(&bms.settings));
+    let poll = Span::from_ms(bms.poll_ms.into());
+    let spec = BmsSpec {
+        index,
+        name: b.name.clone(),
+        unit: bms.unit.unwrap_or(profile.unit),
+        profile,
+        poll,
+        first_poll: Time::ZERO,
+        retries: bms.link.retry_count().into(),
+        limits: StaticLimits { charge_ma: bms.max_charge_ma.map(i64::from), discharge_ma: bms.max_discharge_ma.map(i64::from) },
+        heartbeat: config.site.strategy != config::Strategy::Observe,
+    };
+    Some(Placed { endpoint: endpoint(&bms.link, endpoints), spec })
+}
+
 fn battery_bank(b: &config::Battery, library: &Library) -> BatteryBank {
-    let (choice, names) = banks(library, &b.device, b.unit, &b.link);
+    let (choice, names) = banks(library, &b.device, b.unit, &b.link, &b.settings);
     let fits = |p: &Profile| match b.control {
         ControlMode::Setpoint => p.setpoint.is_some(),
         ControlMode::Limits => p.limits.is_some(),
         ControlMode::Hybrid => takes_both(p),
     };
-    let prefer = names.battery.into_iter().filter(|n| library.profile(n).is_some_and(fits)).collect();
+    let prefer = names.battery.into_iter().filter(|n| choice.candidates.iter().any(|p| p.name == *n && fits(p))).collect();
     BatteryBank { choice, prefer }
 }
 
@@ -173,9 +210,9 @@ struct Names {
     phases: Vec<String>,
 }
 
-fn banks(library: &Library, device: &str, unit: Option<u8>, link: &Link) -> (BankChoice, Names) {
+fn banks(library: &Library, device: &str, unit: Option<u8>, link: &Link, settings: &setting::Settings) -> (BankChoice, Names) {
     let timeout = Span::from_ms(link.timeout_ms().into());
-    let shared = |names: &[String]| library.banks(names).map(|p| Arc::new(p.clone())).collect::<Vec<_>>();
+    let shared = |names: &[String]| library.banks(names).map(|p| Arc::new(p.with_settings(settings))).collect::<Vec<_>>();
     match library.find(device) {
         Some(Device::Choice(c)) => (
             BankChoice { candidates: shared(&c.probe), probing: true, unit: None, timeout },
@@ -235,7 +272,7 @@ fn site(config: &Config) -> Site {
             Fallback::Zero => FallbackKind::Zero,
             Fallback::Release => FallbackKind::Release,
         },
-        tuning: Tuning::default(),
+        tuning: Tuning::for_power(config.batteries.iter().map(most_on_a_phase).max().unwrap_or(0)),
     }
 }
 
@@ -264,7 +301,20 @@ fn battery_site(b: &config::Battery, config: &Config) -> BatterySite {
         fallback_charge_w,
         fallback_discharge_w,
         min_power_w: b.min_power_w.into(),
+        bms: b.bms.as_ref().map(|bms| bms_site(bms, config)),
     }
+}
+
+/// Most power of a battery on one phase, W.
+fn most_on_a_phase(b: &config::Battery) -> i64 {
+    let w = i64::from(b.max_charge_w.max(b.max_discharge_w));
+    if b.phase == Phases::All { w / 3 } else { w }
+}
+
+/// How old what a BMS said may be; the battery is in its fallback as long before the heartbeat timeout as without a meter.
+fn bms_site(bms: &config::Bms, config: &Config) -> BmsSite {
+    let ages = bms.ages(Span::from_s(config.control.heartbeat_timeout_s.into()));
+    BmsSite { fresh: ages.fresh, lost: ages.lost }
 }
 
 /// Charge and discharge limit in fallback, W: never more than the battery's own ratings.
@@ -280,6 +330,13 @@ impl Devices for Library {
             Device::Choice(c) => facts(self.banks(&c.probe)),
             Device::Telegrams(_) => DeviceFacts { meter: true, telegrams: true, supported: true, ..DeviceFacts::default() },
         })
+    }
+
+    fn current_limits(&self, name: &str, settings: &setting::Settings) -> (bool, bool) {
+        let Some(profile) = self.profile(name).map(|p| p.with_settings(settings)) else { return (true, true) };
+        let group = profile.bms.as_ref().is_some_and(|bms| bms.group.is_some());
+        let has = |quantity| group || profile.point(quantity).is_some();
+        (has(Quantity::ChargeLimit), has(Quantity::DischargeLimit))
     }
 
     fn names(&self) -> Vec<String> {

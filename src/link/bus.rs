@@ -134,7 +134,7 @@ impl Bus {
 
     /// The reply, or why there is none although the port works; `Err`: the port is gone.
     fn receive(&mut self, request: &Request, sent: &[u8], deadline: Deadline, hurried: bool) -> Result<::modbus::Result<Reply>, NoReply> {
-        let mut search = ReplySearch::new(request, sent, self.echo);
+        let mut search = ReplySearch::new(request, sent, self.echo, self.pace.character);
         let mut chunk = [0; 512];
         let outcome = loop {
             let quiet = Instant::now().saturating_duration_since(self.last_byte);

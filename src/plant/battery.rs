@@ -1,4 +1,4 @@
-//! A simulated single-phase battery: what it does with setpoints, limits and its own smart meter.
+//! A simulated battery: what it does with setpoints, limits and its own smart meter.
 //!
 //! Integers only: power in mW, energy in units of 10 nJ (a milliwatt for a step of 10 ms, in thousandths), so that a run of equal steps
 //! can be taken at once with exactly the same result. Knows nothing of registers ([`sax`](super::sax)) and remembers nothing over

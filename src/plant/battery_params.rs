@@ -2,13 +2,54 @@
 //!
 //! Only figures and their sources; what they do is in [`battery`](super::battery) and [`sax`](super::sax).
 
+use std::fmt;
+
 use crate::units::Phase;
+
+/// Where a battery is connected.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Wiring {
+    /// To one phase.
+    One(Phase),
+    /// To all three: a third of its power on each.
+    All,
+}
+
+impl Wiring {
+    /// Whether it feeds this phase.
+    pub fn feeds(self, phase: Phase) -> bool {
+        self == Wiring::All || self == Wiring::One(phase)
+    }
+
+    /// What of a power in mW goes to each phase; what does not divide goes to L1.
+    pub fn share(self, power_mw: i64) -> [i64; 3] {
+        match self {
+            Wiring::One(own) => Phase::ALL.map(|phase| if phase == own { power_mw } else { 0 }),
+            Wiring::All => [power_mw / 3 + power_mw % 3, power_mw / 3, power_mw / 3],
+        }
+    }
+}
+
+impl From<Phase> for Wiring {
+    fn from(phase: Phase) -> Wiring {
+        Wiring::One(phase)
+    }
+}
+
+impl fmt::Display for Wiring {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Wiring::One(phase) => phase.fmt(f),
+            Wiring::All => f.write_str("all phases"),
+        }
+    }
+}
 
 /// How a battery behaves electrically.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct BatteryParams {
-    /// The phase it is connected to (facts/sax.md 2, Ratings: single-phase per unit).
-    pub phase: Phase,
+    /// Where it is connected (facts/sax.md 2, Ratings: a SAX battery to a single phase).
+    pub phase: Wiring,
     /// Usable capacity in Wh, 1 to 1 000 000.
     pub capacity_wh: i64,
     /// State of charge at the start in 0.1 %.
@@ -49,6 +90,8 @@ pub struct BatteryParams {
     pub remote_discharge: bool,
     /// Keeps its value after being written more often than every 2 s for this long, in ms (facts/sax.md 2, Rates: 2-3 min).
     pub stall_after_ms: Option<u64>,
+    /// Without a command it balances by its own smart meter; otherwise it rests.
+    pub own_meter: bool,
     /// Part of a system of several: reports 3 instead of 2 when on (facts/sax.md 1.1).
     pub connected: bool,
     /// Makes the noise of this battery different from that of others; [`Site`](super::site::Site) sets it.
@@ -56,10 +99,10 @@ pub struct BatteryParams {
 }
 
 impl BatteryParams {
-    /// An ordinary 7.7 kWh unit on this phase.
-    pub fn on(phase: Phase) -> BatteryParams {
+    /// An ordinary 7.7 kWh unit, connected like this.
+    pub fn on(phase: impl Into<Wiring>) -> BatteryParams {
         BatteryParams {
-            phase,
+            phase: phase.into(),
             capacity_wh: 7700,
             soc_pm: 400,
             floor_pm: 0,
@@ -80,13 +123,14 @@ impl BatteryParams {
             accepts_setpoint: true,
             remote_discharge: true,
             stall_after_ms: None,
+            own_meter: true,
             connected: false,
             noise_key: 0,
         }
     }
 
     /// Without lag, dead time, noise and losses: for tests that want plain numbers.
-    pub fn ideal(phase: Phase) -> BatteryParams {
+    pub fn ideal(phase: impl Into<Wiring>) -> BatteryParams {
         BatteryParams {
             dead_ms: 0,
             tau_ms: 0,

@@ -7,20 +7,22 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use ::modbus::{Client, Coil, Error, ExceptionCode, Result};
+use ::modbus::{Client, Coil, Error, Result};
 
 use super::faults::Fault;
+use super::line::{BusTime, Line};
 use super::sax::Answer;
 use super::site::Site;
 use super::wire;
-use crate::link::fault::Fault as LinkFault;
+use crate::link::fault::{Fault as LinkFault, crc_error, exception_error};
 use crate::link::{Counters, Link};
 use crate::modbus::pdu::{Reply, Request};
 
-/// A link to one unit of one battery of a site.
+/// A link to one unit of one host of a site.
 pub struct SimLink {
     site: Arc<Mutex<Site>>,
-    battery: usize,
+    host: usize,
+    bus: Option<(Line, BusTime)>,
     unit: u8,
     name: String,
     timeout: Duration,
@@ -32,13 +34,14 @@ pub struct SimLink {
 }
 
 impl SimLink {
-    /// A link to this battery; [`Client::set_uid`] chooses the unit, 64 at first.
-    pub fn new(site: Arc<Mutex<Site>>, battery: usize) -> SimLink {
+    /// A link to this battery or other host; [`Client::set_uid`] chooses the unit, 64 at first. Nothing takes time.
+    pub fn new(site: Arc<Mutex<Site>>, host: usize) -> SimLink {
         SimLink {
             site,
-            battery,
+            host,
+            bus: None,
             unit: super::sax::UNIT_BASIC,
-            name: format!("sim:{battery}"),
+            name: format!("sim:{host}"),
             timeout: Duration::from_secs(1),
             generation: 0,
             connected: false,
@@ -46,6 +49,12 @@ impl SimLink {
             counters: Counters::default(),
             answered: false,
         }
+    }
+
+    /// A link to the devices on a serial line, on which every frame takes its time and a lost one takes the whole timeout. It lets `time`
+    /// run ahead; whoever drives the time waits until it has caught up before the next request.
+    pub fn on_bus(site: Arc<Mutex<Site>>, host: usize, line: Line, time: BusTime) -> SimLink {
+        SimLink { bus: Some((line, time)), name: format!("bus:{host}"), ..SimLink::new(site, host) }
     }
 
     fn ask(&mut self, request: &Request) -> Result<Reply> {
@@ -59,12 +68,29 @@ impl SimLink {
     }
 
     fn exchange(&mut self, request: &Request) -> Result<Reply> {
+        let Some((line, time)) = self.bus.clone() else { return self.exchange_at_once(request) };
+        // Unit and CRC are three bytes more than the PDU.
+        let asked = request.encode().len() + 3;
+        let begun_ms = time.now_ms();
+        time.reach(begun_ms + line.exchange_ms(asked, 0).0);
+        self.site.lock().unwrap_or_else(PoisonError::into_inner).advance_to(time.now_ms());
+        let outcome = self.exchange_at_once(request);
+        time.reach(match &outcome {
+            Ok(reply) => begun_ms + line.exchange_ms(asked, reply.encode().len() + 3).1,
+            Err(Error::Io(error)) if error.kind() == io::ErrorKind::TimedOut => time.now_ms() + self.timeout.as_millis() as u64,
+            Err(_) => begun_ms + line.exchange_ms(asked, 5).1,
+        });
+        outcome
+    }
+
+    fn exchange_at_once(&mut self, request: &Request) -> Result<Reply> {
         let mut site = self.site.lock().unwrap_or_else(PoisonError::into_inner);
-        let active = site.faults().active(self.battery);
+        let active = site.faults().active(self.host);
         if active.contains(&Fault::Refuse) {
             return Err(io_error(io::ErrorKind::ConnectionRefused));
         }
-        let starts = site.battery(self.battery).map_or(0, |b| b.starts());
+        // A serial port knows nothing of what its devices do.
+        let starts = if self.bus.is_some() { 0 } else { site.starts(self.host) };
         if self.connected && self.starts != starts {
             return Err(io_error(io::ErrorKind::ConnectionReset));
         }
@@ -75,15 +101,19 @@ impl SimLink {
         if let Some(kind) = active.iter().find_map(ending) {
             return Err(io_error(kind));
         }
-        let answer = wire::respond(&mut site, self.battery, self.unit, request, &active);
+        let answer = wire::respond(&mut site, self.host, self.unit, request, &active);
+        let faults = site.faults();
         drop(site);
         let Answer::Reply(reply) = answer else { return Err(io_error(io::ErrorKind::TimedOut)) };
         let answered = std::mem::replace(&mut self.answered, true);
         for fault in active {
+            if matches!(fault, Fault::BitError { permille } if self.bus.is_some() && faults.happens(permille)) {
+                return Err(crc_error());
+            }
             deliver(fault, &reply, self.timeout, answered)?;
         }
         match reply {
-            Reply::Exception { code, .. } => Err(exception(code).map_or(Error::InvalidResponse, Error::Exception)),
+            Reply::Exception { code, .. } => Err(exception_error(code)),
             reply if reply.function() != request.function() => Err(Error::InvalidResponse),
             reply => Ok(reply),
         }
@@ -135,23 +165,6 @@ fn deliver(fault: Fault, reply: &Reply, timeout: Duration, answered: bool) -> Re
 
 fn io_error(kind: io::ErrorKind) -> Error {
     Error::Io(kind.into())
-}
-
-fn exception(code: u8) -> Option<ExceptionCode> {
-    Some(match code {
-        1 => ExceptionCode::IllegalFunction,
-        2 => ExceptionCode::IllegalDataAddress,
-        3 => ExceptionCode::IllegalDataValue,
-        4 => ExceptionCode::SlaveOrServerFailure,
-        5 => ExceptionCode::Acknowledge,
-        6 => ExceptionCode::SlaveOrServerBusy,
-        7 => ExceptionCode::NegativeAcknowledge,
-        8 => ExceptionCode::MemoryParity,
-        9 => ExceptionCode::NotDefined,
-        10 => ExceptionCode::GatewayPath,
-        11 => ExceptionCode::GatewayTarget,
-        _ => return None,
-    })
 }
 
 impl Link for SimLink {

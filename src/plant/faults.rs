@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::rng::Rng;
 
-/// A fault of one battery.
+/// A fault of one host or bus; up to the number of batteries these are the batteries' own.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Fault {
     /// Takes requests, does nothing with them and answers nothing.
@@ -58,6 +58,16 @@ pub enum Fault {
     },
     /// Answers with the previous reply, transaction id and all; with nothing if there was none.
     StaleReplay,
+    /// A bus: before this many replies in a thousand there is noise, a few random bytes.
+    Noise {
+        /// 0 to 1000.
+        permille: u16,
+    },
+    /// A bus: in this many replies in a thousand one bit is wrong.
+    BitError {
+        /// 0 to 1000.
+        permille: u16,
+    },
 }
 
 /// The switches of all batteries; clones switch the same site.
@@ -114,6 +124,22 @@ impl Faults {
         // A protocol id other than 0.
         bytes[2] |= 1;
         bytes
+    }
+
+    /// One to eight random bytes for [`Fault::Noise`].
+    pub(super) fn noise(&self) -> Vec<u8> {
+        let rng = &mut self.lock().rng;
+        let count = 1 + rng.below(8);
+        (0..count).map(|_| rng.below(256) as u8).collect()
+    }
+
+    /// Flips one bit for [`Fault::BitError`].
+    pub(super) fn flip(&self, bytes: &mut [u8]) {
+        let bits = bytes.len() as u32 * 8;
+        if bits > 0 {
+            let bit = self.lock().rng.below(bits);
+            bytes[(bit / 8) as usize] ^= 1 << (bit % 8);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

@@ -1,9 +1,9 @@
-//! One battery's TCP port: accepts, reads requests, sends replies, byte by byte if it must.
+//! The TCP port of a battery or another host: accepts, reads requests, sends replies, byte by byte if it must.
 //!
 //! Part of [`serve`](super::serve). Works in short turns; every wait has a limit.
 
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -23,9 +23,9 @@ const WRITE: Duration = Duration::from_millis(500);
 /// More than any request is long.
 const BUFFER: usize = 512;
 
-/// A battery's port.
+/// The port of a host.
 pub(super) struct Port {
-    battery: usize,
+    host: usize,
     faults: Faults,
     address: SocketAddr,
     listener: Option<TcpListener>,
@@ -41,14 +41,14 @@ struct Connection {
 }
 
 impl Port {
-    pub(super) fn new(battery: usize, listener: TcpListener, faults: Faults) -> io::Result<Port> {
+    pub(super) fn new(host: usize, listener: TcpListener, faults: Faults) -> io::Result<Port> {
         listener.set_nonblocking(true)?;
-        Ok(Port { battery, faults, address: listener.local_addr()?, listener: Some(listener), connection: None, previous: Vec::new() })
+        Ok(Port { host, faults, address: listener.local_addr()?, listener: Some(listener), connection: None, previous: Vec::new() })
     }
 
     /// Takes a new client, hears the present one, answers it.
     pub(super) fn turn(&mut self, shared: &Shared) {
-        let faults = self.faults.active(self.battery);
+        let faults = self.faults.active(self.host);
         if faults.contains(&Fault::Refuse) {
             (self.listener, self.connection) = (None, None);
             return thread::sleep(TURN);
@@ -77,7 +77,7 @@ impl Port {
     /// A second client is closed at once, unless the first one has left in the meantime.
     fn accept(&mut self) {
         if self.listener.is_none() {
-            let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, self.address.port()));
+            let bound = TcpListener::bind(self.address);
             self.listener = bound.ok().filter(|listener| listener.set_nonblocking(true).is_ok());
         }
         let Some(Ok((stream, _))) = self.listener.as_ref().map(TcpListener::accept) else { return };
@@ -109,8 +109,8 @@ impl Port {
 
     fn answer(&mut self, shared: &Shared, asked: &Frame) -> Option<Sending> {
         let mut site = shared.site();
-        let active = self.faults.active(self.battery);
-        let starts = site.battery(self.battery).filter(|b| b.is_up(site.now_ms())).map(|b| b.starts());
+        let active = self.faults.active(self.host);
+        let starts = site.is_up(self.host).then(|| site.starts(self.host));
         let connection = self.connection.as_mut()?;
         // No connection survives a start of the battery, and none is of use during one.
         let over = starts.is_none() || *connection.starts.get_or_insert(starts.unwrap_or(0)) != starts.unwrap_or(0);
@@ -119,13 +119,13 @@ impl Port {
             return None;
         }
         let reply = match Request::decode(&asked.pdu) {
-            Ok(request) => match wire::respond(&mut site, self.battery, asked.unit, &request, &active) {
+            Ok(request) => match wire::respond(&mut site, self.host, asked.unit, &request, &active) {
                 Answer::Reply(reply) => reply,
                 Answer::Silence => return None,
             },
             Err(e) => Reply::Exception { function: asked.pdu.first()? & 0x7F, code: e.exception_code() },
         };
-        let sending = wire::bytes(&site, self.battery, asked, &reply, &active, &self.previous);
+        let sending = wire::bytes(&site, self.host, asked, &reply, &active, &self.previous);
         if !active.contains(&Fault::StaleReplay) {
             self.previous = sending.bytes.clone();
         }

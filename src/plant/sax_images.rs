@@ -4,7 +4,7 @@
 //! reports itself, not the sum of several units.
 
 use super::battery::{Control, State};
-use super::battery_params::Encoding41;
+use super::battery_params::{Encoding41, Wiring};
 use super::meter::MeterReading;
 use super::sax::{UNIT_BASIC, UNIT_EXTENDED};
 use super::site::{Cell, Site};
@@ -84,7 +84,10 @@ struct Now<'a> {
 impl<'a> Now<'a> {
     fn of(site: &Site, cell: &'a Cell) -> Now<'a> {
         let meter = cell.registers.frozen_meter.unwrap_or_else(|| site.meter_reading());
-        let phase = cell.battery.params().phase.index();
+        let phase = match cell.battery.params().phase {
+            Wiring::One(phase) => phase.index(),
+            Wiring::All => 0,
+        };
         let power_w = cell.battery.reported_w(site.now_ms());
         let current_ma = power_w.abs() * 1_000_000 / meter.voltage_mv[phase].max(1);
         // mW times 10 ms to Wh.

@@ -1,24 +1,43 @@
-//! The simulated site over Modbus TCP on loopback, in real time.
+//! The simulated site over Modbus TCP on loopback and over pseudo terminals, in real time.
 //!
-//! One listener and one thread per battery, one connection at a time as a SAX battery has it (facts/sax.md 2, Connection quirks): a
+//! One listener and one thread per host or bus, one connection at a time as a SAX battery has it (facts/sax.md 2, Connection quirks): a
 //! second client is accepted and closed at once. One more thread lets the time pass. Everything ends when [`LiveSite`] is dropped.
 //! No wait is longer than a few milliseconds, so that it ends soon. Never listens on anything but loopback.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use super::bus::Bus;
 use super::faults::Faults;
+use super::line::Line;
 use super::port::Port;
+use super::sender::Sender;
 use super::site::{Site, SiteParams, Truth};
 
 /// How often the pacer lets the time pass.
 const PACE_EVERY: Duration = Duration::from_millis(20);
 /// Stack of a thread of the simulator.
 const STACK: usize = 256 * 1024;
+
+/// Where a host of the site is reached.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Reached {
+    /// At this loopback address, on a port that the kernel chooses.
+    Tcp(Ipv4Addr),
+    /// As a serial port under this path, which must not exist yet.
+    Bus(PathBuf, Line),
+    /// The P1 port of the meter, as a serial port under this path, which must not exist yet, at this many baud.
+    Telegrams(PathBuf, u32),
+    /// The P1 port of the meter, behind a serial server at this loopback address.
+    TelegramsTcp(Ipv4Addr),
+    /// Not at all.
+    Never,
+}
 
 /// A site that runs.
 pub struct LiveSite {
@@ -39,16 +58,18 @@ pub(super) struct Shared {
 impl LiveSite {
     /// Starts the site: time passes `pace` times as fast as real time (at least once). Fails when there is no port or thread to be had.
     pub fn start(params: SiteParams, pace: u32) -> io::Result<LiveSite> {
-        LiveSite::start_at(params, pace, |_| Ipv4Addr::LOCALHOST)
+        let hosts = vec![Reached::Tcp(Ipv4Addr::LOCALHOST); params.batteries.len()];
+        LiveSite::start_hosts(params, pace, &hosts)
     }
 
     /// As [`LiveSite::start`], but every battery has a loopback address of its own, as a configuration demands: 127.0.0.1 and following.
     pub fn start_apart(params: SiteParams, pace: u32) -> io::Result<LiveSite> {
-        LiveSite::start_at(params, pace, loopback)
+        let hosts: Vec<_> = (0..params.batteries.len()).map(|k| Reached::Tcp(loopback(k))).collect();
+        LiveSite::start_hosts(params, pace, &hosts)
     }
 
-    fn start_at(params: SiteParams, pace: u32, address: impl Fn(usize) -> Ipv4Addr) -> io::Result<LiveSite> {
-        let batteries = params.batteries.len();
+    /// As [`LiveSite::start`], with every host of the site where this list says.
+    pub fn start_hosts(params: SiteParams, pace: u32, hosts: &[Reached]) -> io::Result<LiveSite> {
         let shared = Arc::new(Shared {
             site: Mutex::new(Site::new(params)),
             stop: AtomicBool::new(false),
@@ -56,17 +77,8 @@ impl LiveSite {
             pace: pace.max(1),
         });
         let mut live = LiveSite { shared, addresses: Vec::new(), ports: Vec::new(), threads: Vec::new() };
-        for battery in 0..batteries {
-            let listener = TcpListener::bind((address(battery), 0))?;
-            let port = listener.local_addr()?.port();
-            live.ports.push(port);
-            live.addresses.push(SocketAddrV4::new(address(battery), port));
-            let mut port = Port::new(battery, listener, live.faults())?;
-            live.spawn(format!("sim-{battery}"), move |shared| {
-                while !shared.stopped() {
-                    port.turn(shared);
-                }
-            })?;
+        for (host, reached) in hosts.iter().enumerate() {
+            live.serve(host, reached)?;
         }
         live.spawn("sim-pacer".to_owned(), |shared| {
             while !shared.stopped() {
@@ -77,7 +89,53 @@ impl LiveSite {
         Ok(live)
     }
 
-    /// Where each battery listens.
+    fn serve(&mut self, host: usize, reached: &Reached) -> io::Result<()> {
+        let mut address = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0);
+        match reached {
+            Reached::Tcp(ip) => {
+                let listener = TcpListener::bind((*ip, 0))?;
+                address = SocketAddrV4::new(*ip, listener.local_addr()?.port());
+                let mut port = Port::new(host, listener, self.faults())?;
+                self.spawn(format!("sim-{host}"), move |shared| {
+                    while !shared.stopped() {
+                        port.turn(shared);
+                    }
+                })?;
+            }
+            Reached::Bus(path, line) => {
+                let mut bus = Bus::new(host, path, *line, self.faults())?;
+                self.spawn(format!("sim-bus-{host}"), move |shared| {
+                    while !shared.stopped() {
+                        bus.turn(shared);
+                    }
+                })?;
+            }
+            Reached::Telegrams(path, baud) => {
+                let mut sender = Sender::serial(path, *baud)?;
+                self.spawn("sim-p1".to_owned(), move |shared| {
+                    while !shared.stopped() {
+                        sender.turn(shared);
+                    }
+                })?;
+            }
+            Reached::TelegramsTcp(ip) => {
+                let listener = TcpListener::bind((*ip, 0))?;
+                address = SocketAddrV4::new(*ip, listener.local_addr()?.port());
+                let mut sender = Sender::server(listener)?;
+                self.spawn("sim-p1".to_owned(), move |shared| {
+                    while !shared.stopped() {
+                        sender.turn(shared);
+                    }
+                })?;
+            }
+            Reached::Never => {}
+        }
+        self.addresses.push(address);
+        self.ports.push(address.port());
+        Ok(())
+    }
+
+    /// Where each battery, or each host, listens; 0.0.0.0:0 where it is not reached over TCP.
     pub fn addresses(&self) -> &[SocketAddrV4] {
         &self.addresses
     }
@@ -109,8 +167,8 @@ impl LiveSite {
     }
 }
 
-/// All of 127.0.0.0/8 is loopback; only the last byte is used.
-fn loopback(battery: usize) -> Ipv4Addr {
+/// The loopback address of a host: all of 127.0.0.0/8 is loopback; only the last byte is used.
+pub fn loopback(battery: usize) -> Ipv4Addr {
     Ipv4Addr::new(127, 0, 0, u8::try_from(battery).unwrap_or(u8::MAX).min(253) + 1)
 }
 

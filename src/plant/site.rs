@@ -13,6 +13,7 @@ pub use truth::{Integrals, Truth, WriteEvent};
 
 use super::battery::{Battery, STEP_MS};
 use super::battery_params::{BatteryParams, SaxParams};
+use super::device::{Device, DeviceParams, Serves};
 use super::faults::Faults;
 use super::house::{House, HousePower};
 use super::meter::{Meter, MeterParams};
@@ -37,6 +38,10 @@ pub struct SiteParams {
     pub meter: MeterParams,
     /// The batteries and what they say on Modbus.
     pub batteries: Vec<(BatteryParams, SaxParams)>,
+    /// Devices that answer by a profile, among them those of batteries that are no SAX batteries.
+    pub devices: Vec<DeviceParams>,
+    /// What the wall clock shows at time 0, unix seconds.
+    pub wall_start_s: i64,
     /// How often a battery on its own control looks at its meter, in ms (control.md 2.5: 200 to 500).
     pub own_loop_ms: u64,
 }
@@ -46,7 +51,15 @@ impl SiteParams {
     pub fn new(number: u64, house: House, phases: &[Phase]) -> SiteParams {
         let connected = phases.len() > 1;
         let battery = |phase: &Phase| (BatteryParams { connected, ..BatteryParams::on(*phase) }, SaxParams::default());
-        SiteParams { number, house, meter: MeterParams::default(), batteries: phases.iter().map(battery).collect(), own_loop_ms: 300 }
+        SiteParams {
+            number,
+            house,
+            meter: MeterParams::default(),
+            batteries: phases.iter().map(battery).collect(),
+            devices: Vec::new(),
+            wall_start_s: 0,
+            own_loop_ms: 300,
+        }
     }
 }
 
@@ -60,6 +73,17 @@ pub(super) struct Cell {
     requests: BTreeMap<u8, u64>,
 }
 
+/// Who answers for a unit of a host.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Behind {
+    /// The device with this number.
+    Device(usize),
+    /// The SAX battery with this number, which knows its units by itself.
+    Sax(usize),
+    /// No one.
+    Nobody,
+}
+
 /// The site.
 #[derive(Debug)]
 pub struct Site {
@@ -69,6 +93,9 @@ pub struct Site {
     extra_w: [i64; 3],
     meter: Meter,
     pub(super) cells: Vec<Cell>,
+    pub(super) devices: Vec<Device>,
+    wall_start_s: i64,
+    hosts: usize,
     own_loop_ms: u64,
     own_loop_next_ms: u64,
     clock_ms: u64,
@@ -83,6 +110,8 @@ impl Site {
     /// Builds the site at time 0.
     pub fn new(params: SiteParams) -> Site {
         let count = params.batteries.len();
+        let hosts = params.devices.iter().map(|d| d.host + 1).fold(count, usize::max);
+        let devices: Vec<_> = params.devices.into_iter().map(Device::new).collect();
         let cell = |(k, (battery, sax)): (usize, (BatteryParams, SaxParams))| {
             let noise_key = mix(params.number ^ fnv1a64(b"reading") ^ k as u64);
             let battery = Battery::new(BatteryParams { noise_key, ..battery });
@@ -95,6 +124,9 @@ impl Site {
             extra_w: [0; 3],
             meter: Meter::new(params.meter, params.number),
             cells: params.batteries.into_iter().enumerate().map(cell).collect(),
+            devices,
+            wall_start_s: params.wall_start_s,
+            hosts,
             own_loop_ms: params.own_loop_ms.max(STEP_MS),
             own_loop_next_ms: 0,
             clock_ms: 0,
@@ -102,7 +134,7 @@ impl Site {
             grid_mw: [0; 3],
             sums: Integrals { battery: vec![0; count], ..Integrals::default() },
             events: VecDeque::new(),
-            faults: Faults::new(count, params.number),
+            faults: Faults::new(hosts, params.number),
         };
         site.grid_mw = site.net_load_mw();
         site
@@ -119,6 +151,60 @@ impl Site {
     /// The time in ms.
     pub fn now_ms(&self) -> u64 {
         self.clock_ms
+    }
+
+    /// How many hosts and buses there are: one for each battery, and those of other devices.
+    pub fn hosts(&self) -> usize {
+        self.hosts
+    }
+
+    /// Whether devices that answer by a profile are on this host.
+    pub fn has_devices(&self, host: usize) -> bool {
+        self.devices.iter().any(|d| d.params.host == host)
+    }
+
+    /// What the wall clock shows, unix seconds.
+    pub fn wall_s(&self) -> i64 {
+        self.wall_start_s.saturating_add(i64::try_from(self.clock_ms / 1000).unwrap_or(i64::MAX))
+    }
+
+    /// Sets the wall clock.
+    pub fn set_wall_s(&mut self, unix_s: i64) {
+        self.wall_start_s = unix_s.saturating_sub(i64::try_from(self.clock_ms / 1000).unwrap_or(i64::MAX));
+    }
+
+    /// Who answers there. A battery that is down does not.
+    pub(super) fn behind(&self, host: usize, unit: u8) -> Behind {
+        let up = |k: &usize| self.cells.get(*k).is_some_and(|cell| cell.battery.is_up(self.clock_ms));
+        if let Some(k) = self.devices.iter().position(|d| d.params.host == host && d.params.unit == unit) {
+            return match self.devices[k].params.serves {
+                Serves::Battery(battery) if !up(&battery) => Behind::Nobody,
+                _ => Behind::Device(k),
+            };
+        }
+        let by_profile = self.devices.iter().any(|d| d.params.serves == Serves::Battery(host));
+        if host < self.cells.len() && !by_profile { Behind::Sax(host) } else { Behind::Nobody }
+    }
+
+    /// Whether there is somebody with this unit.
+    pub(super) fn answers(&self, host: usize, unit: u8) -> bool {
+        self.behind(host, unit) != Behind::Nobody
+    }
+
+    /// How often the batteries behind a host were started, all together; every start ends its connections.
+    pub(super) fn starts(&self, host: usize) -> u32 {
+        self.batteries_behind(host).map(|b| b.starts()).sum()
+    }
+
+    /// Whether anything behind a host answers: a gateway lives on while one of its devices is down.
+    pub(super) fn is_up(&self, host: usize) -> bool {
+        let mut behind = self.batteries_behind(host).peekable();
+        behind.peek().is_none() || behind.any(|b| b.is_up(self.clock_ms))
+    }
+
+    fn batteries_behind(&self, host: usize) -> impl Iterator<Item = &Battery> {
+        let here = move |k: usize| k == host || self.devices.iter().any(|d| d.params.host == host && d.battery() == Some(k));
+        self.cells.iter().enumerate().filter(move |(k, _)| here(*k)).map(|(_, cell)| &cell.battery)
     }
 
     /// A load in W per phase on top of the house, for example a car; holds until it is set again.
@@ -148,6 +234,7 @@ impl Site {
         if let Some(cell) = self.cells.get_mut(battery) {
             cell.battery.reboot(self.clock_ms, down_ms);
             cell.registers = Registers::default();
+            self.devices.iter_mut().filter(|d| d.params.serves == Serves::Battery(battery)).for_each(Device::restart);
         }
     }
 }

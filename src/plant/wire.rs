@@ -2,14 +2,15 @@
 //!
 //! Sans-IO. Who sends the bytes is [`serve`](super::serve); [`client`](super::client) uses the first half only.
 
+use super::device;
 use super::faults::{Fault, Faults};
 use super::sax::{self, Answer};
-use super::site::Site;
+use super::site::{Behind, Site};
 use crate::modbus::mbap::{self, Frame};
 use crate::modbus::pdu::{Reply, Request};
 
 /// Answers a request with all faults that concern its meaning. Faults of connection and bytes are left to the caller.
-pub(super) fn respond(site: &mut Site, battery: usize, unit: u8, request: &Request, active: &[Fault]) -> Answer {
+pub(super) fn respond(site: &mut Site, host: usize, unit: u8, request: &Request, active: &[Fault]) -> Answer {
     let faults = site.faults();
     for fault in active {
         match fault {
@@ -19,8 +20,19 @@ pub(super) fn respond(site: &mut Site, battery: usize, unit: u8, request: &Reque
             _ => {}
         }
     }
-    sax::freeze(site, battery, active.contains(&Fault::FrozenMeter), active.contains(&Fault::FrozenRegisters));
-    let Answer::Reply(mut reply) = sax::answer(site, battery, unit, request) else { return Answer::Silence };
+    let (meter, registers) = (active.contains(&Fault::FrozenMeter), active.contains(&Fault::FrozenRegisters));
+    let answer = match site.behind(host, unit) {
+        Behind::Device(k) => {
+            device::freeze(site, k, meter, registers);
+            device::answer(site, k, request)
+        }
+        Behind::Sax(battery) => {
+            sax::freeze(site, battery, meter, registers);
+            sax::answer(site, battery, unit, request)
+        }
+        Behind::Nobody => Answer::Silence,
+    };
+    let Answer::Reply(mut reply) = answer else { return Answer::Silence };
     for fault in active {
         match fault {
             Fault::LoseReply { permille } if faults.happens(*permille) => return Answer::Silence,
@@ -33,7 +45,7 @@ pub(super) fn respond(site: &mut Site, battery: usize, unit: u8, request: &Reque
 }
 
 fn make_absurd(reply: &mut Reply) {
-    if let Reply::HoldingRegisters { values } = reply {
+    if let Reply::HoldingRegisters { values } | Reply::InputRegisters { values } = reply {
         values.fill(0x7FFF);
     }
 }
@@ -56,8 +68,11 @@ pub(super) struct Sending {
 }
 
 /// The bytes of a reply with the habits of a SAX battery and all faults that concern bytes.
-pub(super) fn bytes(site: &Site, battery: usize, asked: &Frame, reply: &Reply, active: &[Fault], previous: &[u8]) -> Sending {
-    let habits = site.cells.get(battery).map(|cell| &cell.sax);
+pub(super) fn bytes(site: &Site, host: usize, asked: &Frame, reply: &Reply, active: &[Fault], previous: &[u8]) -> Sending {
+    let habits = match site.behind(host, asked.unit) {
+        Behind::Sax(battery) => site.cells.get(battery).map(|cell| &cell.sax),
+        Behind::Device(_) | Behind::Nobody => None,
+    };
     let exception = matches!(reply, Reply::Exception { .. });
     let mut frame = Frame { transaction: asked.transaction, unit: asked.unit, pdu: reply.encode() };
     let function = asked.pdu.first().copied();

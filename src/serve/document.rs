@@ -62,6 +62,9 @@ pub struct Meter {
     pub age_ms: Option<u64>,
     pub power_w: Option<i64>,
     pub frequency_hz: Option<f64>,
+    /// What the meter counted so far; `null` where it does not say.
+    pub import_wh: Option<i64>,
+    pub export_wh: Option<i64>,
     pub phases: Vec<Phase>,
     pub learned: MeterLearned,
 }
@@ -121,8 +124,42 @@ pub struct Battery {
     /// The last write in words, and its age.
     pub last_write: Option<String>,
     pub last_write_age_ms: Option<u64>,
-    pub bms: Option<()>,
+    /// `null` where it has none.
+    pub bms: Option<BmsStatus>,
     pub learned: BatteryLearned,
+}
+
+#[derive(Clone, PartialEq, Debug, Default, Serialize)]
+#[allow(missing_docs, reason = "see Document")]
+pub struct BmsStatus {
+    pub device: String,
+    /// "Normal" or "Disconnected".
+    pub state: &'static str,
+    /// Why the newest poll brought nothing; empty: it did.
+    pub fault: String,
+    /// Of the newest answer that counts.
+    pub age_ms: Option<u64>,
+    pub soc_pct: Option<f64>,
+    pub soh_pct: Option<f64>,
+    pub voltage_v: Option<f64>,
+    /// Discharge positive.
+    pub current_a: Option<f64>,
+    /// With what the configuration allows.
+    pub charge_limit_a: Option<f64>,
+    pub discharge_limit_a: Option<f64>,
+    pub charge_allowed: Option<bool>,
+    pub discharge_allowed: Option<bool>,
+    pub cell_voltage_max_v: Option<f64>,
+    pub cell_voltage_min_v: Option<f64>,
+    pub cell_temperature_max_c: Option<i64>,
+    pub cell_temperature_min_c: Option<i64>,
+    /// Counted on where its 16 bits wrap.
+    pub counters: std::collections::BTreeMap<String, u64>,
+    /// How far its clock is ahead of ours, beside its time zone.
+    pub clock_drift_s: Option<i64>,
+    /// Its status registers in words.
+    pub status: std::collections::BTreeMap<String, String>,
+    pub notices: Vec<String>,
 }
 
 #[derive(Clone, PartialEq, Debug, Default, Serialize)]

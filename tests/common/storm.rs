@@ -4,7 +4,7 @@
 use sax_controller::control::core::Core;
 use sax_controller::control::decision::Order;
 use sax_controller::control::demand::{Action, Demand};
-use sax_controller::control::input::{BatterySample, MeterSample, PhaseSample, Written};
+use sax_controller::control::input::{BatterySample, BmsSample, MeterSample, PhaseSample, Written};
 use sax_controller::control::site::*;
 use sax_controller::plant::rng::Rng;
 use sax_controller::units::{Span, Time};
@@ -85,11 +85,12 @@ pub fn random_site(rng: &mut Rng) -> Site {
             fallback_charge_w: if rng.chance(700) { 0 } else { rng.range(0, max_charge_w) },
             fallback_discharge_w: if rng.chance(700) { 0 } else { rng.range(0, max_discharge_w) },
             min_power_w: rng.range(0, 300),
+            bms: None,
         }
     };
     let hold = if rng.chance(500) { 3 } else { 15 };
     let ramp_start = if hold == 3 { 10_000 } else { 22_500 };
-    Site {
+    let mut site = Site {
         batteries: (0..n).map(|_| battery(rng)).collect(),
         strategy: match import_w {
             Some(w) if shaving => Strategy::PeakShaving { recharge_below_w: w / 2 },
@@ -117,7 +118,13 @@ pub fn random_site(rng: &mut Rng) -> Site {
         observe: rng.chance(50),
         fallback: if rng.chance(300) { FallbackKind::Release } else { FallbackKind::Zero },
         tuning: Tuning::default(),
+    };
+    // Drawn last, so that everything else is as it was without.
+    for b in &mut site.batteries {
+        let ages = [(5, 30), (5, 58), (15, 58)].map(|(fresh, lost)| BmsSite { fresh: Span::from_s(fresh), lost: Span::from_s(lost) });
+        b.bms = rng.chance(300).then(|| ages[rng.below(3) as usize]);
     }
+    site
 }
 
 pub fn random_demand(rng: &mut Rng) -> Demand {
@@ -136,6 +143,7 @@ pub fn random_demand(rng: &mut Rng) -> Demand {
 pub enum Entry {
     Meter(MeterSample),
     Battery(usize, BatterySample),
+    Bms(usize, BmsSample),
     Written(usize, Written, Time),
     Demand(Demand),
 }
@@ -145,6 +153,7 @@ impl Entry {
         match self {
             Entry::Meter(m) => core.meter(m),
             Entry::Battery(k, b) => core.battery(k, b),
+            Entry::Bms(k, s) => core.bms(k, s),
             Entry::Written(k, w, at) => core.written(k, w, at),
             Entry::Demand(d) => core.demand(d),
         }
@@ -171,6 +180,58 @@ pub struct Storm {
     last: Vec<Entry>,
     newest: Option<Time>,
     calm: bool,
+    /// What the BMSes say, and what an outsider knows of them.
+    bms_rng: Rng,
+    pub bms: Vec<Watched>,
+}
+
+/// A BMS as an outsider sees it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Watched {
+    pub newest: Option<BmsSample>,
+    /// Nothing came for too long; then so many samples in a row.
+    pub lost: bool,
+    pub good: u32,
+}
+
+impl Watched {
+    /// Time passes.
+    pub fn look(&mut self, ages: &BmsSite, now: Time) {
+        if !self.lost && self.newest.is_some_and(|s| now.since(s.taken) >= ages.lost) {
+            (self.lost, self.good) = (true, 0);
+        }
+    }
+
+    fn take(&mut self, ages: &BmsSite, sample: BmsSample) {
+        let sane = |w: Option<i64>| w.is_none_or(|w| w >= 0);
+        let plausible =
+            sane(sample.charge_limit_w) && sane(sample.discharge_limit_w) && sample.soc_pm.is_none_or(|s| (0..=1000).contains(&s));
+        if !plausible || self.newest.is_some_and(|s| s.taken >= sample.taken) {
+            return;
+        }
+        self.look(ages, sample.taken);
+        let near = self.newest.is_some_and(|s| sample.taken.since(s.taken) <= ages.fresh);
+        self.good = if near && self.good > 0 { self.good + 1 } else { 1 };
+        self.lost &= self.good < 2;
+        self.newest = Some(sample);
+    }
+
+    /// Most charge and discharge power, W, that it leaves a battery which could do this.
+    pub fn most_w(&self, ages: &BmsSite, could_w: (i64, i64), now: Time) -> (i64, i64) {
+        let Some(s) = self.newest.filter(|_| !self.lost) else { return (0, 0) };
+        let age = now.since(s.taken).as_ms() as i64;
+        let (fresh, lost) = (ages.fresh.as_ms() as i64, ages.lost.as_ms() as i64);
+        let part = |w: i64| if age <= fresh { w } else { w * (lost - age).max(0) / (lost - fresh) };
+        let said = self.said_w();
+        (part(could_w.0.min(said.0)), part(could_w.1.min(said.1)))
+    }
+
+    /// Its last word.
+    pub fn said_w(&self) -> (i64, i64) {
+        let s = self.newest.unwrap_or_default();
+        let one = |may: bool, w: Option<i64>| if may { w.unwrap_or(0) } else { 0 };
+        (one(s.may_charge, s.charge_limit_w), one(s.may_discharge, s.discharge_limit_w))
+    }
 }
 
 impl Storm {
@@ -197,6 +258,8 @@ impl Storm {
             last: Vec::new(),
             newest: None,
             calm: number % 3 == 0,
+            bms_rng: Rng::new(number, "bms"),
+            bms: vec![Watched::default(); n],
         }
     }
 
@@ -241,6 +304,7 @@ impl Storm {
         }
         for k in 0..self.site.batteries.len() {
             self.battery_input(k, bad);
+            self.bms_input(k, bad);
         }
         self.meter_input(bad);
     }
@@ -266,6 +330,32 @@ impl Storm {
         self.give(Entry::Battery(k, sample));
         if self.rng.chance(50) {
             self.give(Entry::Battery(k, sample));
+        }
+    }
+
+    fn bms_input(&mut self, k: usize, bad: u32) {
+        let Some(ages) = self.site.batteries[k].bms else { return };
+        let rng = &mut self.bms_rng;
+        let some = |rng: &mut Rng| (!rng.chance(bad / 8)).then(|| if rng.chance(500) { rng.range(0, 9000) } else { rng.range(0, 200_000) });
+        let mut sample = BmsSample {
+            taken: self.now,
+            may_charge: !rng.chance(bad / 4),
+            may_discharge: !rng.chance(bad / 4),
+            charge_limit_w: some(rng),
+            discharge_limit_w: some(rng),
+            soc_pm: rng.chance(500).then_some(self.soc_pm[k]),
+        };
+        match rng.below(1000) {
+            x if x < 300 + bad => return,
+            x if x < 320 + bad => sample.taken = self.now.before(Span::from_ms(rng.below(20_000).into())),
+            x if x < 330 + bad => sample.charge_limit_w = Some(nonsense(rng)),
+            x if x < 340 + bad => sample.soc_pm = Some(nonsense(rng)),
+            _ => {}
+        }
+        self.bms[k].take(&ages, sample);
+        self.give(Entry::Bms(k, sample));
+        if self.bms_rng.chance(50) {
+            self.give(Entry::Bms(k, sample));
         }
     }
 

@@ -42,7 +42,7 @@ impl Core {
             let power_w = self.plans[slot].power_w;
             group.choose(power_w, &self.batteries, &self.capabilities, &mut self.ready_w, now);
             let rooms = Rooms { caps: &self.capabilities, ready_w: &self.ready_w };
-            let soc = |k: usize| self.batteries[k].sample.map_or(0, |s| s.soc_pm);
+            let soc = |k: usize| self.batteries[k].soc_pm().unwrap_or(0);
             split(&self.site, group.members(), power_w, rooms, soc, &mut self.scratch, &mut self.shares);
         }
     }
@@ -115,7 +115,7 @@ impl Core {
             (Some(Action::Charge(w)), _) if total > -w => Ask::Total(-w, Binding::Schedule),
             (Some(Action::Charge(_)), _) => Ask::Total(total, Binding::Total),
             (None | Some(Action::ReserveSoc(_)), Strategy::PeakShaving { recharge_below_w }) => self.shave(recharge_below_w),
-            _ if self.site.balance == Balance::Sum => Ask::Total(total, Binding::Total),
+            _ if self.site.balance == Balance::Sum || self.apportioned => Ask::Total(total, Binding::Total),
             _ => Ask::PerPhase(wanted),
         }
     }

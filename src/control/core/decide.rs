@@ -3,6 +3,7 @@
 use super::Core;
 use super::limits::Commanded;
 use crate::control::allocate::Binding;
+use crate::control::bms::Contact;
 use crate::control::decision::{BatteryDecision, Order, Reason};
 use crate::control::ladder::{Mode, ramped};
 use crate::control::math::clamp;
@@ -39,14 +40,20 @@ impl Core {
         let commanded = self.batteries[k].commanded;
         let change_limit = (self.change_of(k, change_limit.0, now), change_limit.1);
         let (setpoint_w, mut reason) = self.setpoint(k, age, change_limit, kept);
-        self.batteries[k].out_w = setpoint_w;
-        // The fallback must not wait for the write budget either.
-        let urgent = self.violated[self.site.batteries[k].connection.slot()] || self.ladder.mode() == Mode::Fallback;
+        let before_w = std::mem::replace(&mut self.batteries[k].out_w, setpoint_w);
+        let fallen = self.ladder.mode() == Mode::Fallback || self.lacks_bms(k);
+        let forbidden = self.is_forbidden(k, before_w);
+        // The fallback must not wait for the write budget either, and what a BMS forbids must end.
+        let urgent = self.violated[self.site.batteries[k].connection.slot()] || fallen || forbidden;
         let mut order = match self.ladder.mode() {
-            Mode::Fallback if self.site.fallback == FallbackKind::Release => Order::Release,
-            mode if commanded == Commanded::Not => self.limits(k, mode, age, urgent, now),
+            _ if fallen && self.site.fallback == FallbackKind::Release && self.may_be_released(k) => Order::Release,
+            mode if commanded == Commanded::Not => self.limits(k, if fallen { Mode::Fallback } else { mode }, age, urgent, now),
             _ => Order::Setpoint { watts: setpoint_w, urgent },
         };
+        if self.batteries[k].bms.is_some_and(|bms| bms.contact() == Contact::Unheard) {
+            reason = Reason::WaitingForBms;
+            order = Order::Silent;
+        }
         if self.batteries[k].sample.is_none() {
             reason = Reason::WaitingForBattery;
             order = Order::Silent;
@@ -66,6 +73,7 @@ impl Core {
         let f = self.site.batteries[k].connection.slot();
         let (wanted, reason) = match self.ladder.mode() {
             Mode::Init => (0, Reason::WaitingForMeter),
+            _ if self.lacks_bms(k) => (0, Reason::BmsLost),
             Mode::Hold { .. } => (held(b.out_w, kept[f]), Reason::Hold),
             Mode::Ramp => {
                 let left = ramped(b.ramp_from_w, 0, age, &self.site.ladder);
@@ -108,8 +116,15 @@ impl Core {
     fn reason(&self, k: usize) -> Reason {
         let slot = self.site.batteries[k].connection.slot();
         let (plan, cap) = (&self.plans[slot], &self.capabilities[k]);
+        let share = self.shares[k];
         match plan.binding {
-            Binding::Load | Binding::Total if self.shares[k] == 0 && self.ready_w[k] == (0, 0) && !cap.is_excluded() => Reason::Resting,
+            Binding::Load | Binding::Total if plan.wanted_w > 0 && share >= cap.discharge_w && cap.discharge_cause.is_bms() => {
+                Reason::DischargeBound(cap.discharge_cause)
+            }
+            Binding::Load | Binding::Total if plan.wanted_w < 0 && share <= -cap.charge_w && cap.charge_cause.is_bms() => {
+                Reason::ChargeBound(cap.charge_cause)
+            }
+            Binding::Load | Binding::Total if share == 0 && self.ready_w[k] == (0, 0) && !cap.is_excluded() => Reason::Resting,
             Binding::Load | Binding::Total => Reason::FollowingLoad,
             Binding::Schedule => Reason::Scheduled,
             Binding::BelowPeak => Reason::BelowPeak,

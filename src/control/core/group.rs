@@ -38,7 +38,7 @@ impl Group {
             let (cap, b) = (&caps[k], &batteries[k]);
             self.seen[i] = Member {
                 cap_w: if power_w >= 0 { cap.discharge_w } else { cap.charge_w },
-                soc_pm: b.sample.map_or(0, |s| s.soc_pm),
+                soc_pm: b.soc_pm().unwrap_or(0),
                 min_power_w: self.least_w[i],
                 measured_w: b.sample.map_or(0, |s| s.power_w),
                 setpoint_w: b.out_w,

@@ -66,6 +66,7 @@ impl Core {
             Some(Action::Hold | Action::ReserveSoc(_)) | None => false,
         };
         match self.ladder.mode() {
+            _ if self.lacks_bms(k) => false,
             Mode::Run { .. } => asked || for_fuse,
             Mode::Hold { .. } => self.batteries[k].commanded != Commanded::Not,
             Mode::Init | Mode::Ramp | Mode::Fallback => false,
@@ -74,10 +75,10 @@ impl Core {
 
     /// The limits of a battery that balances by itself.
     pub(super) fn limits(&mut self, k: usize, mode: Mode, age: Span, urgent: bool, now: Time) -> Order {
-        let cap = self.capabilities[k];
         let wanted = self.wanted_limits(k);
         let site = &self.site.batteries[k];
         let (fallback_charge, fallback_discharge) = (site.fallback_charge_w, site.fallback_discharge_w);
+        let most = self.most_limits(k, (fallback_charge, fallback_discharge), now);
         let ages = &self.site.ladder;
         let b = &mut self.batteries[k];
         let (charge_w, discharge_w) = match mode {
@@ -91,11 +92,7 @@ impl Core {
             }
             Mode::Fallback => (b.charge_limit.force(fallback_charge), b.discharge_limit.force(fallback_discharge)),
         };
-        Order::Limits {
-            charge_w: clamp(charge_w, 0, cap.hard_charge_w.max(fallback_charge)),
-            discharge_w: clamp(discharge_w, 0, cap.hard_discharge_w.max(fallback_discharge)),
-            urgent,
-        }
+        Order::Limits { charge_w: clamp(charge_w, 0, most.0), discharge_w: clamp(discharge_w, 0, most.1), urgent }
     }
 
     /// Charge and discharge power that the battery may use for its own balance, W.

@@ -3,11 +3,11 @@
 
 use super::{Battery, Core};
 use crate::control::allocate::{Binding, fuse_w};
-use crate::control::estimate::{BatteriesThen, Circumstances, TRIM_REACH_W};
+use crate::control::estimate::{BatteriesThen, Circumstances};
 use crate::control::history::{Hull, Series, ms};
 use crate::control::input::PhaseSample;
 use crate::control::learner::{Batteries, LEAST_MOVEMENTS};
-use crate::control::site::{Connection, ControlKind};
+use crate::control::site::{ALL_PHASES, Connection, ControlKind};
 use crate::units::{Span, Time};
 
 /// Off its target, W, for so long, on balance, a phase does not come to rest, ms.
@@ -19,7 +19,7 @@ const LONGEST_STEP_MS: i64 = 15_000;
 impl Core {
     /// Takes the powers of the phases, which arrived just now, into the estimates.
     pub(super) fn estimate(&mut self, phases: &[PhaseSample; 3], arrived: Time) {
-        self.learner.sample(ms(arrived), phases.map(|p| p.power_w));
+        self.learner.sample(ms(arrived), phases.map(|p| p.power_w), self.apportioned);
         self.doubt_scales(phases, self.since_estimate_ms(arrived));
         self.estimated = Some(arrived);
         let window = self.learned.window;
@@ -49,16 +49,34 @@ impl Core {
             let members = self.site.batteries.iter().zip(&mut self.learned.batteries).filter(|(s, _)| s.connection.is_on(f));
             members.for_each(|(_, learned)| learned.scale_pm = 1000);
         }
+        let missing_w = self.missing_w(phases);
+        let off = self.sum_is_free() && missing_w.abs() > OFF_W;
+        self.off_ms[ALL_PHASES] = (self.off_ms[ALL_PHASES] + if off { passed } else { -passed }).max(0);
+        if self.off_ms[ALL_PHASES] >= OFF_FOR_MS {
+            self.off_ms[ALL_PHASES] = 0;
+            let all = self.site.batteries.iter().zip(&mut self.learned.batteries).filter(|(s, _)| s.connection == Connection::AllPhases);
+            all.for_each(|(_, learned)| learned.scale_pm = 1000);
+        }
     }
 
-    /// What the trim of phase `f` compares its power with, W, and whether it rests. Where phases are netted the sum counts, and each phase
-    /// takes a third of what is missing there.
+    /// By how much the sum of the phases is off its target, W.
+    fn missing_w(&self, phases: &[PhaseSample; 3]) -> i64 {
+        phases.iter().map(|p| p.power_w).sum::<i64>() - self.targets_w.iter().sum::<i64>()
+    }
+
+    /// The three-phase batteries can do all that is missing in sum.
+    fn sum_is_free(&self) -> bool {
+        !self.groups[ALL_PHASES].members().is_empty() && matches!(self.plans[ALL_PHASES].binding, Binding::Load | Binding::Total)
+    }
+
+    /// What the trim of phase `f` compares its power with, W, and whether it rests. Where phases are netted, or only three-phase batteries
+    /// can do something about it, the sum counts, and each phase takes a third of what is missing there.
     fn trim_towards(&self, f: usize, phases: &[PhaseSample; 3]) -> (i64, bool) {
         match self.plans[f].binding {
             Binding::Load => (self.targets_w[f], false),
-            Binding::Total => {
-                let missing = phases.iter().map(|p| p.power_w).sum::<i64>() - self.targets_w.iter().sum::<i64>();
-                (phases[f].power_w - missing / 3, missing.abs() >= TRIM_REACH_W)
+            binding if binding == Binding::Total || self.sum_is_free() => {
+                let missing = self.missing_w(phases);
+                (phases[f].power_w - missing / 3, missing.abs() >= self.site.tuning.trim_reach_w)
             }
             _ => (self.targets_w[f], true),
         }
@@ -67,12 +85,13 @@ impl Core {
     fn batteries_then(&self, f: usize, from: i64, to: i64) -> BatteriesThen {
         let mut then = BatteriesThen { hull: Hull::ZERO, middle_w: 0, absolute_w: 0 };
         let averaging = self.learned.averaging.signed_ms();
-        let members = self.site.batteries.iter().enumerate().filter(|(_, s)| s.connection.is_on(f));
+        // Where only the sum was measured, and apportioned, every battery shows on every phase.
+        let members = self.site.batteries.iter().enumerate().filter(|(_, s)| self.apportioned || s.connection.is_on(f));
         // A battery that is not heard, or not believed, counts as part of the load, and so do the commands it may or may not have got.
         for (k, s) in members.filter(|(k, _)| !self.batteries[*k].polled.is_empty() && !self.batteries[*k].distrusted) {
             let b = &self.batteries[k];
             let past = self.learned.batteries[k].past(&b.polled, &b.written);
-            let part = if s.connection == Connection::AllPhases { 3 } else { 1 };
+            let part = if self.apportioned || s.connection == Connection::AllPhases { 3 } else { 1 };
             let h = past.averaged_hull(from, to, averaging);
             then.hull.lo += h.lo.div_euclid(part);
             then.hull.hi -= (-h.hi).div_euclid(part);

@@ -58,7 +58,8 @@ impl Core {
 
     /// The phases of the meter arrived just now: do they agree with what the batteries did?
     pub(super) fn watch_wiring(&mut self, phases: &[PhaseSample; 3], arrived: Time) {
-        if !matches!(self.ladder.mode(), Mode::Run { .. }) {
+        // Phases that are parts of the sum say nothing about wires.
+        if self.apportioned || !matches!(self.ladder.mode(), Mode::Run { .. }) {
             // What batteries do by themselves, or on the way to the fallback, happens too fast or too rarely to tell.
             self.guard.pause(arrived);
             return;
@@ -72,7 +73,8 @@ impl Core {
         let passed_ms = self.since_estimate_ms(arrived);
         // A step takes the latency, and some polls until its samples are exact.
         let usual_ms = (self.site.meter_period.times(12).max(SETTLES) + self.learned.window.hi).signed_ms();
-        let errors_w = std::array::from_fn(|f| phases[f].power_w - self.targets_w[f]);
+        let of_phases: [i64; 3] = std::array::from_fn(|f| phases[f].power_w - self.targets_w[f]);
+        let errors_w = [of_phases[0], of_phases[1], of_phases[2], of_phases.iter().sum()];
         self.guard.note_errors(errors_w, passed_ms, usual_ms);
         self.guard.sample(ms(arrived), phases.map(|p| p.power_w), self.learned.window, arrived, |k| &batteries[k].polled);
     }
@@ -81,7 +83,7 @@ impl Core {
 /// It does less than it is told, and not because it is almost full or empty.
 fn refuses(b: &Battery, site: &BatterySite) -> bool {
     let (charge, discharge) = b.follow.falls_short();
-    let soc_pm = b.sample.map_or(500, |s| s.soc_pm);
+    let soc_pm = b.soc_pm().unwrap_or(500);
     let (almost_full, almost_empty) = (soc_pm >= site.max_soc_pm - TAPER_PM, soc_pm <= site.min_soc_pm + TAPER_PM);
     b.follow.mirrors().is_none() && (charge && !almost_full || discharge && !almost_empty)
 }

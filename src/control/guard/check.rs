@@ -5,7 +5,6 @@
 
 use super::ledger::{PLACES, Sample, is_possible, placement};
 use super::{DISTRUST, DOUBLINGS, Guard, MOVED_W, PAUSE, Placement, SURE, Standing, TRIES};
-use crate::control::site::ALL_PHASES;
 use crate::units::{Span, Time};
 
 /// It ends without a result; twice the window of the meter's latency comes on top.
@@ -47,11 +46,10 @@ impl Guard {
         self.checks = self.checks.saturating_add(1);
     }
 
-    /// The phases on which battery `k` is said to be do not come to their target: a battery in its place brings them there, whatever the
-    /// house does meanwhile.
+    /// The phase on which battery `k` is said to be, or the sum if it is on all, does not come to its target: a battery in its place brings
+    /// it there, whatever the house does meanwhile.
     fn is_astray(&self, k: usize) -> bool {
-        let slot = self.configured[k].slot;
-        (0..3).any(|f| (slot == f || slot == ALL_PHASES) && self.astray_ms[f] >= self.astray_least_ms)
+        self.astray_ms[self.configured[k].slot] >= self.astray_least_ms
     }
 
     /// Looks at a sample during a check.

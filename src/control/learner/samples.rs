@@ -8,9 +8,12 @@ const CAPACITY: usize = 256;
 pub struct Sample {
     /// When it arrived, ms.
     pub at_ms: i64,
-    /// Power of each phase, W, import positive.
-    pub power_w: [i64; 3],
+    /// Power of each phase, and of all together, W, import positive.
+    pub power_w: [i64; 4],
 }
+
+/// Where the power of all phases together stands in a sample.
+pub const TOTAL: usize = 3;
 
 /// The newest samples, oldest first.
 #[derive(PartialEq, Debug)]
@@ -36,7 +39,8 @@ impl Clone for Samples {
 impl Samples {
     /// Adds one; the oldest makes room.
     pub fn push(&mut self, at_ms: i64, power_w: [i64; 3]) {
-        let sample = Sample { at_ms, power_w };
+        let [a, b, c] = power_w;
+        let sample = Sample { at_ms, power_w: [a, b, c, a + b + c] };
         if self.ring.len() < CAPACITY {
             self.ring.push(sample);
         } else {

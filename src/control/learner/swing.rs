@@ -2,7 +2,7 @@
 //!
 //! (`spec/control.md` 2.2 and 3.3: a latency outside the prior window.) The search is spread over many calls.
 
-use super::samples::Samples;
+use super::samples::{Samples, TOTAL};
 use super::{Batteries, LONGEST_MS};
 use crate::control::history::Series;
 use crate::control::learned::Learned;
@@ -46,7 +46,7 @@ struct Search {
 /// The state of searching.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Swing {
-    /// The phase that is looked at, and the first battery on it: in the order of the batteries, so that the names of the phases do not
+    /// The phase that is looked at, or all together, and the first battery on it: in the order of the batteries, so that the names of the phases do not
     /// matter.
     phase: usize,
     battery: usize,
@@ -56,10 +56,19 @@ pub struct Swing {
 
 impl Swing {
     /// Does a part of the search. A latency, ms, that explains a swing which none in the window explains.
-    pub fn work(&mut self, site: &Site, batteries: &impl Batteries, samples: &Samples, learned: &Learned, now_ms: i64) -> Option<i64> {
+    /// `netted`: only the sum of the phases was measured.
+    pub fn work(
+        &mut self,
+        site: &Site,
+        batteries: &impl Batteries,
+        samples: &Samples,
+        learned: &Learned,
+        now_ms: i64,
+        netted: bool,
+    ) -> Option<i64> {
         let Some(mut search) = self.search else {
             if now_ms >= self.not_before_ms {
-                self.begin(site, batteries, samples);
+                self.begin(site, batteries, samples, netted);
                 self.not_before_ms = now_ms + PAUSE_MS / 3;
             }
             return None;
@@ -89,10 +98,10 @@ impl Swing {
     }
 
     /// Begins a search where a battery of the phase swings.
-    fn begin(&mut self, site: &Site, batteries: &impl Batteries, samples: &Samples) {
+    fn begin(&mut self, site: &Site, batteries: &impl Batteries, samples: &Samples, netted: bool) {
         self.phase = match site.batteries.get(self.battery).map(|b| b.connection) {
-            Some(Connection::Phase(f)) => f,
-            _ => 0,
+            Some(Connection::Phase(f)) if !netted => f,
+            _ => TOTAL,
         };
         let swing = self.stretch(site, batteries, samples);
         if swing.is_none() {
@@ -112,7 +121,7 @@ impl Swing {
     }
 
     fn stretch(&self, site: &Site, batteries: &impl Batteries, samples: &Samples) -> Option<Search> {
-        let members = || (0..site.batteries.len()).filter(|k| site.batteries[*k].connection.is_on(self.phase));
+        let members = || (0..site.batteries.len()).filter(|k| part(self.phase, site.batteries[*k].connection).is_some());
         let newest = samples.len().checked_sub(1)?;
         let to_ms = samples.get(newest)?.at_ms;
         let by_count = samples.get(samples.len().checked_sub(LEAST_SAMPLES)?)?.at_ms;
@@ -130,12 +139,20 @@ impl Swing {
             if reversals(polled, from_ms, hi.saturating_sub(lo) / 2) < LEAST_REVERSALS {
                 continue;
             }
-            let part = if site.batteries[k].connection == Connection::AllPhases { 3 } else { 1 };
-            swing_w = swing_w.max(hi.saturating_sub(lo) / part);
+            swing_w = swing_w.max(hi.saturating_sub(lo) / part(self.phase, site.batteries[k].connection).unwrap_or(1));
         }
         let stride_ms = (to_ms - from_ms) / MOST_SAMPLES as i64;
         let best = (i64::MAX, 0);
         (swing_w > LEAST_SWING_W).then_some(Search { from_ms, to_ms, stride_ms, swing_w, latency_ms: 0, best, best_inside: i64::MAX })
+    }
+}
+
+/// Phase `f`, or all together, shows one part in so many of a battery, if it shows it.
+fn part(f: usize, connection: Connection) -> Option<i64> {
+    match connection {
+        _ if f == TOTAL => Some(1),
+        Connection::AllPhases => Some(3),
+        Connection::Phase(own) => (own == f).then_some(1),
     }
 }
 
@@ -170,8 +187,8 @@ fn variance(f: usize, search: &Search, site: &Site, batteries: &impl Batteries, 
         }
         next_ms = s.at_ms + search.stride_ms;
         let mut load = s.power_w[f];
-        for (k, b) in site.batteries.iter().enumerate().filter(|(_, b)| b.connection.is_on(f)) {
-            let part = if b.connection == Connection::AllPhases { 3 } else { 1 };
+        for (k, b) in site.batteries.iter().enumerate() {
+            let Some(part) = part(f, b.connection) else { continue };
             let past = learned.batteries[k].past(batteries.polled(k), batteries.commands(k));
             load += past.at(s.at_ms - middle_ms) / part;
             evaluations += 1;

@@ -6,7 +6,7 @@ use super::{Battery, Control, STEP_MS, UNITS_PER_MWH, valid};
 const QUIET_MW: i64 = 10_000;
 
 impl Battery {
-    /// Its own control looks at its meter: `grid_mw` is the true power of its phase, `share` the number of batteries that do the same.
+    /// Its own control looks at its meter: `grid_mw` is the true power of its phase (or of all three), `share` the number of batteries that do the same.
     pub fn see_own_meter(&mut self, now_ms: u64, grid_mw: i64, share: i64) {
         let (discharge_w, charge_w) = self.limits_w(now_ms);
         let target = self.power_mw + grid_mw / share.max(1);
@@ -78,6 +78,7 @@ impl Battery {
             return 0;
         }
         let wanted = match valid(self.applied, now_ms) {
+            Control::OwnMeter if !self.params.own_meter => 0,
             Control::OwnMeter => self.own_target_mw,
             Control::Commanded { power_w, .. } if power_w.abs() > 1 => {
                 (power_w.clamp(-100_000, 100_000) + self.params.tracking_bias_w) * 1000

@@ -2,6 +2,7 @@
 
 use super::{Cell, Site, bounded};
 use crate::plant::battery::STEP_MS;
+use crate::plant::battery_params::Wiring;
 use crate::plant::house::HousePower;
 use crate::units::Phase;
 
@@ -21,7 +22,9 @@ impl Site {
         }
         self.grid_mw = self.net_load_mw();
         for cell in &self.cells {
-            self.grid_mw[cell.battery.params().phase.index()] -= cell.battery.power_mw();
+            for (grid_mw, mw) in self.grid_mw.iter_mut().zip(cell.battery.params().phase.share(cell.battery.power_mw())) {
+                *grid_mw -= mw;
+            }
         }
         self.meter.visit(now_ms, self.grid_mw, self.sums.grid);
         if now_ms >= self.own_loop_next_ms {
@@ -46,12 +49,16 @@ impl Site {
 
     fn own_loops(&mut self, now_ms: u64) {
         let grid_mw = self.grid_mw;
-        for phase in Phase::ALL {
-            let mine = |cell: &Cell| cell.battery.params().phase == phase && cell.battery.on_own_meter(now_ms);
-            let share = self.cells.iter().filter(|cell| mine(cell)).count() as i64;
-            for cell in self.cells.iter_mut().filter(|cell| mine(cell)) {
-                cell.battery.see_own_meter(now_ms, grid_mw[phase.index()], share);
-            }
+        let busy = |cell: &&Cell| cell.battery.on_own_meter(now_ms);
+        // Those that look at a phase share what they see there; one on all phases sees the sum, and everybody else beside it.
+        let on = Phase::ALL.map(|phase| self.cells.iter().filter(busy).filter(|c| c.battery.params().phase.feeds(phase)).count() as i64);
+        let all = self.cells.iter().filter(busy).count() as i64;
+        for cell in self.cells.iter_mut().filter(|cell| cell.battery.on_own_meter(now_ms)) {
+            let (seen_mw, share) = match cell.battery.params().phase {
+                Wiring::One(phase) => (grid_mw[phase.index()], on[phase.index()]),
+                Wiring::All => (grid_mw.iter().sum(), all),
+            };
+            cell.battery.see_own_meter(now_ms, seen_mw, share);
         }
     }
 

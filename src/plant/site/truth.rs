@@ -2,8 +2,12 @@
 
 use super::{MAX_EVENTS, Site, watts};
 use crate::plant::battery::Battery;
+use crate::plant::device::{Device, Serves};
 use crate::plant::house::{HousePower, Running};
 use crate::plant::meter::MeterReading;
+
+/// Wire addresses of setpoints of a SAX battery: unit 64 and unit 100 (facts/sax.md 1.1, 1.3).
+const SAX_SETPOINTS: [u16; 3] = [41, 40049, 49];
 
 /// A register that was written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -124,6 +128,22 @@ impl Site {
     /// How many requests reached this unit of this battery.
     pub fn requests(&self, battery: usize, unit: u8) -> u64 {
         self.cells.get(battery).and_then(|cell| cell.requests.get(&unit)).copied().unwrap_or(0)
+    }
+
+    /// How many requests reached each unit of this battery.
+    pub fn all_requests(&self, battery: usize) -> Vec<(u8, u64)> {
+        self.cells.get(battery).map_or_else(Vec::new, |cell| cell.requests.iter().map(|(unit, n)| (*unit, *n)).collect())
+    }
+
+    /// When a setpoint was first written to this battery, as far as writes are remembered.
+    pub fn first_setpoint_ms(&self, battery: usize) -> Option<u64> {
+        let own = |d: &&Device| d.params.serves == Serves::Battery(battery);
+        let by_profile = self.devices.iter().filter(own).filter_map(|d| Some(d.profile.setpoint.as_ref()?.register.address));
+        let mut addresses: Vec<u16> = by_profile.collect();
+        if addresses.is_empty() {
+            addresses.extend(SAX_SETPOINTS);
+        }
+        self.events.iter().find(|e| e.battery == battery && addresses.contains(&e.address)).map(|e| e.at_ms)
     }
 
     pub(in crate::plant) fn note_request(&mut self, battery: usize, unit: u8) {
