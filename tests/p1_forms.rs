@@ -88,6 +88,9 @@ fn the_ascii_form_with_group_f() {
     assert_eq!(telegram.phases.map(|phase| phase.power_w()), [Some(-200), Some(45), Some(195)]);
     assert_eq!(one(&easymeter("-00440.47")).power_w(), Some(-440));
     assert_eq!(telegrams(&easymeter("100000.00")), [], "too much for a telegram without a CRC");
+    // A damaged code is no other way to write a code that is there.
+    let damaged = String::from_utf8(easymeter("000039.83")).unwrap().replace("1-0:21.7.0", "1-0:01.7.0");
+    assert_eq!(one(damaged.as_bytes()).power_w(), Some(40));
     let dsmr = V2_2.windows(9).position(|w| w == b"1-0:2.7.0").unwrap();
     let one_direction = [&V2_2[..dsmr], &V2_2[dsmr + 25..]].concat();
     assert_eq!(telegrams(&one_direction), [], "DSMR prints both directions");

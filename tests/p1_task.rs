@@ -162,7 +162,7 @@ fn a_total_alone_serves_a_site_that_nets_its_phases() {
     let refused = Bench::new(10_000, false).says(V2_2);
     let sample = refused.sample.unwrap();
     assert_eq!((sample.total_w, sample.phases, sample.phases_missing), (Some(1_010), None, true));
-    let text = "Invalid response: the telegrams hold no power per phase; with balance = \"sum\" in [site] the total will do";
+    let text = "Invalid response: the telegrams hold no power per phase; with balance = \"sum\" in [site] their total will do for control";
     assert_eq!(refused.fault.unwrap().to_string(), text);
     let netted = Bench::new(10_000, true).says(V2_2);
     let sample = netted.sample.unwrap();

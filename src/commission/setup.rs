@@ -56,6 +56,9 @@ pub fn prepared(config: &Config) -> Config {
 /// bank that it will be controlled through.
 pub fn planned(config: &Config, library: &Library) -> Plan {
     let mut plan = plan(config, library);
+    // On which phase a battery works shows only in phases that are measured.
+    plan.meter.iter_mut().for_each(|meter| meter.spec.balance_sum = false);
+    plan.p1.iter_mut().for_each(|meter| meter.balance_sum = false);
     for (placed, site) in plan.batteries.iter_mut().zip(&mut plan.site.batteries) {
         if site.control == ControlKind::Hybrid {
             (placed.spec.settings.limits, site.control) = (false, ControlKind::Setpoint);

@@ -15,8 +15,10 @@ use super::comm_log::CommLog;
 use super::director::Device;
 use super::forward::Forwarder;
 use super::message::{Energies, Event, LinkReport, MeterReport};
-use crate::config::TelegramLink;
+use crate::config::{Config, MeterSource, TelegramLink};
 use crate::control::input::{MeterSample, PhaseSample};
+use crate::device::library::Library;
+use crate::device::parse as device;
 use crate::link::Counters;
 use crate::link::fault::Fault;
 use crate::p1::{Checksum, Flaw, Found, Reader, Telegram};
@@ -51,6 +53,20 @@ pub struct P1Spec {
     pub balance_sum: bool,
     /// Voltage where the telegrams have none, mV.
     pub nominal_mv: i64,
+}
+
+impl P1Spec {
+    /// What the configuration says, where its meter sends telegrams.
+    pub fn of(config: &Config, library: &Library, balance_sum: bool) -> Option<P1Spec> {
+        let meter = config.meter.as_ref()?;
+        let MeterSource::Telegrams { link, forward } = &meter.source else { return None };
+        let checksum = match library.find(&meter.device) {
+            Some(device::Device::Telegrams(sender)) => sender.checksum,
+            _ => Checksum::default(),
+        };
+        let (device, link, forward) = (meter.device.clone(), link.clone(), *forward);
+        Some(P1Spec { device, link, forward, interval: meter.poll(), checksum, balance_sum, nominal_mv: config.site.voltage_mv.into() })
+    }
 }
 
 /// The state of the task.
@@ -174,7 +190,7 @@ impl P1Task {
             phase_print_is_lively: says_time || telegram.phases.iter().any(|phase| phase.voltage_mv.is_some()),
         };
         let fault = phases.is_none().then(|| {
-            let text = "the telegrams hold no power per phase; with balance = \"sum\" in [site] the total will do";
+            let text = "the telegrams hold no power per phase; with balance = \"sum\" in [site] their total will do for control";
             Fault::Invalid(text.into())
         });
         (Some(sample), fault)

@@ -20,7 +20,6 @@ use crate::device::quantity::Quantity;
 use crate::device::setting;
 use crate::device::writer::{Command, Settings};
 use crate::link::place::Place;
-use crate::p1::Checksum;
 use crate::units::{Span, Time};
 
 /// A command is valid for this long: the control thread renews it at every step, at least twice a second.
@@ -81,27 +80,10 @@ pub fn plan(config: &Config, library: &Library) -> Plan {
         batteries[*index].spec.meter = Some(m.spec.bank.clone());
     }
     let bmses = config.batteries.iter().enumerate().filter_map(|(k, b)| bms(k, b, config, library, &mut endpoints)).collect();
-    let p1 = config.meter.as_ref().and_then(|m| telegrams(m, config, library));
+    let p1 = P1Spec::of(config, library, nets_phases(config));
     let heartbeat = Span::from_s(config.control.heartbeat_timeout_s.into());
     let comm_log = config.log.comm_log.as_ref().map(PathBuf::from);
     Plan { endpoints, batteries, bmses, meter, p1, site: site(config), heartbeat, comm_log }
-}
-
-fn telegrams(meter: &config::Meter, config: &Config, library: &Library) -> Option<P1Spec> {
-    let MeterSource::Telegrams { link, forward } = &meter.source else { return None };
-    let checksum = match library.find(&meter.device) {
-        Some(Device::Telegrams(sender)) => sender.checksum,
-        _ => Checksum::default(),
-    };
-    Some(P1Spec {
-        device: meter.device.clone(),
-        link: link.clone(),
-        forward: *forward,
-        interval: meter.poll(),
-        checksum,
-        balance_sum: nets_phases(config),
-        nominal_mv: config.site.voltage_mv.into(),
-    })
 }
 
 /// Whether it does not matter how the power lies on the phases: no battery is commanded for a phase of its own.

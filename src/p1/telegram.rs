@@ -132,14 +132,15 @@ impl Telegram {
     /// Where the value of a code belongs, and what it measures.
     fn slot(&mut self, code: &str) -> Option<(&mut Option<i64>, Kind)> {
         let code = code.strip_prefix("1-0:")?;
-        let index = |prefix: &str| code.strip_prefix(prefix)?.parse::<usize>().ok().filter(|tariff| *tariff <= 4);
+        let index = |prefix: &str| ["0", "1", "2", "3", "4"].iter().position(|tariff| code.strip_prefix(prefix) == Some(tariff));
         if let Some(tariff) = index("1.8.") {
             return Some((&mut self.energy_in_wh[tariff], Kind::Energy));
         }
         if let Some(tariff) = index("2.8.") {
             return Some((&mut self.energy_out_wh[tariff], Kind::Energy));
         }
-        let quantity: u8 = code.strip_suffix(".7.0")?.parse().ok()?;
+        // Without zeros before it: `01` would be another code for the same.
+        let quantity: u8 = code.strip_suffix(".7.0").filter(|quantity| !quantity.starts_with('0'))?.parse().ok()?;
         // 1 and 2 for all phases, 21 and on for L1, 41 and on for L2, 61 and on for L3.
         let phase = usize::from(quantity / 20).checked_sub(1).and_then(|f| self.phases.get_mut(f));
         match (quantity, phase) {
