@@ -73,3 +73,61 @@ fn wrong_serial_links_are_refused() {
                     themselves. A Modbus device on a serial port has link.rtu.";
     refused("link.serial = { port = \"/x\", data_bits = 7 }", expected);
 }
+
+/// Two batteries and a meter on ports of their own choice; each text is that device's keys, from lines 9, 15 and 21 on.
+fn bus(meter: &str, a: &str, b: &str) -> String {
+    let battery = |name: &str, keys: &str| {
+        format!(
+            "[[battery]]\nname = \"{name}\"\ndevice = \"own-battery\"\nphase = \"L1\"\ncapacity_wh = 5000\nmax_charge_w = 1000\n\
+             max_discharge_w = 1000\n{keys}\n"
+        )
+    };
+    format!(
+        "[site]\nstrategy = \"self-consumption\"\nfuse_a = 25\n[control]\nheartbeat_timeout_s = 60\n[meter]\ndevice = \"own-meter\"\n{meter}\n{}{}",
+        battery("A", a),
+        battery("B", b)
+    )
+}
+
+#[test]
+fn devices_share_a_bus() {
+    let text = bus(
+        "link.rtu.port = \"/dev/bus\"\nunit = 1",
+        "link.rtu = { port = \"/dev/bus\", timeout_ms = 500 }\nunit = 2",
+        "link.rtu = { port = \"/dev//bus\", retry_count = 0 }\nunit = 3",
+    );
+    let config = good(&text);
+    assert!(config.batteries[0].link.is_same_place(&config.batteries[1].link));
+    assert_eq!(config.batteries[0].link.place(), config.batteries[1].link.place());
+}
+
+#[test]
+fn all_devices_on_a_bus_have_the_same_settings() {
+    let text = bus(
+        "link.rtu = { port = \"/dev/bus\", parity = \"even\" }\nunit = 1",
+        "link.rtu = { port = \"/dev/bus\" }\nunit = 2",
+        "link.rtu = { port = \"/dev/bus\", baud = 19200, stop_bits = 2, rs485 = {} }\nunit = 3",
+    );
+    let expected = [
+        "8:21: meter link.rtu.port: battery \"A\" is on this port already, with other settings: parity none, not even. \
+         All devices on one bus have the same.",
+        "26:21: battery \"B\" link.rtu.port: battery \"A\" is on this port already, with other settings: baud 9600, not 19200, stop_bits 1, \
+         not 2, another rs485. All devices on one bus have the same.",
+    ];
+    assert_eq!(findings(&text), expected);
+}
+
+#[test]
+fn every_device_on_a_bus_has_a_unit_of_its_own() {
+    let on = |unit: u8| format!("link.rtu.port = \"/dev/bus\"\nunit = {unit}");
+    let expected = "8:17: meter link.rtu.port: battery \"B\" answers to unit 3 on this port already. \
+                    Every device on a bus needs a unit of its own: unit = ...";
+    assert_eq!(findings(&bus(&on(3), &on(2), &on(3))), [expected]);
+    let expected = "26:17: battery \"B\" link.rtu.port: battery \"A\" has this address already.";
+    assert_eq!(findings(&bus(&on(3), &on(2), &on(2))), [expected]);
+    let expected = "26:17: battery \"B\" link.rtu.port: unit 0 means all devices of a serial bus, and none of them answers. \
+                    The device has a unit of its own, 1 to 247.";
+    assert_eq!(findings(&bus(&on(3), &on(2), &on(0))), [expected]);
+    // On ports of their own they may have the same.
+    good(&bus("link.rtu.port = \"/dev/a\"\nunit = 1", "link.rtu.port = \"/dev/b\"\nunit = 1", "link.rtu.port = \"/dev/c\"\nunit = 1"));
+}

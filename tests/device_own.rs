@@ -51,7 +51,7 @@ impl Drop for Folder {
 fn profile(text: &str) -> Profile {
     match parse(text).unwrap_or_else(|e| panic!("{}", e.render("x.toml"))) {
         sax_controller::device::parse::Device::Profile(p) => *p,
-        sax_controller::device::parse::_ => panic!("is a profile"),
+        _ => panic!("is a profile"),
     }
 }
 

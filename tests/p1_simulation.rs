@@ -3,7 +3,9 @@
 #[path = "common/house.rs"]
 mod house;
 
+use sax_controller::config;
 use sax_controller::control::ladder::Mode;
+use sax_controller::device::library::Library;
 use sax_controller::plant::house::House;
 use sax_controller::simulate::Simulation;
 
@@ -93,4 +95,40 @@ fn a_total_alone_is_enough_where_the_phases_are_netted() {
     let (runs, grid_w) = state(&sim);
     let total_w: i64 = grid_w.iter().sum();
     assert!(runs && total_w.abs() < 60, "{grid_w:?}");
+}
+
+/// The SunSpec bank of a SAX battery without the powers per phase: a meter with a total, currents and voltages, as reference 3 has one.
+fn without_phase_powers() -> Library {
+    let text = include_str!("../etc/devices/sax-sunspec.toml").replacen("name = \"sax-sunspec\"", "name = \"total-and-currents\"", 1);
+    let parts: Vec<_> = text.split("[[point]]").filter(|point| !point.contains("quantity = \"grid_power_l")).collect();
+    assert_eq!(parts.len() + 3, text.split("[[point]]").count());
+    let folder = std::env::temp_dir().join(format!("sax-total-and-currents-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("meter.toml"), parts.join("[[point]]")).unwrap();
+    let library = Library::with_folder(&folder).unwrap();
+    std::fs::remove_dir_all(&folder).unwrap();
+    library
+}
+
+#[test]
+fn a_total_with_currents_is_apportioned_by_them() {
+    let library = without_phase_powers();
+    let text = house::config_text(1_000, "", "").replacen(
+        "device = \"sax\"\npoll_ms = 1000\nphase_poll_ms = 30000\n",
+        "device = \"total-and-currents\"\nbattery = \"A\"\npoll_ms = 1000\n",
+        1,
+    );
+    let refused = config::parse(&text, &library).unwrap_err().to_string();
+    assert!(refused.contains("this meter gives no power per phase") && refused.contains("balance = \"sum\""), "{refused}");
+    let netted = config::parse(&text.replacen("fuse_a", "balance = \"sum\"\nfuse_a", 1), &library).unwrap();
+    let mut sim = Simulation::new(&netted, &library, house::params(7, House::Fixed([1_500, 800, 400]), 600));
+    house::run_s(&mut sim, 60);
+    sim.site().set_extra_load_w([2_500, -1_500, 0]);
+    house::run_s(&mut sim, 20);
+    let (runs, grid_w) = state(&sim);
+    assert!(runs && grid_w.iter().sum::<i64>().abs() < 60, "{grid_w:?}");
+    // The directions of the phases are found from the currents.
+    let seen_w = sim.control().core().phases().unwrap().map(|phase| phase.power_w);
+    assert!((0..3).all(|f| (seen_w[f] - grid_w[f]).abs() < 120), "{seen_w:?} for {grid_w:?}");
+    assert!(grid_w.iter().any(|w| *w < -500) && grid_w.iter().any(|w| *w > 500), "{grid_w:?}");
 }

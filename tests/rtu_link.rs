@@ -240,6 +240,12 @@ fn only_noise_is_no_reply() {
 }
 
 #[test]
+fn a_line_that_is_never_silent_is_used_all_the_same() {
+    let (fault, _) = fails(|_| (0..300).flat_map(|_| [Send(vec![0x55]), Pause(3)]).collect());
+    assert!(matches!(fault, Fault::Short { .. }), "{fault}");
+}
+
+#[test]
 fn the_echo_of_an_adapter_is_no_reply() {
     let bus = PtyBus::start();
     bus.echoes();

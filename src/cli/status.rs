@@ -144,10 +144,10 @@ fn describe(d: &Value) -> String {
         out += &format!("  {} (since {} s)\n", text(&a["name"]), number(&a["since_s"], 0));
     }
     out += "\nErrors\n";
-    let mut rows = vec![row(&["", "requests", "timeout", "CRC", "exception", "invalid", "I/O"])];
+    let mut rows = vec![row(&["", "requests", "timeout", "CRC", "short", "wrong unit", "exception", "invalid", "I/O"])];
     for (name, e) in d["errors"].as_object().into_iter().flatten() {
         let mut columns = vec![printable(name)];
-        columns.extend(["requests", "timeout", "crc", "exception", "invalid", "io"].map(|k| number(&e[k], 0)));
+        columns.extend(["requests", "timeout", "crc", "short", "wrong_unit", "exception", "invalid", "io"].map(|k| number(&e[k], 0)));
         rows.push(columns);
     }
     out + &table(&rows)

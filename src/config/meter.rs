@@ -228,6 +228,13 @@ fn forward(meter: &mut Section<'_>, fits: bool) -> Option<SocketAddr> {
     address
 }
 
+impl MeterDraft {
+    /// The Modbus link it has for itself, and the unit that the file names.
+    pub fn own_link(&self) -> Option<(&Spanned<Link>, Option<u8>)> {
+        self.link.as_ref().map(|link| (link, self.unit))
+    }
+}
+
 /// A meter behind a battery has no link of its own.
 fn refuse_own_link(section: &mut Section<'_>, unit: Option<At>) {
     let message = "this meter is read through a battery, over the link of that.";

@@ -20,6 +20,7 @@ pub mod battery;
 pub mod bms;
 mod bms_view;
 pub mod bms_watch;
+pub mod bus_load;
 pub mod clock;
 pub mod comm_log;
 pub mod control;

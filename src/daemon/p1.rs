@@ -24,7 +24,9 @@ use crate::units::{Span, Time};
 
 /// Waiting for bytes ends after this time, so that readers are let in and the thread shows that it lives.
 const LISTEN: Duration = Duration::from_millis(200);
-/// One turn takes this many pieces at most; more wait for the next.
+/// One turn takes no longer than this, however slowly bytes trickle in …
+const TURN: Span = Span::from_s(1);
+/// … and takes this many pieces at most; more wait for the next.
 const MOST_PIECES: usize = 64;
 const PIECE: usize = 4096;
 /// One turn reports this many flaws; the others are only counted.
@@ -93,8 +95,9 @@ impl P1Task {
         Ok(P1Task { comm_log, ..P1Task::new(spec, source, forwarder) })
     }
 
-    /// Takes all that is there, and waits a moment for it. `None` and the fault where the link failed.
-    fn listen(&mut self, flaws: &mut Vec<Fault>) -> Option<Telegram> {
+    /// Takes all that is there, and waits a moment for it: the newest telegram, and what went wrong.
+    fn listen(&mut self, clock: &dyn Clock, flaws: &mut Vec<Fault>) -> Option<Telegram> {
+        let begun = clock.now();
         let mut newest = None;
         let mut piece = [0; PIECE];
         for _ in 0..MOST_PIECES {
@@ -112,6 +115,9 @@ impl P1Task {
                 self.reader.restart();
             }
             self.take(piece.get(..length).unwrap_or_default(), &mut newest, flaws);
+            if clock.now().since(begun) >= TURN {
+                break;
+            }
         }
         newest
     }
@@ -195,7 +201,7 @@ impl Device for P1Task {
             forwarder.accept();
         }
         let mut flaws = Vec::new();
-        let newest = self.listen(&mut flaws);
+        let newest = self.listen(clock, &mut flaws);
         let now = clock.now();
         let gone = flaws.iter().any(|fault| matches!(fault, Fault::Io(_)));
         if newest.is_some() || gone {

@@ -250,6 +250,8 @@ fn endpoint(link: &Link, endpoints: &mut Vec<EndpointPlan>) -> usize {
     let timeout = Span::from_ms(link.timeout_ms().into());
     let place = link.place();
     if let Some(i) = endpoints.iter().position(|e| e.place == place) {
+        // Whoever shares it gets the time that the slowest needs.
+        endpoints[i].timeout = endpoints[i].timeout.max(timeout);
         return i;
     }
     endpoints.push(EndpointPlan { place, timeout });
@@ -375,6 +377,7 @@ fn facts<'p>(banks: impl Iterator<Item = &'p Profile>) -> DeviceFacts {
         facts.longest_poll_ms = facts.longest_poll_ms.or(p.bms.as_ref().and_then(|b| b.longest_poll_ms));
         facts.settings.extend(p.settings.iter().cloned());
         facts.tcp_port = facts.tcp_port.or(Some(p.tcp_port));
+        facts.units.push(p.unit);
         if p.is_battery() {
             facts.setpoint |= p.setpoint.is_some();
             facts.limits |= p.limits.is_some();

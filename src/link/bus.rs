@@ -82,29 +82,35 @@ impl Bus {
     /// Before a request: waits for silence and discards what came meanwhile. An error means that the port is gone.
     pub(super) fn settle(&mut self, unit: u8, request: &Request) -> io::Result<()> {
         let begun = Instant::now();
-        let may_be_late = |u: &Unanswered| u.unit == unit && u.request != *request && same_answer(&u.request, request);
-        let until = self.unanswered.take().filter(may_be_late).map_or(begun, |unanswered| unanswered.until);
+        let may_be_late = |u: &&Unanswered| u.unit == unit && u.request != *request && same_answer(&u.request, request);
+        let until = self.unanswered.as_ref().filter(may_be_late).map_or(begun, |unanswered| unanswered.until);
+        // What is still going out is no noise.
+        let enough = begun.max(self.last_byte).max(until) + NEVER_SILENT;
         let mut chunk = [0; 512];
         loop {
             let silent_at = self.last_byte + self.pace.silence;
-            let wait = silent_at.max(until).saturating_duration_since(Instant::now());
-            match self.read(&mut chunk, wait) {
+            let ready_at = if self.hurry.is_called() { silent_at } else { silent_at.max(until) };
+            let wait = ready_at.saturating_duration_since(Instant::now());
+            match self.read(&mut chunk, wait.min(SLICE)) {
                 Ok(0) if wait.is_zero() => return Ok(()),
                 Ok(_) => {}
                 Err(error) => return Err(error),
             }
-            if begun.elapsed() > NEVER_SILENT && Instant::now() >= until {
+            if Instant::now() >= enough {
                 log::debug!("the line is never silent");
                 return self.port.clear(ClearBuffer::Input).map_err(io::Error::from);
             }
         }
     }
 
-    /// Sends `request` and waits for its reply.
-    pub(super) fn exchange(&mut self, unit: u8, request: &Request, deadline: Deadline) -> Result<Reply, NoReply> {
+    /// Sends `request` and waits for its reply. `hurried`: someone was in a hurry already when it was asked for, so it may take its time.
+    pub(super) fn exchange(&mut self, unit: u8, request: &Request, deadline: Deadline, hurried: bool) -> Result<Reply, NoReply> {
+        if !hurried && self.hurry.is_called() {
+            return Err(NoReply { error: deadline.passed().into(), usable: true });
+        }
         let sent = rtu::encode(unit, &request.encode());
         self.send(&sent, deadline).map_err(gone)?;
-        let outcome = self.receive(request, &sent, deadline)?;
+        let outcome = self.receive(request, &sent, deadline, hurried)?;
         outcome.map_err(|error| NoReply { error, usable: true })
     }
 
@@ -127,9 +133,8 @@ impl Bus {
     }
 
     /// The reply, or why there is none although the port works; `Err`: the port is gone.
-    fn receive(&mut self, request: &Request, sent: &[u8], deadline: Deadline) -> Result<::modbus::Result<Reply>, NoReply> {
-        let hurried = self.hurry.is_called();
-        let mut search = ReplySearch::new(request, sent, self.echo);
+    fn receive(&mut self, request: &Request, sent: &[u8], deadline: Deadline, hurried: bool) -> Result<::modbus::Result<Reply>, NoReply> {
+        let mut search = ReplySearch::new(request, sent, self.echo, self.pace.character);
         let mut chunk = [0; 512];
         let outcome = loop {
             let quiet = Instant::now().saturating_duration_since(self.last_byte);

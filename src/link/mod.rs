@@ -3,7 +3,7 @@
 //! A link keeps a deadline for every request and checks that an answer answers what was asked. It never retries, never sends anything
 //! twice, and knows nothing of registers: a write that timed out may still happen, and whoever asked sends the newest value next time.
 
-mod bus;
+pub mod bus;
 pub mod connect;
 mod connection;
 pub mod deadline;

@@ -36,6 +36,9 @@ pub enum Echo {
 /// The search for one reply.
 pub struct ReplySearch<'r> {
     request: &'r Request,
+    /// [`PAUSE`] and [`ECHO_DOUBT`], or more where characters take their time.
+    pause: Duration,
+    doubt: Duration,
     /// Unit, PDU and CRC of the request as sent.
     sent: &'r [u8],
     echo: Echo,
@@ -55,11 +58,12 @@ pub struct ReplySearch<'r> {
 }
 
 impl<'r> ReplySearch<'r> {
-    /// For this request, which went out as these bytes.
-    pub fn new(request: &'r Request, sent: &'r [u8], echo: Echo) -> ReplySearch<'r> {
+    /// For this request, which went out as these bytes, at so much time per character.
+    pub fn new(request: &'r Request, sent: &'r [u8], echo: Echo, character: Duration) -> ReplySearch<'r> {
+        let (pause, doubt) = (PAUSE.max(character * 4), ECHO_DOUBT.max(character * 20));
         let buffer = Vec::with_capacity(2 * rtu::FRAME_MAX);
         let (echoed, came, skipped, crc, garbled) = (false, 0, 0, false, false);
-        ReplySearch { request, sent, echo, echoed, buffer, came, skipped, crc, garbled, wrong_unit: None, unfit: None }
+        ReplySearch { request, pause, doubt, sent, echo, echoed, buffer, came, skipped, crc, garbled, wrong_unit: None, unfit: None }
     }
 
     /// What is known about echoes now.
@@ -90,7 +94,7 @@ impl<'r> ReplySearch<'r> {
                         return Some(outcome);
                     }
                 }
-                Ok(None) if quiet < PAUSE => return None,
+                Ok(None) if quiet < self.pause => return None,
                 Ok(None) => {
                     let length = rtu::resync_reply(&self.buffer);
                     if !matches!(rtu::split_reply(self.buffer.get(length..).unwrap_or_default()), Ok(Some(_))) {
@@ -105,7 +109,7 @@ impl<'r> ReplySearch<'r> {
                 }
             }
         }
-        (self.garbled && quiet >= PAUSE).then(|| Err(crc_error()))
+        (self.garbled && quiet >= self.pause).then(|| Err(crc_error()))
     }
 
     /// The deadline has passed: why there is no reply. `passed` is for silence.
@@ -126,13 +130,13 @@ impl<'r> ReplySearch<'r> {
         }
         if !self.buffer.starts_with(self.sent) {
             // Half an echo would be taken for a frame with a wrong CRC.
-            return (self.sent.starts_with(&self.buffer) && quiet < PAUSE).then_some(false);
+            return (self.sent.starts_with(&self.buffer) && quiet < self.pause).then_some(false);
         }
         if self.answers_itself() {
             match self.echo {
                 Echo::No => return None,
                 // A second frame behind it is the reply, so the first was the echo.
-                Echo::Unknown if self.buffer.len() == self.sent.len() && quiet < ECHO_DOUBT => return Some(false),
+                Echo::Unknown if self.buffer.len() == self.sent.len() && quiet < self.doubt => return Some(false),
                 Echo::Unknown if self.buffer.len() == self.sent.len() => return None,
                 Echo::Unknown | Echo::Yes => {}
             }
@@ -172,6 +176,135 @@ impl<'r> ReplySearch<'r> {
             self.crc = true;
             let head = self.buffer.get(..2);
             self.garbled |= head.is_some() && head == self.sent.get(..2);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::{ProptestConfig, any, prop_assert, prop_assert_eq, proptest};
+
+    use super::*;
+
+    const READ: Request = Request::ReadHoldingRegisters { address: 0x1234, count: 2 };
+    const WRITE: Request = Request::WriteSingleRegister { address: 41, value: 0xfc18 };
+
+    fn answer() -> Reply {
+        Reply::HoldingRegisters { values: vec![0xbeef, 0x0102] }
+    }
+
+    fn frame(unit: u8, reply: &Reply) -> Vec<u8> {
+        rtu::encode(unit, &reply.encode())
+    }
+
+    /// What comes of these bytes, with no pause between the chunks and a long one at the end.
+    fn outcome(request: &Request, echo: Echo, chunks: &[&[u8]]) -> (Result<Reply>, Echo) {
+        let sent = rtu::encode(64, &request.encode());
+        let mut search = ReplySearch::new(request, &sent, echo, Duration::ZERO);
+        for chunk in chunks {
+            search.take(chunk);
+            if let Some(outcome) = search.outcome(Duration::ZERO) {
+                return (outcome, search.echo());
+            }
+        }
+        match search.outcome(ECHO_DOUBT) {
+            Some(outcome) => (outcome, search.echo()),
+            None => {
+                let echo = search.echo();
+                (Err(search.give_up(Error::Io(std::io::ErrorKind::TimedOut.into()))), echo)
+            }
+        }
+    }
+
+    fn fault(request: &Request, chunks: &[&[u8]]) -> Fault {
+        Fault::of(&outcome(request, Echo::No, chunks).0.unwrap_err())
+    }
+
+    #[test]
+    fn no_single_byte_may_be_wrong() {
+        let good = frame(64, &answer());
+        for at in 0..good.len() {
+            for value in 0..=u8::MAX {
+                let mut bytes = good.clone();
+                bytes[at] = value;
+                let (outcome, _) = outcome(&READ, Echo::Unknown, &[&bytes]);
+                assert_eq!(outcome.is_ok(), bytes == good, "byte {at} is {value:#x}");
+            }
+            let short = fault(&READ, &[&good[..at]]);
+            assert_eq!(short, if at == 0 { Fault::Timeout } else { Fault::Short { bytes: at } });
+        }
+    }
+
+    #[test]
+    fn an_echo_is_learned_from_reads_and_believed_at_writes() {
+        let (read, write) = (rtu::encode(64, &READ.encode()), rtu::encode(64, &WRITE.encode()));
+        let reply = frame(64, &answer());
+        let of_read = |chunks: &[&[u8]]| outcome(&READ, Echo::Unknown, chunks);
+        assert_eq!(of_read(&[&reply]).1, Echo::No);
+        assert_eq!(of_read(&[&read, &reply]).1, Echo::Yes);
+        // In pieces: five of its bytes would be a whole frame by their length.
+        let pieces: Vec<&[u8]> = read.chunks(1).chain(reply.chunks(2)).collect();
+        assert!(matches!(of_read(&pieces), (Ok(_), Echo::Yes)));
+        assert!(matches!(of_read(&[&read]), (Err(Error::Io(_)), Echo::Yes)));
+        let written = |echo, chunks: &[&[u8]]| outcome(&WRITE, echo, chunks).0.is_ok();
+        assert!(written(Echo::No, &[&write]) && written(Echo::Unknown, &[&write]) && !written(Echo::Yes, &[&write]));
+        assert!(written(Echo::Yes, &[&write, &write]) && written(Echo::Unknown, &[&write, &write]));
+        let refused = frame(64, &Reply::Exception { function: 6, code: 4 });
+        assert!(!written(Echo::Unknown, &[&write, &refused]), "the exception is the reply, not the echo");
+        // Who does not know yet waits for what comes behind.
+        let mut search = ReplySearch::new(&WRITE, &write, Echo::Unknown, Duration::ZERO);
+        search.take(&write);
+        assert!(search.outcome(PAUSE).is_none());
+        assert!(search.outcome(ECHO_DOUBT).is_some());
+    }
+
+    #[test]
+    fn what_is_said_when_there_is_no_reply() {
+        let other = frame(7, &answer());
+        assert_eq!(fault(&READ, &[&other]), Fault::WrongUnit(7));
+        assert_eq!(fault(&READ, &[&other, &[0, 0]]), Fault::WrongUnit(7));
+        let smaller = frame(64, &Reply::HoldingRegisters { values: vec![1] });
+        assert_eq!(fault(&READ, &[&other, &smaller]), Fault::Invalid("unexpected reply size".into()));
+        let mut broken = frame(64, &answer());
+        broken[3] ^= 4;
+        assert_eq!(fault(&READ, &[&other, &broken]), Fault::Crc);
+        assert_eq!(fault(&READ, &[&[0; 600]]), Fault::Short { bytes: 600 });
+        let exception = frame(64, &Reply::Exception { function: 3, code: 0x0b });
+        assert_eq!(fault(&READ, &[&other, &exception]), Fault::Exception(0x0b));
+        assert_eq!(fault(&READ, &[&other.repeat(SKIPPED_MAX + 1), &frame(64, &answer())]), Fault::of(&Error::InvalidResponse));
+    }
+
+    /// Bytes cut into chunks of these lengths, and the rest.
+    fn cut<'b>(mut bytes: &'b [u8], lengths: &[usize]) -> Vec<&'b [u8]> {
+        let mut chunks = Vec::new();
+        for length in lengths {
+            let (chunk, rest) = bytes.split_at(*length.min(&bytes.len()));
+            chunks.push(chunk);
+            bytes = rest;
+        }
+        chunks.push(bytes);
+        chunks
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        /// Whatever comes before it, and however it is cut: the reply is found when it has come whole.
+        #[test]
+        fn noise_does_not_hide_the_reply(noise in vec(any::<u8>(), 0..300), cuts in vec(1..40usize, 0..40)) {
+            let bytes = [noise, frame(64, &answer())].concat();
+            let (outcome, _) = outcome(&READ, Echo::Unknown, &cut(&bytes, &cuts));
+            prop_assert_eq!(outcome.ok(), Some(answer()));
+        }
+
+        /// Noise alone is never a reply, whatever it looks like, and the search ends.
+        #[test]
+        fn noise_is_no_reply(head in 0..4usize, noise in vec(any::<u8>(), 0..700), cuts in vec(1..40usize, 0..40)) {
+            // The beginning of the reply makes it harder.
+            let bytes = [&frame(64, &answer())[..head], &noise].concat();
+            let (outcome, _) = outcome(&READ, Echo::Unknown, &cut(&bytes, &cuts));
+            prop_assert!(outcome.is_err());
         }
     }
 }

@@ -57,8 +57,9 @@ impl RtuLink {
         if self.unit == 0 {
             return Err(not_sendable("unit 0 means all devices of a serial bus, and none of them answers"));
         }
+        let hurried = self.hurry.is_called();
         let mut bus = self.opened(request)?;
-        match bus.exchange(self.unit, request, Deadline::after(self.timeout)) {
+        match bus.exchange(self.unit, request, Deadline::after(self.timeout), hurried) {
             Ok(reply) => {
                 self.bus = Some(bus);
                 Ok(reply)

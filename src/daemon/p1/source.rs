@@ -188,6 +188,7 @@ fn none_yet(read: io::Result<usize>, end: &str) -> io::Result<usize> {
     match read {
         Ok(0) => Err(io::Error::new(ErrorKind::UnexpectedEof, end)),
         Err(error) if matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::WouldBlock | ErrorKind::Interrupted) => Ok(0),
-        other => other,
+        Err(error) => Err(io::Error::new(error.kind(), format!("{end} ({error})"))),
+        read => read,
     }
 }
