@@ -2,12 +2,13 @@
 
 use std::fmt::Write;
 
-use crate::config::{Balance, Config};
+use crate::config::{Balance, Config, Phases};
 use crate::plant::battery::Control;
 use crate::plant::kpi::Second;
 use crate::plant::serve::LiveSite;
 use crate::plant::site::Integrals;
 use crate::simulated_day::at_rest;
+use crate::units::Phase;
 
 /// A grid limit or the fuse counts as broken when it is passed by more than this for a whole second, W: the meter's noise, and the regulation
 /// that takes place around a limit.
@@ -24,6 +25,8 @@ pub(super) struct Summary {
     fuse_w: i64,
     import_w: Option<i64>,
     export_w: Option<i64>,
+    /// The phases that batteries feed.
+    fed: [bool; 3],
     /// Seconds beyond the fuse of a phase, the import limit and the export limit: with the controller, and with batteries at rest.
     beyond: [[i64; 2]; 3],
     /// Distance from the target, mW times s, of what is balanced: with the controller, and with batteries at rest.
@@ -66,11 +69,13 @@ impl Summary {
         Summary {
             names: config.batteries.iter().map(|b| b.name.clone()).collect(),
             poll_ms: config.meter.as_ref().map_or(1000, |m| m.poll_ms.into()),
-            balance: config.site.balance,
+            // With batteries on all phases the sum is what they can balance.
+            balance: if config.batteries.iter().any(|b| b.phase == Phases::All) { Balance::Sum } else { config.site.balance },
             target_w: config.site.grid_target_w.into(),
             fuse_w: i64::from(config.site.fuse_ma) * i64::from(config.site.voltage_mv) / 1_000_000,
             import_w: config.site.import_limit_w.map(i64::from),
             export_w: config.site.export_limit_w.map(i64::from),
+            fed: Phase::ALL.map(|phase| config.batteries.iter().any(|b| b.phase == Phases::All || b.phase == Phases::One(phase))),
             beyond: [[0; 2]; 3],
             missed: [0; 2],
             begun_ms,
@@ -104,7 +109,10 @@ impl Summary {
         self.beyond[2][k] += i64::from(self.export_w.is_some_and(|most| -sum > most + BEYOND_W));
         let target_mw = self.target_w * 1000;
         self.missed[k] += match self.balance {
-            Balance::PerPhase => second.grid_mw.iter().map(|mw| (mw - target_mw / 3).abs()).sum::<i64>(),
+            Balance::PerPhase => {
+                let fed = second.grid_mw.iter().zip(self.fed).filter(|(_, fed)| *fed);
+                fed.map(|(mw, _)| (mw - target_mw / 3).abs()).sum::<i64>()
+            }
             Balance::Sum => (second.grid_mw.iter().sum::<i64>() - target_mw).abs(),
         };
     }
@@ -115,9 +123,13 @@ impl Summary {
         if judged == 0 {
             return format!("Whether control worked cannot be said after {} s: the first {STARTING_S} s do not count.", self.seconds);
         }
-        let [with, without] = self.missed.map(|mws| mws / judged / 1000);
+        let counted = match self.balance {
+            Balance::PerPhase => self.fed.iter().filter(|fed| **fed).count().max(1) as i64,
+            Balance::Sum => 1,
+        };
+        let [with, without] = self.missed.map(|mws| mws / judged / counted / 1000);
         let what = match self.balance {
-            Balance::PerPhase => "the phases were",
+            Balance::PerPhase => "each phase with a battery was",
             Balance::Sum => "the sum of the phases was",
         };
         let names = ["the fuse", "the import limit", "the export limit"];
@@ -130,10 +142,8 @@ impl Summary {
             }
         };
         let worked = if released && with < without { "Control worked" } else { "Control did NOT work" };
-        let released = if released { "every battery was released" } else { "NOT every battery was released" };
-        format!(
-            "{worked}: in the mean {what} {with} W away from the target, and would be {without} W with batteries at rest; {released}. {limits}"
-        )
+        let released = if released { "Every battery was released." } else { "NOT every battery was released." };
+        format!("{worked}: in the mean {what} {with} W away from the target, with batteries at rest {without} W.\n{released} {limits}")
     }
 
     /// The figures.
@@ -154,8 +164,8 @@ impl Summary {
                     format!("first setpoint after {}.{} meter periods", tenths / 10, tenths % 10)
                 },
             );
-            let asked: Vec<_> = requests.iter().map(|(unit, n)| format!("{n} to unit {unit}")).collect();
-            let _ = writeln!(out, "  battery {name} on {wiring}: {first}, {writes} writes, requests: {}", asked.join(", "));
+            let asked: Vec<_> = requests.iter().map(|(unit, n)| format!("{n} to {unit}")).collect();
+            let _ = writeln!(out, "  battery {name} on {wiring}: {first}, {writes} writes, asked: {}", asked.join(", "));
         }
         out
     }
