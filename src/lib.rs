@@ -12,6 +12,7 @@ pub mod device;
 pub mod link;
 pub mod modbus;
 pub mod plant;
+pub mod scan;
 pub mod schedule;
 pub mod serve;
 pub mod simulate;
