@@ -88,10 +88,9 @@ pub(super) fn run(arguments: Vec<OsString>) -> Result<(), Failure> {
             if reading.json { reading.show.json(&target, &shown) } else { reading.show.text(&target, &shown, reading.watch.is_some()) };
         let clear = reading.watch.is_some() && !reading.json && std::io::stdout().is_terminal();
         // One reading that failed is a failure, not an output.
-        if reading.watch.is_some() || values.is_ok() || reading.json {
-            if !shown_to_someone(&format!("{}{text}", if clear { "\x1b[H\x1b[J" } else { "" }))? {
-                return Ok(());
-            }
+        let wanted = reading.watch.is_some() || values.is_ok() || reading.json;
+        if wanted && !shown_to_someone(&format!("{}{text}", if clear { "\x1b[H\x1b[J" } else { "" }))? {
+            return Ok(());
         }
         match values {
             Ok(values) => before = Some(values),

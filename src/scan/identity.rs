@@ -63,7 +63,7 @@ impl Identity {
     pub fn add_server_id(&mut self, bytes: &[u8]) {
         let printable = bytes.iter().filter(|byte| (0x20..0x7f).contains(*byte)).count();
         self.server_id = if printable >= 4 && printable * 4 >= bytes.len() * 3 {
-            text(&bytes.iter().copied().filter(|byte| (0x20..0x7f).contains(byte)).collect::<Vec<_>>())
+            text(bytes.iter().copied().filter(|byte| (0x20..0x7f).contains(byte)).collect::<Vec<_>>())
         } else {
             let shown: String = bytes.iter().take(TEXT_MAX / 2).map(|byte| format!("{byte:02x}")).collect();
             (!shown.is_empty()).then_some(shown)
