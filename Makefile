@@ -2,7 +2,7 @@
 CARGO ?= cargo
 BINARY := target/release/sax-controller
 
-.PHONY: demo test lint build bench clean
+.PHONY: demo test lint build bench interop clean
 
 # The main job on a simulated house over real Modbus TCP, for a minute. SECONDS=600 for longer.
 SECONDS ?= 60
@@ -25,6 +25,10 @@ build:
 # real time, the cost of a step, and simulated days (about a quarter of an hour).
 bench: build
 	$(CARGO) bench --locked --bench latency --bench footprint --bench law --bench steps --bench step --bench days
+
+# Other people's Modbus programs against this one: libmodbus, pymodbus, mbpoll. Installs what is missing with apt and pip.
+interop:
+	CARGO=$(CARGO) tests/interop/run
 
 clean:
 	$(CARGO) clean

@@ -12,7 +12,7 @@ mod zone;
 use std::fmt;
 
 pub use window::{Day, Days, Window, clock};
-pub use zone::{Local, Zone};
+pub use zone::{Local, Zone, utc};
 
 use crate::control::demand::Action;
 

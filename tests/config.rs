@@ -212,7 +212,6 @@ fn the_contract_is_known_whole_and_what_comes_later_is_refused() {
         "103:1: charger \"wallbox\": this section is not supported yet.",
         "111:1: server: this section is not supported yet.",
         "118:11: status metrics: this key is not supported yet.",
-        "122:12: log comm_log: this key is not supported yet.",
     ];
     assert_eq!(findings(SPEC), expected);
 }
@@ -411,13 +410,6 @@ fn devices_that_are_unknown_unfit_or_for_later() {
 #[test]
 fn values_for_later_are_refused_and_still_checked() {
     control("write_to = \"master\"", "5:12: control write_to: \"master\" is not supported yet.");
-    let rtu = "{ port = \"/dev/ttyUSB0\", baud = 9600, parity = \"none\", data_bits = 8, stop_bits = 1 }";
-    let link = |kind: &str| {
-        let expected = format!("12:{}: battery \"A\" link.{kind}: this key is not supported yet.", 9 + kind.len());
-        small("link.tcp = { host = \"192.168.1.11\" }", &format!("link.{kind} = {rtu}"), &expected);
-    };
-    link("rtu");
-    link("serial");
     meter("forward = \"127.0.0.1:9000\"", "8:11: meter forward: this key is not supported yet.");
     meter("forward = \"9000\"", "8:11: meter forward: must be an address and a port, as in \"127.0.0.1:502\".");
 }

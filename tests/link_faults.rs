@@ -186,9 +186,9 @@ fn wrong_transaction_id() {
 #[test]
 fn wrong_unit() {
     let mut site = site(Behaviour::WrongUnit);
-    invalid_response(site.read_faulty());
+    assert!(matches!(fault(site.read_faulty()), Fault::WrongUnit(unit) if unit != 64));
     site.is_good(1);
-    site.counted(Counters { invalid: 1, ..Counters::default() });
+    site.counted(Counters { wrong_unit: 1, ..Counters::default() });
 }
 
 #[test]

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::Failure;
 use crate::config::{self, Config};
+use crate::daemon::bus_load::overload;
+use crate::daemon::wiring::plan;
 use crate::device::library::Library;
 
 /// Where the configuration is looked for.
@@ -44,14 +46,18 @@ impl Files {
                 "The configuration {shown} cannot be read: {error}.\nPlease ensure that the file exists, that it is text, and that this user may read it. --config FILE names another one.\n"
             ))
         })?;
-        config::parse(&text, library).map_err(|findings| {
+        let config = config::parse(&text, library).map_err(|findings| {
             let count = findings.len();
             let mistakes = if count == 1 { "one mistake".to_owned() } else { format!("{count} mistakes") };
             Failure::Configuration(format!(
                 "{}\n{shown} has {mistakes}. Check again with: sax-controller check {shown}\n",
                 findings.render(&shown)
             ))
-        })
+        })?;
+        match overload(&plan(&config, library)) {
+            Some(overload) => Err(Failure::Configuration(format!("{shown}: {overload}\n"))),
+            None => Ok(config),
+        }
     }
 }
 

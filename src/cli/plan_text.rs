@@ -6,10 +6,12 @@ use super::policy_text::policy_text;
 use crate::config::{Config, Strategy};
 use crate::control::site::ControlKind;
 use crate::daemon::bank_choice::BankChoice;
+use crate::daemon::bus_load::{bus_loads, percent};
 use crate::daemon::wiring::{COMMAND_VALID, Plan};
 use crate::device::plan::{battery_requests, merge, requests};
 use crate::device::profile::{Block, Profile};
 use crate::device::quantity::Quantity;
+use crate::link::place::{Parity, Place};
 
 /// The plan of a configuration; `wall_s` is what the wall clock shows, in unix seconds.
 pub fn plan_text(config: &Config, plan: &Plan, wall_s: i64) -> String {
@@ -31,17 +33,37 @@ fn line(out: &mut String, text: &str) {
 fn threads(plan: &Plan, out: &mut String) {
     let batteries = plan.batteries.iter().map(|b| format!("battery {}", b.spec.name));
     let meter = plan.meter.iter().map(|_| "meter".to_owned());
-    let all: Vec<_> =
-        batteries.chain(meter).chain(["control", "watchdog", "memory", "status", "main (signals)"].map(String::from)).collect();
+    let comm_log = plan.comm_log.iter().map(|path| format!("comm-log (to {})", path.display()));
+    let others = ["control", "watchdog", "memory", "status", "main (signals)"].map(String::from);
+    let all: Vec<_> = batteries.chain(meter).chain(comm_log).chain(others).collect();
     line(out, &format!("threads: {}", all.join(", ")));
 }
 
 fn links(plan: &Plan, out: &mut String) {
+    let loads = bus_loads(plan);
     for (i, e) in plan.endpoints.iter().enumerate() {
         let batteries = plan.batteries.iter().filter(|b| b.endpoint == i).map(|b| format!("battery {}", b.spec.name));
         let meter = plan.meter.iter().filter(|m| m.endpoint == i).map(|_| "the meter".to_owned());
         let users: Vec<_> = batteries.chain(meter).collect();
-        line(out, &format!("link {}: one connection for {}, answers within {}", e.place, users.join(" and "), e.timeout));
+        let users = users.join(" and ");
+        match (&e.place, loads.iter().find(|load| load.endpoint == i)) {
+            (Place::Rtu(s), Some(load)) => {
+                let frame = format!("{} baud, {}{}{}", s.baud, s.data_bits, parity(s.parity), s.stop_bits);
+                let rs485 = if s.rs485.is_some() { ", RS-485 direction by the kernel" } else { "" };
+                let busy = format!("busy for {} of the time", percent(load.busy_pm));
+                line(out, &format!("link {}: {frame}{rs485}; a bus for {users}, answers within {}, {busy}", e.place, e.timeout));
+            }
+            _ => line(out, &format!("link {}: one connection for {users}, answers within {}", e.place, e.timeout)),
+        }
+    }
+}
+
+/// As in "8N1".
+fn parity(parity: Parity) -> char {
+    match parity {
+        Parity::None => 'N',
+        Parity::Even => 'E',
+        Parity::Odd => 'O',
     }
 }
 

@@ -27,6 +27,8 @@ pub struct DeviceFacts {
     pub supported: bool,
     /// The port it listens on, where the profile says so.
     pub tcp_port: Option<u16>,
+    /// The units it answers to where the configuration names none.
+    pub units: Vec<u8>,
     /// It takes a power to deliver.
     pub setpoint: bool,
     /// It takes limits within which it balances by itself.

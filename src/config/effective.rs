@@ -28,6 +28,9 @@ pub fn effective(config: &Config) -> String {
     out.text("socket", &config.status.socket);
     out.header("[log]");
     out.text("level", config.log.level.name());
+    if let Some(path) = &config.log.comm_log {
+        out.text("comm_log", path);
+    }
     out.0
 }
 

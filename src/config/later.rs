@@ -110,7 +110,8 @@ fn read_server(mut s: Section<'_>) {
     }
     if let Some(mut rtu) = s.section("rtu") {
         let _ = rtu.boolean("writable");
-        link::serial_port(rtu);
+        let _ = link::serial_keys(&mut rtu, link::Speaks::Rtu);
+        rtu.finish();
     }
     s.finish();
 }

@@ -1,18 +1,22 @@
 //! How a device is reached: `link.tcp`, `link.rtu`, and `link.serial` for devices that only send.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 
 use super::ladder::DEFAULT_POLL_MS;
-use super::later::refuse_key;
 use super::reader::{Section, Spanned};
 use super::words;
-use crate::link::place::{Place, Serial};
+use crate::link::place::{Parity, Place, Rs485, Serial};
 
 /// The longest that one request may keep a link busy, in ms, retries included: a write that must come must not wait behind it for longer.
 const LONGEST_REQUEST_MS: u32 = 30_000;
 
 /// The port of Modbus TCP.
 const MODBUS_PORT: u16 = 502;
+
+/// The usual speed of a Modbus RTU bus (reference 3), and of a P1 port.
+const BAUD_RTU: u32 = 9_600;
+const BAUD_SERIAL: u32 = 115_200;
 
 /// How a Modbus device is reached.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -94,33 +98,57 @@ pub struct Tcp {
     pub retry_count: u8,
 }
 
-/// The `link` of a device; the place is that of the host.
+/// The `link` of a Modbus device; the place is that of the host or the port.
 pub(super) fn read(device: &mut Section<'_>, default_port: Option<u16>, poll_ms: u32) -> Option<Spanned<Link>> {
     let mut link = device.required("link", Section::section)?;
-    let other = later(&mut link);
-    let tcp = match (link.section("tcp"), link.has("tcp")) {
-        (Some(mut tcp), _) => {
-            let read = read_tcp(&mut tcp, default_port, poll_ms);
-            tcp.finish();
-            read
-        }
-        (None, false) if !other => {
-            link.document().add_missing(link.at(), &link.full("tcp"), "tcp", "this key is missing.");
+    let read = read_either(&mut link, default_port, poll_ms);
+    link.finish();
+    read
+}
+
+fn read_either(link: &mut Section<'_>, default_port: Option<u16>, poll_ms: u32) -> Option<Spanned<Link>> {
+    if let Some(port) = link.section("serial") {
+        let message = "this device is asked over Modbus, and link.serial is for devices that send by themselves.";
+        link.add_with_help(port.at(), "serial", message, "A Modbus device on a serial port has link.rtu.");
+        read_port(port);
+        return None;
+    }
+    let tcp = link.section("tcp").map(|mut section| {
+        let read = read_tcp(&mut section, default_port, poll_ms);
+        section.finish();
+        read.map(|tcp| tcp.map(Link::Tcp))
+    });
+    let rtu = link.section("rtu").map(|section| {
+        let at = section.at();
+        (at, read_rtu(section, poll_ms).map(|rtu| rtu.map(Link::Rtu)))
+    });
+    match (tcp, rtu) {
+        (Some(_), Some((at, _))) => {
+            link.add(at, "rtu", "there is link.tcp already, and a device has one link.");
             None
         }
-        (None, _) => None,
-    };
-    link.finish();
-    tcp.map(|tcp| tcp.map(Link::Tcp))
+        (Some(read), None) | (None, Some((_, read))) => read,
+        (None, None) => {
+            // Something that is no section has been refused already.
+            if !["tcp", "rtu", "serial"].iter().any(|key| link.has(key)) {
+                link.document().add_missing(link.at(), &link.full("tcp"), "tcp", "this key is missing.");
+            }
+            None
+        }
+    }
+}
+
+/// The `serial` key of the `link` of a device that sends by itself; the place is that of the port. `None` where it is missing or wrong.
+pub(super) fn read_serial(link: &mut Section<'_>) -> Option<Spanned<Serial>> {
+    link.section("serial").and_then(|port| read_port(port))
 }
 
 /// A link of which nothing is used yet, so that it need not be complete.
 pub(super) fn check_only(device: &mut Section<'_>) {
     let Some(mut link) = device.section("link") else { return };
-    for key in ["rtu", "serial"] {
-        if let Some(port) = link.section(key) {
-            serial_port(port);
-        }
+    read_serial(&mut link);
+    if let Some(rtu) = link.section("rtu") {
+        read_rtu(rtu, DEFAULT_POLL_MS);
     }
     if let Some(mut tcp) = link.section("tcp") {
         read_tcp(&mut tcp, None, DEFAULT_POLL_MS);
@@ -129,33 +157,64 @@ pub(super) fn check_only(device: &mut Section<'_>) {
     link.finish();
 }
 
-/// The keys of a serial port.
-pub(super) fn serial_port(mut port: Section<'_>) {
-    serial_keys(&mut port);
-    port.finish();
+fn read_port(mut section: Section<'_>) -> Option<Spanned<Serial>> {
+    let serial = serial_keys(&mut section, Speaks::Telegrams);
+    section.finish();
+    serial
 }
 
-/// The keys of a serial port, for a section that has more of them.
-pub(super) fn serial_keys(port: &mut Section<'_>) {
-    let _ = port.required("port", words::path);
-    let _ = port.integer("baud", 300..=4_000_000u32);
-    let _ = port.choice("parity", &[("none", ()), ("even", ()), ("odd", ())]);
-    let _ = port.integer("data_bits", 7..=8u8);
-    let _ = port.integer("stop_bits", 1..=2u8);
-    timing(port, DEFAULT_POLL_MS);
+/// What goes over a serial port.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Speaks {
+    /// Modbus RTU.
+    Rtu,
+    /// Telegrams, one way.
+    Telegrams,
 }
 
-/// Refuses `rtu` and `serial`; says whether there was one.
-fn later(link: &mut Section<'_>) -> bool {
-    let mut found = false;
-    for key in ["rtu", "serial"] {
-        if let Some(port) = link.section(key) {
-            refuse_key(link, key, Some(port.at()));
-            serial_port(port);
-        }
-        found |= link.has(key);
+/// The keys of a serial port, for a section that may have more of them.
+pub(super) fn serial_keys(section: &mut Section<'_>, speaks: Speaks) -> Option<Spanned<Serial>> {
+    let port = section.required("port", words::path);
+    let baud = section.integer("baud", 300..=4_000_000u32);
+    let parity = section.choice("parity", &[("none", Parity::None), ("even", Parity::Even), ("odd", Parity::Odd)]);
+    let data_bits = section.integer("data_bits", 7..=8u8);
+    let stop_bits = section.integer("stop_bits", 1..=2u8);
+    if let Some(bits) = data_bits.filter(|bits| speaks == Speaks::Rtu && bits.value != 8) {
+        section.add(bits.at, "data_bits", format!("{} is too few, Modbus RTU needs 8.", bits.value));
     }
-    found
+    let default_baud = if speaks == Speaks::Rtu { BAUD_RTU } else { BAUD_SERIAL };
+    let rs485 = section.section("rs485").map(read_rs485);
+    port.map(|port| {
+        port.map(|port| Serial {
+            port: plain(&port),
+            baud: baud.map_or(default_baud, Spanned::get),
+            parity: parity.map_or(Parity::None, Spanned::get),
+            data_bits: data_bits.map_or(8, Spanned::get),
+            stop_bits: stop_bits.map_or(1, Spanned::get),
+            rs485,
+        })
+    })
+}
+
+/// One spelling per path, as far as that can be told without looking at the disk.
+fn plain(path: &str) -> String {
+    let plain: PathBuf = Path::new(path).components().collect();
+    plain.to_str().unwrap_or(path).to_owned()
+}
+
+fn read_rs485(mut section: Section<'_>) -> Rs485 {
+    let rts_on_send = section.boolean("rts_on_send").is_none_or(Spanned::get);
+    let delay_before_ms = section.integer("delay_before_ms", 0..=100u32).map_or(0, Spanned::get);
+    let delay_after_ms = section.integer("delay_after_ms", 0..=100u32).map_or(0, Spanned::get);
+    section.finish();
+    Rs485 { rts_on_send, delay_before_ms, delay_after_ms }
+}
+
+fn read_rtu(mut section: Section<'_>, poll_ms: u32) -> Option<Spanned<Rtu>> {
+    let serial = serial_keys(&mut section, Speaks::Rtu);
+    let (timeout_ms, retry_count) = timing(&mut section, poll_ms);
+    section.finish();
+    serial.map(|serial| serial.map(|serial| Rtu { serial, timeout_ms, retry_count }))
 }
 
 fn read_tcp(tcp: &mut Section<'_>, default_port: Option<u16>, poll_ms: u32) -> Option<Spanned<Tcp>> {

@@ -144,6 +144,13 @@ pub(super) fn read(root: &mut Section<'_>, devices: &dyn Devices) -> Option<Mete
     })
 }
 
+impl MeterDraft {
+    /// The Modbus link it has for itself, and the unit that the file names.
+    pub fn own_link(&self) -> Option<(&Spanned<Link>, Option<u8>)> {
+        self.link.as_ref().map(|link| (link, self.unit))
+    }
+}
+
 /// A meter behind a battery has no link of its own.
 fn refuse_own_link(section: &mut Section<'_>, unit: Option<At>) {
     let message = "this meter is read through a battery, over the link of that.";

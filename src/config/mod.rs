@@ -13,6 +13,7 @@ pub mod findings;
 mod ladder;
 mod later;
 mod link;
+mod link_checks;
 mod meter;
 mod nearest;
 mod number;
@@ -74,6 +75,7 @@ pub fn parse(text: &str, devices: &dyn Devices) -> Result<Config, Findings> {
     root.finish();
 
     check::check(&document, &site, &mut control, meter.as_ref(), &batteries);
+    link_checks::check(&document, meter.as_ref(), &batteries);
     schedule_checks::check(&document, &site, &windows, &batteries);
     let config = Config {
         site: site.site,

@@ -1,7 +1,7 @@
 //! `[status]` and `[log]`.
 
 use super::later;
-use super::reader::Section;
+use super::reader::{Section, Spanned};
 use super::site::keep;
 use super::words;
 
@@ -17,6 +17,8 @@ pub struct Status {
 pub struct Log {
     /// Default [`LogLevel::Info`]; the environment variable `RUST_LOG` overrides it.
     pub level: LogLevel,
+    /// A file with one line per communication fault; none by default.
+    pub comm_log: Option<String>,
 }
 
 /// What is worth a line in the log.
@@ -64,11 +66,10 @@ pub(super) fn read_status(root: &mut Section<'_>) -> Status {
 }
 
 pub(super) fn read_log(root: &mut Section<'_>) -> Log {
-    let mut log = Log { level: LogLevel::Info };
+    let mut log = Log { level: LogLevel::Info, comm_log: None };
     let Some(mut section) = root.section("log") else { return log };
     keep(section.choice("level", &LogLevel::NAMES), &mut log.level);
-    let comm_log = words::path(&mut section, "comm_log").map(|path| path.at);
-    later::refuse_key(&section, "comm_log", comm_log);
+    log.comm_log = words::path(&mut section, "comm_log").map(Spanned::get);
     section.finish();
     log
 }

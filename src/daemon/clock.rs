@@ -15,6 +15,11 @@ pub trait Clock {
     /// What the wall clock shows, in seconds since 1970-01-01 00:00 UTC. Somebody may set it at any moment, to anything: it decides which
     /// window of a schedule is active, and nothing else.
     fn wall_s(&self) -> i64;
+
+    /// The same in milliseconds, for logs.
+    fn wall_ms(&self) -> i64 {
+        self.wall_s().saturating_mul(1000)
+    }
 }
 
 /// The monotonic clock of this machine, counted from the moment it was made.
@@ -40,7 +45,11 @@ impl Clock for Monotonic {
     }
 
     fn wall_s(&self) -> i64 {
+        self.wall_ms() / 1000
+    }
+
+    fn wall_ms(&self) -> i64 {
         // Before 1970 is as good as 1970: not set.
-        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
     }
 }

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use super::banks::Banks;
 use super::clock::Clock;
+use super::comm_log::CommLog;
 use crate::device::profile::{Block, RawWrite};
+use crate::link::fault::Fault;
 use crate::link::{Counters, Link};
 use crate::units::{Span, Time};
 
@@ -23,6 +25,8 @@ pub struct Endpoint {
     asked: Vec<(u8, Time)>,
     /// A request to this unit waits for its gap and goes before reads that can wait, until then.
     reserved: Option<(u8, Time)>,
+    /// Where faults are written down.
+    comm_log: Option<CommLog>,
     /// Which banks answer.
     pub banks: Banks,
 }
@@ -34,7 +38,12 @@ pub struct SharedEndpoint(Arc<Mutex<Endpoint>>);
 impl SharedEndpoint {
     /// An endpoint that has not been asked anything yet.
     pub fn new(link: Box<dyn Link>) -> SharedEndpoint {
-        SharedEndpoint(Arc::new(Mutex::new(Endpoint { link, asked: Vec::new(), reserved: None, banks: Banks::default() })))
+        SharedEndpoint::with_comm_log(link, None)
+    }
+
+    /// The same; every fault is written down there.
+    pub fn with_comm_log(link: Box<dyn Link>, comm_log: Option<CommLog>) -> SharedEndpoint {
+        SharedEndpoint(Arc::new(Mutex::new(Endpoint { link, asked: Vec::new(), reserved: None, comm_log, banks: Banks::default() })))
     }
 
     /// Exclusive use, for one request.
@@ -93,6 +102,7 @@ impl Endpoint {
             _ => self.link.read_holding_registers(block.address, block.count),
         };
         self.note(unit, clock.now());
+        self.write_down(unit, block, &answer);
         answer
     }
 
@@ -106,7 +116,14 @@ impl Endpoint {
             _ => self.link.write_single_register(write.address, write.value),
         };
         self.note(unit, clock.now());
+        self.write_down(unit, &Block { function: if write.function == 16 { 16 } else { 6 }, address: write.address, count: 1 }, &answer);
         answer
+    }
+
+    fn write_down<T>(&self, unit: u8, block: &Block, answer: &::modbus::Result<T>) {
+        if let (Some(log), Err(error)) = (&self.comm_log, answer) {
+            log.request(self.link.name(), unit, block, &Fault::of(error));
+        }
     }
 
     /// Tasks ask when the unit is ready before they come here; this waits where another one was faster.

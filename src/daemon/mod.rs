@@ -7,6 +7,7 @@
 //!      beats of all  ▼                   ▼ Document
 //!             watchdog thread       status socket thread          main: signals, start, stop
 //!                                    memory thread: what was learned, to disk
+//!                                    comm-log thread: faults of all links, to disk
 //! ```
 //! Tasks ([`battery`], [`meter`], and a [`director`]: [`control`], or a commissioning) take the time from outside and run in virtual time as well; [`threads`] gives each a thread.
 //! Threads share bounded channels, one endpoint per host, and the published document; nothing else. Only `main` ends the process.
@@ -15,7 +16,9 @@ pub mod bank_choice;
 mod bank_in_use;
 pub mod banks;
 pub mod battery;
+pub mod bus_load;
 pub mod clock;
+pub mod comm_log;
 pub mod control;
 pub mod director;
 pub mod endpoint;

@@ -198,5 +198,14 @@ fn limits(decision: &BatteryDecision) -> (Option<i64>, Option<i64>) {
 }
 
 fn errors(c: crate::link::Counters) -> Errors {
-    Errors { requests: c.requests, timeout: c.timeout, crc: c.crc, exception: c.exception, invalid: c.invalid, io: c.io }
+    Errors {
+        requests: c.requests,
+        timeout: c.timeout,
+        crc: c.crc,
+        short: c.short,
+        wrong_unit: c.wrong_unit,
+        exception: c.exception,
+        invalid: c.invalid,
+        io: c.io,
+    }
 }

@@ -8,6 +8,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, never, sele
 
 use super::battery::BatteryTask;
 use super::clock::{Clock, Monotonic};
+use super::comm_log::CommLog;
 use super::director::{Device, Director};
 use super::endpoint::SharedEndpoint;
 use super::message::{Event, Instruction};
@@ -74,7 +75,10 @@ impl Threads {
             stop: stop.clone(),
             done: hands_back.then(|| done_sender.clone()),
         };
-        let endpoint = |e: &super::wiring::EndpointPlan| SharedEndpoint::new(link::open(&e.place, e.timeout.to_duration(), hurry.clone()));
+        let comm_log = plan.comm_log.as_deref().map(|path| CommLog::start(path, clock)).transpose()?;
+        let endpoint = |e: &super::wiring::EndpointPlan| {
+            SharedEndpoint::with_comm_log(link::open(&e.place, e.timeout.to_duration(), hurry.clone()), comm_log.clone())
+        };
         let endpoints: Vec<_> = plan.endpoints.iter().map(endpoint).collect();
         let observe = plan.site.observe;
         let users = |endpoint: usize| plan.batteries.iter().filter(|b| b.endpoint == endpoint).count() + 1;

@@ -1,5 +1,6 @@
 //! From the configuration to tasks, links and the site of the core. A pure function, so that `check` can print what `run` will do.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::bank_choice::{BankChoice, BatteryBank, MeterBank};
@@ -38,6 +39,8 @@ pub struct Plan {
     pub site: Site,
     /// After this long without a sign of life a thread counts as dead.
     pub heartbeat: Span,
+    /// Where communication faults are written down.
+    pub comm_log: Option<PathBuf>,
 }
 
 /// One host, or one serial port.
@@ -67,7 +70,8 @@ pub fn plan(config: &Config, library: &Library) -> Plan {
     if let (Some(m), Some((index, _))) = (&meter, meter.as_ref().and_then(|m| m.spec.battery.as_ref())) {
         batteries[*index].spec.meter = Some(m.spec.bank.clone());
     }
-    Plan { endpoints, batteries, meter, site: site(config), heartbeat: Span::from_s(config.control.heartbeat_timeout_s.into()) }
+    let heartbeat = Span::from_s(config.control.heartbeat_timeout_s.into());
+    Plan { endpoints, batteries, meter, site: site(config), heartbeat, comm_log: config.log.comm_log.as_ref().map(PathBuf::from) }
 }
 
 fn meter(meter: &config::Meter, config: &Config, library: &Library, endpoints: &mut Vec<EndpointPlan>) -> Option<Placed<MeterSpec>> {
@@ -172,6 +176,8 @@ fn endpoint(link: &Link, endpoints: &mut Vec<EndpointPlan>) -> usize {
     let timeout = Span::from_ms(link.timeout_ms().into());
     let place = link.place();
     if let Some(i) = endpoints.iter().position(|e| e.place == place) {
+        // Whoever shares it gets the time that the slowest needs.
+        endpoints[i].timeout = endpoints[i].timeout.max(timeout);
         return i;
     }
     endpoints.push(EndpointPlan { place, timeout });
@@ -276,6 +282,7 @@ fn facts<'p>(banks: impl Iterator<Item = &'p Profile>) -> DeviceFacts {
         facts.longest_poll_ms = facts.longest_poll_ms.or(p.bms.as_ref().and_then(|b| b.longest_poll_ms));
         facts.settings.extend(p.settings.iter().cloned());
         facts.tcp_port = facts.tcp_port.or(Some(p.tcp_port));
+        facts.units.push(p.unit);
         if p.is_battery() {
             facts.setpoint |= p.setpoint.is_some();
             facts.limits |= p.limits.is_some();

@@ -43,6 +43,11 @@ impl Deadline {
         self.at
     }
 
+    /// The whole time there was.
+    pub fn whole(self) -> Duration {
+        self.timeout
+    }
+
     /// What is left, never zero (the standard library takes zero for "for ever"); `None` when nothing is.
     pub fn left(self) -> Option<Duration> {
         self.at.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())

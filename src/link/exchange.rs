@@ -61,6 +61,20 @@ pub(crate) fn check_reply(request: &Request, pdu: &[u8]) -> Result<Reply> {
     if answers { Ok(reply) } else { Err(Error::InvalidResponse) }
 }
 
+/// Whether a reply to one of these reads would pass for a reply to the other: the same function and size. Other requests are echoed in
+/// their replies.
+pub(crate) fn same_answer(one: &Request, other: &Request) -> bool {
+    match (one, other) {
+        (Request::ReadCoils { count: a, .. }, Request::ReadCoils { count: b, .. })
+        | (Request::ReadDiscreteInputs { count: a, .. }, Request::ReadDiscreteInputs { count: b, .. }) => a.div_ceil(8) == b.div_ceil(8),
+        (Request::ReadHoldingRegisters { count: a, .. }, Request::ReadHoldingRegisters { count: b, .. })
+        | (Request::ReadInputRegisters { count: a, .. }, Request::ReadInputRegisters { count: b, .. })
+        | (Request::ReadWriteMultipleRegisters { read_count: a, .. }, Request::ReadWriteMultipleRegisters { read_count: b, .. }) => a == b,
+        (Request::ReadDeviceIdentification { code: a, .. }, Request::ReadDeviceIdentification { code: b, .. }) => a == b,
+        _ => false,
+    }
+}
+
 /// The bits of a FC 1 or 2.
 pub(crate) fn bits(link: &mut impl Exchange, request: &Request, count: u16) -> Result<Vec<Coil>> {
     match link.exchange(request)? {

@@ -1,4 +1,4 @@
-//! What can go wrong with a request, in five kinds and in the words of logs and status.
+//! What can go wrong with a request, in seven kinds and in the words of logs and status.
 //!
 //! The `modbus` crate's `Error` has no place for a timeout, a CRC error or an exception code it does not know. This module says how the
 //! links write these down in it, and reads them back; nobody else looks into an `Error`.
@@ -11,10 +11,17 @@ use ::modbus::{Error, ExceptionCode, Reason};
 /// Why a request failed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Fault {
-    /// No complete answer before the deadline. A write may still have happened.
+    /// No answer before the deadline; over TCP also no complete one. A write may still have happened.
     Timeout,
     /// The CRC of the answer was wrong (serial links).
     Crc,
+    /// Something came before the deadline, but no whole frame (serial links): a broken answer, noise, or another speed.
+    Short {
+        /// So many bytes came.
+        bytes: usize,
+    },
+    /// Only this unit answered, which was not asked.
+    WrongUnit(u8),
     /// The device answered with this exception code.
     Exception(u8),
     /// The answer was not one to what was asked, or the request cannot be sent; with the reason.
@@ -31,10 +38,7 @@ impl Fault {
             Error::Io(error) if matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::WouldBlock) => Fault::Timeout,
             Error::Io(error) => Fault::Io(error.to_string()),
             Error::InvalidData(Reason::Custom(text)) if text == CRC_ERROR => Fault::Crc,
-            Error::InvalidData(Reason::Custom(text)) => match unknown_code(text) {
-                Some(code) => Fault::Exception(code),
-                None => Fault::Invalid(text.clone()),
-            },
+            Error::InvalidData(Reason::Custom(text)) => written(text).unwrap_or_else(|| Fault::Invalid(text.clone())),
             Error::InvalidData(Reason::UnexpectedReplySize) => Fault::Invalid("unexpected reply size".into()),
             Error::InvalidResponse => Fault::Invalid("not an answer to the request".into()),
             other => Fault::Invalid(other.to_string()),
@@ -47,6 +51,8 @@ impl fmt::Display for Fault {
         match self {
             Fault::Timeout => f.write_str("Timeout"),
             Fault::Crc => f.write_str(CRC_ERROR),
+            Fault::Short { bytes } => write!(f, "{SHORT_FRAME}{bytes}{BYTES}"),
+            Fault::WrongUnit(unit) => write!(f, "{WRONG_UNIT}{unit}"),
             Fault::Exception(code) => match meaning(*code) {
                 Some(meaning) => write!(f, "{EXCEPTION}{code:02x} ({meaning})"),
                 None => write!(f, "{EXCEPTION}{code:02x}"),
@@ -59,10 +65,23 @@ impl fmt::Display for Fault {
 
 const CRC_ERROR: &str = "CRC Error";
 const EXCEPTION: &str = "Exception 0x";
+const SHORT_FRAME: &str = "Short frame (";
+const BYTES: &str = " bytes)";
+const WRONG_UNIT: &str = "Wrong unit ";
 
 /// The error for a frame with a wrong CRC.
 pub fn crc_error() -> Error {
     Error::InvalidData(Reason::Custom(CRC_ERROR.into()))
+}
+
+/// The error for so many bytes that are no whole frame.
+pub fn short_error(bytes: usize) -> Error {
+    Error::InvalidData(Reason::Custom(Fault::Short { bytes }.to_string()))
+}
+
+/// The error for the answer of a unit that was not asked.
+pub fn wrong_unit_error(unit: u8) -> Error {
+    Error::InvalidData(Reason::Custom(Fault::WrongUnit(unit).to_string()))
 }
 
 /// The error for an exception reply. Codes that the `modbus` crate does not have become `InvalidData(Custom("Exception 0x.."))`.
@@ -87,9 +106,12 @@ pub fn exception_error(code: u8) -> Error {
     }
 }
 
-/// Reads back what [`exception_error`] wrote for a code without a name.
-fn unknown_code(text: &str) -> Option<u8> {
-    u8::from_str_radix(text.strip_prefix(EXCEPTION)?, 16).ok()
+/// Reads back what the functions above wrote for what the crate has no name for.
+fn written(text: &str) -> Option<Fault> {
+    let code = || u8::from_str_radix(text.strip_prefix(EXCEPTION)?, 16).ok().map(Fault::Exception);
+    let short = || text.strip_prefix(SHORT_FRAME)?.strip_suffix(BYTES)?.parse().ok().map(|bytes| Fault::Short { bytes });
+    let unit = || text.strip_prefix(WRONG_UNIT)?.parse().ok().map(Fault::WrongUnit);
+    code().or_else(short).or_else(unit)
 }
 
 fn number(code: &ExceptionCode) -> u8 {
@@ -141,10 +163,23 @@ mod tests {
     }
 
     #[test]
+    fn what_the_crate_has_no_name_for_is_read_back() {
+        assert_eq!(Fault::of(&crc_error()), Fault::Crc);
+        for bytes in [0, 1, 255, 1024, usize::MAX] {
+            assert_eq!(Fault::of(&short_error(bytes)), Fault::Short { bytes });
+        }
+        for unit in 0..=u8::MAX {
+            assert_eq!(Fault::of(&wrong_unit_error(unit)), Fault::WrongUnit(unit));
+        }
+    }
+
+    #[test]
     fn kinds_in_words() {
         let said = |error: Error| Fault::of(&error).to_string();
         assert_eq!(said(Error::Io(ErrorKind::TimedOut.into())), "Timeout");
         assert_eq!(said(crc_error()), "CRC Error");
+        assert_eq!(said(short_error(3)), "Short frame (3 bytes)");
+        assert_eq!(said(wrong_unit_error(7)), "Wrong unit 7");
         assert_eq!(said(Error::Io(ErrorKind::ConnectionRefused.into())), "I/O error: connection refused");
         assert_eq!(said(Error::InvalidResponse), "Invalid response: not an answer to the request");
         assert_eq!(said(Error::InvalidData(Reason::UnexpectedReplySize)), "Invalid response: unexpected reply size");

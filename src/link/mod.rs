@@ -3,14 +3,18 @@
 //! A link keeps a deadline for every request and checks that an answer answers what was asked. It never retries, never sends anything
 //! twice, and knows nothing of registers: a write that timed out may still happen, and whoever asked sends the newest value next time.
 
+pub mod bus;
 pub mod connect;
 mod connection;
 pub mod deadline;
 pub mod exchange;
 pub mod fault;
 pub mod place;
+mod reply_search;
 pub mod resolve;
+pub mod rs485;
 pub mod rtu;
+pub mod serial;
 pub mod tcp;
 
 use std::time::Duration;
@@ -49,10 +53,14 @@ pub trait Link: ::modbus::Client + Send {
 pub struct Counters {
     /// Requests sent, or refused for want of a connection or because no such request can be sent.
     pub requests: u64,
-    /// No complete answer before the deadline.
+    /// No answer before the deadline; over TCP also no complete one.
     pub timeout: u64,
     /// Frames whose CRC was wrong (serial links).
     pub crc: u64,
+    /// Bytes, but no whole frame before the deadline (serial links).
+    pub short: u64,
+    /// Answers of a unit that was not asked, and none of the one that was.
+    pub wrong_unit: u64,
     /// Exception replies.
     pub exception: u64,
     /// Complete answers that were not an answer to what was asked.
@@ -69,6 +77,8 @@ impl Counters {
         let kind = match Fault::of(error) {
             Fault::Timeout => &mut self.timeout,
             Fault::Crc => &mut self.crc,
+            Fault::Short { .. } => &mut self.short,
+            Fault::WrongUnit(_) => &mut self.wrong_unit,
             Fault::Exception(_) => &mut self.exception,
             Fault::Invalid(_) => &mut self.invalid,
             Fault::Io(_) => &mut self.io,

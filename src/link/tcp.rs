@@ -16,7 +16,7 @@ use super::connect::{Backoff, connect_any};
 use super::connection::Connection;
 use super::deadline::{Deadline, Hurry};
 use super::exchange::{Exchange, check_reply, check_request, client_by_exchange};
-use super::fault::Fault;
+use super::fault::{Fault, wrong_unit_error};
 use super::resolve::Resolver;
 use super::{Counters, Link};
 use crate::modbus::mbap::Frame;
@@ -82,7 +82,7 @@ impl TcpLink {
             Ok(reply) => {
                 self.connection = Some(connection);
                 self.timeouts_in_a_row = 0;
-                if reply.unit == frame.unit { check_reply(request, &reply.pdu) } else { Err(Error::InvalidResponse) }
+                if reply.unit == frame.unit { check_reply(request, &reply.pdu) } else { Err(wrong_unit_error(reply.unit)) }
             }
             Err(no_reply) => {
                 if self.stays(&no_reply.error, no_reply.usable) {

@@ -67,6 +67,11 @@ impl fmt::Display for Local {
     }
 }
 
+/// This moment in UTC as ISO 8601 writes it, with milliseconds; the plain number thousands of years away from here.
+pub fn utc(unix_ms: i64) -> String {
+    Timestamp::from_millisecond(unix_ms).map_or_else(|_| format!("{unix_ms} ms"), |moment| format!("{moment:.3}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,6 +81,13 @@ mod tests {
         assert_eq!(Zone::find("europe/berlin").unwrap().name(), "Europe/Berlin");
         assert!(["Berlin", "", "Etc/Unknown", "../Europe/Berlin", "\u{0}"].iter().all(|n| Zone::find(n).is_none()));
         assert!(Zone::names().iter().filter(|n| *n != "Etc/Unknown").all(|n| Zone::find(n).is_some()));
+    }
+
+    #[test]
+    fn moments_in_logs() {
+        assert_eq!(utc(1_774_746_000_007), "2026-03-29T01:00:00.007Z");
+        assert_eq!(utc(0), "1970-01-01T00:00:00.000Z");
+        assert_eq!(utc(i64::MAX), format!("{} ms", i64::MAX));
     }
 
     #[test]

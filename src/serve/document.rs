@@ -138,6 +138,8 @@ pub struct Errors {
     pub requests: u64,
     pub timeout: u64,
     pub crc: u64,
+    pub short: u64,
+    pub wrong_unit: u64,
     pub exception: u64,
     pub invalid: u64,
     pub io: u64,
