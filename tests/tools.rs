@@ -4,13 +4,18 @@
 mod answering;
 #[path = "common/process.rs"]
 mod process;
+#[path = "common/pty_bus.rs"]
+mod pty_bus;
 
 use std::io::Write;
 use std::os::unix::net::UnixListener;
 use std::time::{Duration, Instant};
 
 use answering::{Memory, Server, program};
+use modbus::Client;
 use process::Folder;
+use sax_controller::link::deadline::Hurry;
+use sax_controller::link::rtu::RtuLink;
 use sax_controller::modbus::pdu::{Reply, Request};
 use serde_json::Value;
 
@@ -292,4 +297,43 @@ fn watching_ends_when_nobody_reads_any_more() {
         assert!(start.elapsed() < Duration::from_secs(20), "it goes on");
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+#[test]
+fn a_serial_bus_is_read_and_written_too() {
+    let bus = pty_bus::PtyBus::start();
+    let port = bus.serial().port;
+    let value = |address| pty_bus::value(64, address).to_string();
+    let read = out(&["read", &port, "10", "2", "--unit", "64", "--baud", "115200"]);
+    assert!(read.contains(&value(10)) && read.contains(&value(11)), "{read}");
+    let done = program(&["write", &port, "10", "-50", "--type", "i16", "--unit", "64", "--baud", "115200", "--raw"]);
+    assert_eq!(done.code, Some(0), "{}", done.err);
+    assert!(done.err.starts_with("> 40 06 00 0a ff ce ") && done.err.contains("\n< 40 06 00 0a ff ce "), "{}", done.err);
+    assert_eq!(bus.asked().last(), Some(&(64, Request::WriteSingleRegister { address: 10, value: 0xffce })));
+
+    let said = fails(1, &["write", &port, "10", "1", "--unit", "9", "--timeout-ms", "100"]);
+    assert!(said.contains("Timeout") && said.contains("wires A and B") && said.contains("may still happen"), "{said}");
+    bus.odd(7, |good| vec![pty_bus::Act::Send([&good[..good.len() - 1], &[!good[good.len() - 1]]].concat())]);
+    let said = fails(1, &["read", &port, "7", "--timeout-ms", "300"]);
+    assert!(said.contains("CRC Error. The answer was damaged"), "{said}");
+    bus.odd(8, |good| vec![pty_bus::Act::Send(good[..3].to_vec())]);
+    let said = fails(1, &["read", &port, "8", "--timeout-ms", "300"]);
+    assert!(said.contains("Short frame (3 bytes). Only a part of an answer came"), "{said}");
+    assert!(fails(2, &["read", &port, "8", "--unit", "0"]).contains("Units on a serial line are 1 to 247"));
+    let said = fails(1, &["write", "/dev/sax-nowhere", "8", "1"]);
+    assert!(said.contains("There is no serial port /dev/sax-nowhere") && said.contains("Nothing was written."), "{said}");
+}
+
+#[test]
+fn a_serial_port_that_is_in_use_is_left_alone() {
+    let bus = pty_bus::PtyBus::start();
+    let mut link = RtuLink::new(&bus.serial(), Duration::from_secs(10), Hurry::default());
+    link.set_uid(64);
+    link.read_holding_registers(1, 1).unwrap();
+    let asked = bus.asked().len();
+    for command in [&["read", &bus.serial().port, "1"][..], &["scan", &bus.serial().port]] {
+        let said = fails(1, command);
+        assert!(said.contains("is in use") && said.contains("stopped first") && !said.contains(".."), "{said}");
+    }
+    assert_eq!(bus.asked().len(), asked);
 }

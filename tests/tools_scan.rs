@@ -2,6 +2,8 @@
 
 #[path = "common/answering.rs"]
 mod answering;
+#[path = "common/pty_bus.rs"]
+mod pty_bus;
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -227,4 +229,22 @@ fn progress_is_told_where_it_is_wanted() {
     let done = program(&[&["scan", "127.0.0.1-2", "--port", &port, "--progress"], &QUICK[..]].concat());
     assert_eq!(done.code, Some(0));
     assert!(done.err.ends_with("2 of 2 hosts, 1 found\n"), "{}", done.err);
+}
+
+#[test]
+fn a_serial_bus_is_scanned_unit_by_unit() {
+    let bus = pty_bus::PtyBus::start();
+    let port = bus.serial().port;
+    let json = scan(&[&port, "--units", "1,2,63-65", "--baud", "115200,9600", "--json"]);
+    let json: Value = serde_json::from_str(&json).unwrap();
+    let place = serde_json::json!({ "serial": port, "baud": 115_200, "parity": "none", "data_bits": 8, "stop_bits": 1 });
+    assert_eq!(json["found"][0]["place"], place);
+    assert_eq!(json["found"].as_array().map(Vec::len), Some(1), "it goes no further than where it finds someone");
+    let ids: Vec<_> = units(&json).into_iter().map(|(ids, _)| ids).collect();
+    assert_eq!(ids, [serde_json::json!([1]), serde_json::json!([64])]);
+    assert_eq!(json["found"][0]["units"][0]["vendor"], "sax");
+    assert!(bus.asked().iter().all(|(_, request)| matches!(request.function(), 3 | 4 | 17 | 43)), "only reads");
+    let json = scan(&[&port, "--units", "1", "--baud", "115200,9600", "--all", "--json"]);
+    assert_eq!(serde_json::from_str::<Value>(&json).unwrap()["found"].as_array().map(Vec::len), Some(2));
+    assert_eq!(scan(&[&port, "--units", "5,6", "--baud", "115200"]), "Nobody was found (2 units asked).\n");
 }

@@ -80,7 +80,7 @@ pub(super) fn run(arguments: Vec<OsString>) -> Result<(), Failure> {
         let last = reading.watch.is_none() || reading.times == Some(round);
         let values = match outcome {
             Ok(registers) => Ok(reading.show.values(&registers)),
-            Err((fault, request)) => Err(explain(&fault, &request, target.unit, &target.place)),
+            Err((fault, request)) => Err(explain(&fault, &request, target.unit, &target.place, link.generation() > 0)),
         };
         failed += u32::from(values.is_err());
         let shown = Round { elapsed: start.elapsed(), values: values.as_ref().map(Vec::as_slice), before: before.as_deref() };

@@ -114,9 +114,8 @@ fn bus(scanning: &Scanning, library: &Library, stop: &Stop, shown: &mut Shown) -
     };
     warn_of_controller(&scanning.options);
     serial::scan(&buses, library, stop, |progress| shown.show(progress, "units")).map_err(|why| {
-        Failure::Failed(format!(
-            "{port} cannot be used: {why}. Is the path right (ls /dev/serial/by-id), may this user use it (group dialout), and does no other program use it? A running controller must be stopped first."
-        ))
+        // The link says it in a whole sentence.
+        Failure::Failed(format!("{why} A running controller must be stopped first (systemctl stop sax-controller)."))
     })
 }
 

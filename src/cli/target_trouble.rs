@@ -4,17 +4,21 @@ use crate::link::fault::Fault;
 use crate::link::place::Place;
 use crate::modbus::pdu::Request;
 
-/// What went wrong with `request` to `unit` at `place`; whole sentences.
-pub(super) fn explain(fault: &Fault, request: &Request, unit: u8, place: &Place) -> String {
-    let said = format!("{place}, unit {unit}: {fault}.");
+/// What went wrong with `request` to `unit` at `place`; whole sentences. `reached`: there was a connection, so that it may have been sent.
+pub(super) fn explain(fault: &Fault, request: &Request, unit: u8, place: &Place, reached: bool) -> String {
+    let said = format!("{place}, unit {unit}: {}.", fault.to_string().trim_end_matches('.'));
     let help = match fault {
         Fault::Exception(code) => exception(*code, request),
         Fault::Timeout => silence(place),
         Fault::Crc => "The answer was damaged on the way: interference, a missing terminating resistor, two devices with the same unit, or another parity than the device has.".into(),
         Fault::Io(why) => not_reached(place, why),
-        other => strange(&other.to_string()),
+        Fault::Short { .. } => "Only a part of an answer came: another speed (--baud), interference, or a device that was interrupted.".into(),
+        Fault::WrongUnit(other) => format!(
+            "The unit {other} answered instead of it: is there another program or a second master on this bus, or does a device have the wrong unit?"
+        ),
+        Fault::Invalid(_) => "What came is no answer to the question: perhaps the device does not speak Modbus at this place.".into(),
     };
-    let help = if is_write(request) { [help.as_str(), undecided(fault)].concat() } else { help };
+    let help = if is_write(request) { [help.as_str(), undecided(fault, reached)].concat() } else { help };
     format!("{said} {help}")
 }
 
@@ -65,7 +69,7 @@ fn silence(place: &Place) -> String {
 
 fn not_reached(place: &Place, why: &str) -> String {
     match place {
-        Place::Rtu(_) => "The serial port cannot be used: is the path right (ls /dev/serial/by-id), may this user use it (group dialout), and does no other program use it?".into(),
+        Place::Rtu(_) => "A serial port has one user: a running controller must be stopped first (systemctl stop sax-controller). ls /dev/serial/by-id shows the ports there are.".into(),
         Place::Tcp { .. } if why.contains("refused") => "The host is there, but nothing listens at this port: SAX batteries with old firmware have 3600, an SBAU 2404.".into(),
         Place::Tcp { .. } if why.contains("resolved") => "Look at the name, or use the address.".into(),
         Place::Tcp { .. } if why.contains("closed") || why.contains("reset") => "The device ended the connection: many batteries allow one connection only, and another program may have it.".into(),
@@ -73,22 +77,12 @@ fn not_reached(place: &Place, why: &str) -> String {
     }
 }
 
-fn strange(said: &str) -> String {
-    if said.starts_with("Short") {
-        "Only part of an answer came: another speed (--baud), or a device that was interrupted.".into()
-    } else if said.starts_with("Wrong unit") {
-        "Another device answered: two masters on one bus, or a device that answers for others.".into()
-    } else {
-        "What came is no answer to the question: perhaps the device does not speak Modbus at this place.".into()
-    }
-}
-
 /// Whether the write happened is not known where there was no proper answer.
-fn undecided(fault: &Fault) -> &'static str {
+fn undecided(fault: &Fault, reached: bool) -> &'static str {
     match fault {
+        _ if !reached => " Nothing was written.",
         Fault::Exception(0x05) => " The value may still be written.",
         Fault::Exception(_) => " Nothing was written.",
-        Fault::Io(why) if why.contains("no connection") || why.contains("refused") || why.contains("resolved") => " Nothing was written.",
         _ => " The write may have happened, or may still happen: read the register to find out. It was sent once and is not repeated.",
     }
 }
@@ -131,10 +125,17 @@ mod tests {
     #[test]
     fn every_fault_has_a_sentence_for_reads_and_writes() {
         let mut faults: Vec<Fault> = (0..=255).map(Fault::Exception).collect();
-        faults.extend([Fault::Timeout, Fault::Crc, Fault::Invalid("x".into()), Fault::Io("connection refused".into())]);
+        faults.extend([
+            Fault::Timeout,
+            Fault::Crc,
+            Fault::Short { bytes: 3 },
+            Fault::WrongUnit(9),
+            Fault::Invalid("x".into()),
+            Fault::Io("connection refused".into()),
+        ]);
         for fault in faults {
             for request in [READ, WRITE] {
-                let said = explain(&fault, &request, 7, &tcp());
+                let said = explain(&fault, &request, 7, &tcp(), true);
                 assert!(said.starts_with(&format!("10.0.0.1:502, unit 7: {fault}. ")) && said.ends_with('.'), "{said}");
             }
         }
@@ -142,7 +143,7 @@ mod tests {
 
     #[test]
     fn exceptions_say_what_to_try() {
-        let said = |code, request: &Request| explain(&Fault::Exception(code), request, 1, &tcp());
+        let said = |code, request: &Request| explain(&Fault::Exception(code), request, 1, &tcp(), true);
         assert!(said(1, &READ).contains("Try --function 4"));
         assert!(said(2, &READ).contains("holding register 2026") && said(2, &READ).contains("--one-based"));
         assert!(said(2, &Request::ReadCoils { address: 3, count: 4 }).contains("coils 3 to 6"));
@@ -153,10 +154,17 @@ mod tests {
 
     #[test]
     fn a_write_without_an_answer_may_still_happen() {
-        for fault in [Fault::Timeout, Fault::Crc, Fault::Invalid("x".into()), Fault::Io("connection reset".into())] {
-            assert!(explain(&fault, &WRITE, 1, &tcp()).contains("may still happen"), "{fault}");
-            assert!(!explain(&fault, &READ, 1, &tcp()).contains("may still happen"), "{fault}");
+        for fault in [
+            Fault::Timeout,
+            Fault::Crc,
+            Fault::Short { bytes: 3 },
+            Fault::WrongUnit(9),
+            Fault::Invalid("x".into()),
+            Fault::Io("connection reset".into()),
+        ] {
+            assert!(explain(&fault, &WRITE, 1, &tcp(), true).contains("may still happen"), "{fault}");
+            assert!(!explain(&fault, &READ, 1, &tcp(), true).contains("may still happen"), "{fault}");
         }
-        assert!(explain(&Fault::Io("connection refused".into()), &WRITE, 1, &tcp()).contains("Nothing was written."));
+        assert!(explain(&Fault::Io("connection refused".into()), &WRITE, 1, &tcp(), false).contains("Nothing was written."));
     }
 }

@@ -71,7 +71,8 @@ pub(super) fn run(arguments: Vec<OsString>) -> Result<(), Failure> {
     target.warn_if_in_use(&writing.options);
     let mut link = target.open();
     let outcome = exchange(link.as_mut(), &target.place, target.unit, writing.raw, &writing.request);
-    outcome.map_err(|fault| Failure::Failed(explain(&fault, &writing.request, target.unit, &target.place)))?;
+    let reached = link.generation() > 0;
+    outcome.map_err(|fault| Failure::Failed(explain(&fault, &writing.request, target.unit, &target.place, reached)))?;
     if !writing.json {
         print(&written(&target, &writing))?;
     }
@@ -214,7 +215,7 @@ fn verify(link: &mut dyn Bus, target: &Target, writing: &Writing) -> Result<(), 
 }
 
 fn unreadable(fault: &Fault, request: &Request, target: &Target) -> String {
-    format!("Written, but not read back: {}", explain(fault, request, target.unit, &target.place))
+    format!("Written, but not read back: {}", explain(fault, request, target.unit, &target.place, true))
 }
 
 /// First address and what is written there; of coils 0 or 1 each.

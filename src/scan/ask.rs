@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::bus::Bus;
 use super::stop::Stop;
+use crate::link::bus::Pace;
 use crate::link::fault::Fault;
 use crate::modbus::pdu::{Reply, Request};
 
@@ -11,10 +12,10 @@ use crate::modbus::pdu::{Reply, Request};
 const BROKEN_MAX: u8 = 3;
 /// After a connection that could not be made the link waits for 0.5 s (`link::connect`).
 const RECONNECT: Duration = Duration::from_millis(600);
-/// Bits of a character on a serial line, with start, parity and stop.
-const CHARACTER_BITS: u64 = 11;
 /// A request to read has 8 bytes, a reply 5 more than its data.
-const FRAME_BYTES: u64 = 8 + 5;
+const FRAME_BYTES: usize = 8 + 5;
+/// Data of the longest reply.
+const DATA_MAX: usize = 250;
 
 /// What came back.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -43,8 +44,8 @@ pub struct Asker<'a> {
     timeout: Duration,
     /// Until a connection is there.
     connect: Duration,
-    /// Speed of a serial line.
-    baud: Option<u32>,
+    /// Of a serial line.
+    pace: Option<Pace>,
     broken_in_a_row: u8,
     /// Answers of any kind, exceptions included.
     pub answers: u32,
@@ -59,13 +60,13 @@ pub struct Asker<'a> {
 
 impl<'a> Asker<'a> {
     /// Nothing is asked yet. `connect`: until a connection is there; `timeout`: until an answer is.
-    pub fn new(bus: &'a mut dyn Bus, stop: &'a Stop, connect: Duration, timeout: Duration, baud: Option<u32>) -> Asker<'a> {
+    pub fn new(bus: &'a mut dyn Bus, stop: &'a Stop, connect: Duration, timeout: Duration, pace: Option<Pace>) -> Asker<'a> {
         Asker {
             bus,
             stop,
             timeout,
             connect,
-            baud,
+            pace,
             broken_in_a_row: 0,
             answers: 0,
             garbled: 0,
@@ -154,12 +155,11 @@ impl<'a> Asker<'a> {
 
     /// How long question and answer are on a serial line.
     fn wire_time(&self, request: &Request) -> Duration {
-        let Some(baud) = self.baud else { return Duration::ZERO };
+        let Some(pace) = self.pace else { return Duration::ZERO };
         let data = match request {
-            Request::ReadHoldingRegisters { count, .. } | Request::ReadInputRegisters { count, .. } => u64::from(*count) * 2,
-            // As long as a reply can be.
-            _ => 250,
+            Request::ReadHoldingRegisters { count, .. } | Request::ReadInputRegisters { count, .. } => usize::from(*count) * 2,
+            _ => DATA_MAX,
         };
-        Duration::from_millis((FRAME_BYTES + data) * CHARACTER_BITS * 1000 / u64::from(baud.max(1)))
+        pace.of_bytes(FRAME_BYTES + data)
     }
 }

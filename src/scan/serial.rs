@@ -9,6 +9,7 @@ use super::look::{Seen, look};
 use super::network::Progress;
 use super::stop::Stop;
 use crate::device::library::Library;
+use crate::link::bus::Pace;
 use crate::link::place::{Parity, Place, Serial};
 
 /// What to scan, and how patiently.
@@ -35,9 +36,11 @@ pub fn scan(buses: &Buses, library: &Library, stop: &Stop, mut progress: impl Fn
     let all = u32::try_from(settings.len() * buses.units.len()).unwrap_or(u32::MAX);
     let (mut found, mut done) = (Vec::new(), 0);
     for (baud, parity) in settings {
-        let place = Place::Rtu(Serial { baud, parity, ..buses.serial.clone() });
+        let serial = Serial { baud, parity, ..buses.serial.clone() };
+        let pace = Pace::of(&serial);
+        let place = Place::Rtu(serial);
         let mut link = bus::open(&place, buses.timeout, stop.hurry());
-        let mut asker = Asker::new(link.as_mut(), stop, buses.timeout, buses.timeout, Some(baud));
+        let mut asker = Asker::new(link.as_mut(), stop, buses.timeout, buses.timeout, Some(pace));
         let (mut units, mut absent) = (Vec::new(), Vec::new());
         for unit in &buses.units {
             if asker.is_over() {
@@ -62,7 +65,7 @@ pub fn scan(buses: &Buses, library: &Library, stop: &Stop, mut progress: impl Fn
             ));
         }
         if let (Some(why), true) = (&asker.last_broken, asker.is_over() && !stop.is_called()) {
-            remarks.push(format!("The port went away ({why})."));
+            remarks.push(format!("The port went away: {why}"));
         }
         let answered = !units.is_empty();
         if answered || !absent.is_empty() || !remarks.is_empty() {

@@ -79,8 +79,7 @@ fn serve(mut stream: TcpStream, record: &Mutex<Record>, answers: &Mutex<Answers>
             let reply = match Request::decode(&frame.pdu) {
                 Ok(request) => {
                     record.lock().unwrap().asked.push((frame.unit, request.clone()));
-                    let reply = answers.lock().unwrap()(frame.unit, &request);
-                    reply
+                    answers.lock().unwrap()(frame.unit, &request)
                 }
                 Err(error) => Some(Reply::Exception { function: frame.pdu[0] & 0x7f, code: error.exception_code() }),
             };
