@@ -12,7 +12,7 @@ use process::Folder;
 use sax_controller::daemon::clock::{Clock, Monotonic};
 use sax_controller::daemon::comm_log::CommLog;
 use sax_controller::daemon::endpoint::SharedEndpoint;
-use sax_controller::device::profile::{Block, RawWrite};
+use sax_controller::device::profile::{Block, RawWrite, Words};
 use sax_controller::link::deadline::Hurry;
 use sax_controller::link::fault::Fault;
 use sax_controller::link::place::Place;
@@ -168,7 +168,7 @@ fn an_endpoint_writes_down_every_fault() {
     assert!(endpoint.read(64, &BLOCK, Span::ZERO, &clock).is_err());
     assert!(
         endpoint
-            .write(64, &RawWrite { address: 41, function: 6, value: 5, refresh: None, after_setpoint: false }, Span::ZERO, &clock)
+            .write(64, &RawWrite { address: 41, function: 6, words: Words::one(5) }, Span::ZERO, &clock)
             .is_err()
     );
     let text = until(&path, |text| lines(text) == 2);

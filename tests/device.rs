@@ -66,9 +66,9 @@ fn unit_100_takes_its_scale_factors_from_the_device() {
     let s = p.setpoint.as_ref().expect("has one");
     assert_eq!(setpoint(s, 2300, &context), None, "not before the reference power is known");
     context.learn(&p, &r);
-    assert_eq!(setpoint(s, 2300, &context).map(|w| (w.address, w.value)), Some((40049, 5000)));
-    assert_eq!(setpoint(s, -2300, &context).map(|w| w.value as i16), Some(-5000));
-    assert_eq!(setpoint(s, 99_999, &context).map(|w| w.value as i16), Some(10_000));
+    assert_eq!(setpoint(s, 2300, &context).map(|w| (w.address, w.words.as_slice()[0])), Some((40049, 5000)));
+    assert_eq!(setpoint(s, -2300, &context).map(|w| w.words.as_slice()[0] as i16), Some(-5000));
+    assert_eq!(setpoint(s, 99_999, &context).map(|w| w.words.as_slice()[0] as i16), Some(10_000));
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn absurd_scale_factors_and_sentinels_are_unknown() {
 fn both_encodings_of_register_41() {
     let p = profile("sax-basic");
     let s = p.setpoint.as_ref().expect("has one");
-    let raw = |w: i64, offset: i64| setpoint(s, w, &Context { offset, ..Default::default() }).expect("always").value;
+    let raw = |w: i64, offset: i64| setpoint(s, w, &Context { offset, ..Default::default() }).expect("always").words.as_slice()[0];
     assert_eq!([-1000, 4600, -3500].map(|w| raw(w, 0)), [0xFC18, 0x11F8, 0xF254]);
     assert_eq!([-1000, 4600, -3500].map(|w| raw(w, 16384)), [0x3C18, 0x51F8, 0x3254]);
     assert_eq!(raw(1 << 40, 0), 0x7FFF, "saturates");
@@ -177,13 +177,13 @@ fn sunspec_starts_with_its_mode_and_ends_with_its_own_control() {
         let (at, job) = w.next(&p, now).expect("something is due");
         now = at.max(now);
         let raw = w.encode(&p, job).expect("encodes");
-        sent.push((raw.address, raw.value));
+        sent.push((raw.address, raw.words.as_slice()[0]));
         w.done(&p, job, Outcome::Acknowledged, now);
     }
     assert_eq!(sent, [(40051, 1), (40049, 5000), (40050, 180)]);
     w.want(Command::Release, false, FOREVER);
     let (at, job) = w.next(&p, now).expect("the release");
-    assert_eq!(w.encode(&p, job).map(|r| (r.address, r.value)), Some((40051, 0)));
+    assert_eq!(w.encode(&p, job).map(|r| (r.address, r.words.as_slice()[0])), Some((40051, 0)));
     w.done(&p, job, Outcome::Acknowledged, at);
     assert_eq!(w.next(&p, at), None);
     assert!(!w.holds_command(&p));
@@ -247,7 +247,7 @@ fn after_a_change_of_encoding_the_release_writes_0_w() {
     w.change_offset(0);
     assert_eq!(w.release_jobs(&p), [Job::Setpoint(0), limits[0], limits[1]]);
     w.want(Command::Release, true, FOREVER);
-    assert_eq!(w.next(&p, s(40)).and_then(|n| w.encode(&p, n.1)).map(|r| (r.address, r.value)), Some((41, 0)));
+    assert_eq!(w.next(&p, s(40)).and_then(|n| w.encode(&p, n.1)).map(|r| (r.address, r.words.as_slice()[0])), Some((41, 0)));
     w.done(&p, Job::Setpoint(0), Outcome::Acknowledged, s(40));
     for job in limits {
         assert_eq!(w.next(&p, s(90)).map(|n| n.1), Some(job));

@@ -3,6 +3,8 @@
 
 mod check;
 mod commission;
+mod devices;
+mod devices_text;
 mod files;
 mod keys;
 mod live;
@@ -20,6 +22,7 @@ mod simulate;
 mod simulate_day;
 mod simulate_site;
 mod status;
+mod table;
 mod target;
 mod target_registers;
 mod target_trouble;
@@ -37,6 +40,7 @@ Commands:
   check      check a configuration, and print what it means and what would run
   commission move every battery a little, and find out whether the configuration is right
   status     show what the running controller reads, decides and writes
+  devices    list the devices that are known, and what their profiles say
   scan       find Modbus devices on a network or a serial bus
   read       read registers of a Modbus device
   write      write registers of a Modbus device
@@ -70,6 +74,7 @@ pub fn main() -> ExitCode {
         Some("run") => run::run(arguments),
         Some("check") => check::run(arguments),
         Some("commission") => commission::run(arguments),
+        Some("devices") => devices::run(arguments),
         Some("status") => status::run(arguments),
         Some("scan") => scan::run(arguments),
         Some("read") => read::run(arguments),

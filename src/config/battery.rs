@@ -9,6 +9,7 @@ use super::later;
 use super::link::{self, Link, Tcp};
 use super::number::fixed_to_text;
 use super::reader::{At, Section, Spanned};
+use super::settings;
 use super::site::{Strategy, keep};
 use super::words;
 use crate::device::setting::Settings;
@@ -16,6 +17,10 @@ use crate::units::{Phase, Span};
 
 /// Inverters work badly below 150 to 300 W (spec/control.md 2.4, active set).
 const MIN_POWER_W: i32 = 200;
+/// More than any SAX battery has: what is above is a mistake in writing.
+const MOST_SAX_W: i32 = 50_000;
+/// A PowerPack has up to 250 kW (reference 3), and there may be several behind one controller.
+const MOST_W: i32 = 1_000_000;
 
 /// `[[battery]]`
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -42,11 +47,11 @@ pub struct Battery {
     pub write_spacing_ms: Option<u32>,
     /// Long-run average time between writes, up to 10000 ms: a refresh and the fallback must find a write in time; the profile's where none is given.
     pub write_refill_ms: Option<u32>,
-    /// 100 to 1000000 Wh; default 7700 for SAX batteries.
+    /// 100 to 1000000 Wh, of other makes 20000000 Wh; default 7700 for SAX batteries.
     pub capacity_wh: i32,
-    /// Most power it may take, as a magnitude; 0 to 50000 W, default 3500 for SAX batteries.
+    /// Most power it may take, as a magnitude; 0 to 50000 W, of other makes 1000000 W, default 3500 for SAX batteries.
     pub max_charge_w: i32,
-    /// Most power it may deliver; 0 to 50000 W, default 4600 for SAX batteries.
+    /// Most power it may deliver; 0 to 50000 W, of other makes 1000000 W, default 4600 for SAX batteries.
     pub max_discharge_w: i32,
     /// The smallest power at which it works well: where several batteries share the work, one does it alone before two work below this;
     /// 0 to `max_discharge_w`, default 200, or `max_discharge_w` where that is less.
@@ -183,13 +188,13 @@ fn read_one(mut section: Section<'_>, devices: &dyn Devices, strategy: Option<St
         min_soc_pm: 100,
         max_soc_pm: 1_000,
         soc_hysteresis_pm: 30,
-        settings: Settings::new(),
+        settings: settings::read(s, device.as_ref().map(|device| &device.facts)),
         bms: None,
     };
     let name_at = keep(name, &mut battery.name);
     read_writes(s, &mut battery);
     read_ratings(s, &mut battery, device.as_ref());
-    read_min_power(s, &mut battery);
+    read_min_power(s, &mut battery, device.as_ref());
     read_soc(s, &mut battery);
     later::read_bms(s);
     let draft = BatteryDraft { battery, device, name_at, role, has_role: s.has("role"), host_at, at: s.at() };
@@ -267,26 +272,32 @@ fn read_writes(s: &mut Section<'_>, battery: &mut Battery) {
 
 /// Only a SAX battery's ratings are known (facts/sax.md, ratings); a wrong guess for another would overload it.
 fn read_ratings(s: &mut Section<'_>, battery: &mut Battery, device: Option<&Known>) {
+    let most_w = most_w(device);
     let mut rating = |key: &str, range: std::ops::RangeInclusive<i32>, into: &mut i32| {
         let read = |s: &mut Section<'_>, key: &str| s.integer(key, range);
         let must = device.is_some_and(|device| !device.is_sax());
         keep(if must { s.required(key, read) } else { read(s, key) }, into)
     };
-    rating("capacity_wh", 100..=1_000_000, &mut battery.capacity_wh);
-    let charge_at = rating("max_charge_w", 0..=50_000, &mut battery.max_charge_w);
-    rating("max_discharge_w", 0..=50_000, &mut battery.max_discharge_w);
+    rating("capacity_wh", 100..=20 * most_w, &mut battery.capacity_wh);
+    let charge_at = rating("max_charge_w", 0..=most_w, &mut battery.max_charge_w);
+    rating("max_discharge_w", 0..=most_w, &mut battery.max_discharge_w);
     if battery.max_charge_w == 0 && battery.max_discharge_w == 0 {
         s.add(charge_at.unwrap_or(s.at()), "max_charge_w", "a battery that may neither charge nor discharge has no use.");
     }
 }
 
-fn read_min_power(s: &mut Section<'_>, battery: &mut Battery) {
-    let most_w = battery.max_discharge_w;
-    let least = s.integer("min_power_w", 0..=50_000i32);
-    if let Some(least) = least.filter(|least| least.value > most_w) {
-        s.add(least.at, "min_power_w", format!("{} is more than max_discharge_w, which is {most_w}.", least.value));
+/// The largest power that can be meant.
+fn most_w(device: Option<&Known>) -> i32 {
+    if device.is_some_and(|device| !device.is_sax()) { MOST_W } else { MOST_SAX_W }
+}
+
+fn read_min_power(s: &mut Section<'_>, battery: &mut Battery, device: Option<&Known>) {
+    let discharge_w = battery.max_discharge_w;
+    let least = s.integer("min_power_w", 0..=most_w(device));
+    if let Some(least) = least.filter(|least| least.value > discharge_w) {
+        s.add(least.at, "min_power_w", format!("{} is more than max_discharge_w, which is {discharge_w}.", least.value));
     }
-    battery.min_power_w = least.map_or(MIN_POWER_W.min(most_w), Spanned::get);
+    battery.min_power_w = least.map_or(MIN_POWER_W.min(discharge_w), Spanned::get);
 }
 
 fn read_soc(s: &mut Section<'_>, battery: &mut Battery) {

@@ -5,6 +5,7 @@
 use std::fmt::{Display, Write as _};
 
 use super::number::fixed_to_text;
+use super::settings;
 use super::{Battery, Config, ControlMode, Fallback, Link, Meter, MeterSource, Role, Strategy};
 use crate::control::demand::Action;
 use crate::link::place::{Parity, Serial};
@@ -140,6 +141,7 @@ fn write_meter(out: &mut Toml, meter: &Meter, batteries: &[Battery]) {
         }
         MeterSource::Telegrams { .. } => {}
     }
+    out.optional("settings", settings::to_toml(&meter.settings));
     out.number("poll_ms", meter.poll_ms);
     out.number("phase_poll_ms", meter.phase_poll_ms);
 }
@@ -154,6 +156,7 @@ fn write_battery(out: &mut Toml, battery: &Battery) {
     out.text("setpoint_encoding", battery.setpoint_encoding.name());
     out.link(&battery.link);
     out.optional("unit", battery.unit);
+    out.optional("settings", settings::to_toml(&battery.settings));
     out.number("poll_ms", battery.poll_ms);
     out.optional("write_spacing_ms", battery.write_spacing_ms);
     out.optional("write_refill_ms", battery.write_refill_ms);

@@ -7,7 +7,7 @@ use super::reader::{At, Section, Spanned};
 use super::words;
 
 /// Devices of later releases.
-pub(super) const DEVICES: [&str; 6] = ["acuvim2", "acuvim2-float", "p1", "powerpack", "tesla", "sbau"];
+pub(super) const DEVICES: [&str; 1] = ["p1"];
 
 /// Notes that the value, or the section, at this place belongs to a later release.
 pub(super) fn not_yet(section: &Section<'_>, key: &str, at: At) {

@@ -8,6 +8,7 @@ use super::ladder::DEFAULT_POLL_MS;
 use super::later;
 use super::link::{self, Link};
 use super::reader::{At, Section, Spanned};
+use super::settings;
 use crate::device::setting::Settings;
 use crate::link::place::Serial;
 
@@ -74,6 +75,7 @@ pub(super) struct MeterDraft {
     pub poll_ms: u32,
     pub poll_at: Option<At>,
     phase_poll_ms: u32,
+    settings: Settings,
     pub at: At,
 }
 
@@ -100,7 +102,7 @@ impl MeterDraft {
             None => MeterSource::Battery { index },
         };
         let device = self.device.map(|device| device.name).unwrap_or_default();
-        Meter { device, source, poll_ms: self.poll_ms, phase_poll_ms: self.phase_poll_ms, settings: Settings::new() }
+        Meter { device, source, poll_ms: self.poll_ms, phase_poll_ms: self.phase_poll_ms, settings: self.settings }
     }
 }
 
@@ -128,6 +130,7 @@ pub(super) fn read(root: &mut Section<'_>, devices: &dyn Devices) -> Option<Mete
     if let Some(phase_poll) = phase_poll.filter(|phase_poll| phase_poll.value < poll_ms) {
         s.add(phase_poll.at, "phase_poll_ms", format!("{} is shorter than poll_ms, which is {poll_ms}.", phase_poll.value));
     }
+    let settings = settings::read(s, device.as_ref().map(|device| &device.facts));
     let forward = later::listener(s, "forward");
     later::refuse_key(s, "forward", forward);
     let at = s.at();
@@ -140,6 +143,7 @@ pub(super) fn read(root: &mut Section<'_>, devices: &dyn Devices) -> Option<Mete
         poll_ms,
         poll_at: poll.map(|poll| poll.at),
         phase_poll_ms: phase_poll.map_or(poll_ms.max(30_000), Spanned::get),
+        settings,
         at,
     })
 }

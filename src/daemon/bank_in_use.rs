@@ -32,16 +32,17 @@ pub(super) struct BankInUse {
 }
 
 impl BankInUse {
-    /// The battery is asked by this task: its registers do not come along with the meter's, or a command cannot be encoded without them.
+    /// The battery is asked by this task: its registers do not come along with the meter's, or its writes depend on them.
     pub fn polls(&self) -> bool {
-        !self.served || !self.writer.context.is_complete(&self.profile)
+        let looks = self.profile.silent_unless_ready || self.profile.start.iter().any(|s| s.verify);
+        !self.served || looks || !self.writer.context.is_complete(&self.profile)
     }
 
     /// The next write that can be encoded, and when it may go out.
     pub fn next_write(&self, now: Time) -> Option<(Time, Job)> {
         // Control is not taken before a setpoint can follow.
         let possible = |job: Job| match job {
-            Job::Start(_) => self.writer.context.is_complete(&self.profile),
+            Job::Start(_) | Job::Heartbeat => self.writer.context.is_complete(&self.profile),
             job => self.writer.encode(&self.profile, job).is_some(),
         };
         self.writer.next(&self.profile, now).filter(|(_, job)| possible(*job))
@@ -73,8 +74,10 @@ impl BankInUse {
         }
         // What this answer says belongs to the connection it came on.
         self.notice_reconnect(endpoint);
-        self.writer.context.learn(&self.profile, &registers);
-        report(&self.profile, &registers, fault, link_report(endpoint), clock.now())
+        let report = report(&self.profile, &registers, fault, link_report(endpoint), clock.now());
+        let is_ready = report.sample.as_ref().map(|s| s.may_charge || s.may_discharge);
+        self.writer.learn(&self.profile, &registers, is_ready, report.at);
+        report
     }
 
     /// A command stands, but the device has not said what its setpoint refers to: as bad as a write that fails.
@@ -109,10 +112,12 @@ impl BankInUse {
     /// What the core is told of a write.
     fn meaning(&self, job: Job, outcome: Outcome) -> Option<Written> {
         match (outcome, job) {
+            // It stands only with what puts it into force.
+            (Outcome::Acknowledged, Job::Setpoint(w)) if self.writer.lacks_required(&self.profile) => Some(Written::Unknown(w)),
             (Outcome::Acknowledged, Job::Setpoint(w)) => Some(Written::Setpoint(w)),
             (Outcome::Acknowledged, Job::Charge(_) | Job::Discharge(_)) => self.writer.limits_stand().then_some(Written::Limits),
             (Outcome::Acknowledged, Job::Release(_)) => Some(Written::Released),
-            (Outcome::Acknowledged, Job::Start(_)) => None,
+            (Outcome::Acknowledged, Job::Start(_) | Job::Heartbeat) => None,
             (_, Job::Start(_)) if self.writer.is_optional(&self.profile, job) => None,
             (Outcome::Unknown, Job::Setpoint(w)) => Some(Written::Unknown(w)),
             (Outcome::Unknown, _) => Some(Written::NotAcknowledged),
@@ -144,6 +149,7 @@ pub fn link_report(endpoint: &Endpoint) -> LinkReport {
 fn said(job: Job) -> String {
     match job {
         Job::Start(_) => "control settings".into(),
+        Job::Heartbeat => "heartbeat".into(),
         Job::Setpoint(w) => format!("setpoint {w} W"),
         Job::Charge(w) => format!("charge limit {w} W"),
         Job::Discharge(w) => format!("discharge limit {w} W"),

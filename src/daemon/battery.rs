@@ -206,9 +206,12 @@ impl BatteryTask {
     }
 
     fn writer(&self, profile: &Profile) -> Writer {
+        let longest = Span::from_s(600);
+        let refresh = profile.setpoint.as_ref().map(|s| Span::from_ms(s.refresh.as_ms() / 2));
         let budget = Budget {
             spacing: self.spec.write_spacing.unwrap_or(profile.budget.spacing),
-            refill: self.spec.write_refill.unwrap_or(profile.budget.refill).max(Span::from_ms(1)),
+            // A refresh must find a write in time, whatever the configuration says.
+            refill: self.spec.write_refill.unwrap_or(profile.budget.refill).min(refresh.unwrap_or(longest)).max(Span::from_ms(1)),
             ..profile.budget
         };
         let offset = offset(&self.spec.encoding, profile);

@@ -106,14 +106,14 @@ impl Endpoint {
         answer
     }
 
-    /// Writes exactly one register of `unit`, not within `gap` of the last request to it.
+    /// Writes one number to `unit`, all of its registers in one request, not within `gap` of the last request to it.
     pub fn write(&mut self, unit: u8, write: &RawWrite, gap: Span, clock: &dyn Clock) -> ::modbus::Result<()> {
         self.keep_gap(unit, gap, clock);
         self.reserved = None;
         self.link.set_uid(unit);
-        let answer = match write.function {
-            16 => self.link.write_multiple_registers(write.address, &[write.value]),
-            _ => self.link.write_single_register(write.address, write.value),
+        let answer = match (write.function, write.words.as_slice()) {
+            (6, [word]) => self.link.write_single_register(write.address, *word),
+            (_, words) => self.link.write_multiple_registers(write.address, words),
         };
         self.note(unit, clock.now());
         self.write_down(unit, &Block { function: if write.function == 16 { 16 } else { 6 }, address: write.address, count: 1 }, &answer);

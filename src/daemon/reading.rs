@@ -4,6 +4,7 @@ use crate::control::input::{BatterySample, PhaseSample};
 use crate::device::decode::{Registers, code, value};
 use crate::device::profile::Profile;
 use crate::device::quantity::Quantity;
+use crate::device::status::judge;
 use crate::units::Time;
 
 /// What a battery's registers say.
@@ -27,20 +28,24 @@ pub fn battery(profile: &Profile, registers: &Registers, taken: Time) -> Battery
     if let (None, Some(number)) = (event, value(profile, registers, Quantity::Event)) {
         notices.push(format!("event {number}"));
     }
+    let judgement = judge(profile, registers);
+    notices.extend(judgement.notices);
     let sample = || {
         Some(BatterySample {
             taken,
             power_w: value(profile, registers, Quantity::Power)?,
             soc_pm: value(profile, registers, Quantity::Soc)?,
-            may_charge: may(|c| c.charge),
-            may_discharge: may(|c| c.discharge),
+            may_charge: judgement.may_charge && may(|c| c.charge),
+            may_discharge: judgement.may_discharge && may(|c| c.discharge),
             charge_available_w: value(profile, registers, Quantity::ChargeAvailable),
             discharge_available_w: value(profile, registers, Quantity::DischargeAvailable),
             temperature_c: value(profile, registers, Quantity::Temperature),
         })
     };
     let unnamed = || value(profile, registers, Quantity::State).map(|v| format!("unknown ({v})"));
-    BatteryValues { sample: sample(), state: state.map(|c| c.name.clone()).or_else(unnamed), notices }
+    // A device without a state of its own is as its first status register says.
+    let first = || judgement.shown.first().map(|(_, said)| said.clone());
+    BatteryValues { sample: sample(), state: state.map(|c| c.name.clone()).or_else(unnamed).or_else(first), notices }
 }
 
 /// Decodes the phases; `None` where one of the powers is unknown.

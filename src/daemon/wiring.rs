@@ -13,6 +13,7 @@ use crate::control::site::{
 use crate::device::library::Library;
 use crate::device::parse::Device;
 use crate::device::profile::Profile;
+use crate::device::setting;
 use crate::device::writer::{Command, Settings};
 use crate::link::place::Place;
 use crate::units::{Span, Time};
@@ -75,12 +76,17 @@ pub fn plan(config: &Config, library: &Library) -> Plan {
 }
 
 fn meter(meter: &config::Meter, config: &Config, library: &Library, endpoints: &mut Vec<EndpointPlan>) -> Option<Placed<MeterSpec>> {
-    let (link, unit, beside) = match &meter.source {
-        MeterSource::Battery { index } => (&config.batteries[*index].link, None, Some(*index)),
-        MeterSource::Own { link, unit } => (link, *unit, None),
+    let (link, unit, beside, settings) = match &meter.source {
+        // The same registers of the same device: what they mean is said once, at the battery.
+        MeterSource::Battery { index } => {
+            let battery = &config.batteries[*index];
+            let settings = if meter.settings.is_empty() { &battery.settings } else { &meter.settings };
+            (&battery.link, None, Some(*index), settings)
+        }
+        MeterSource::Own { link, unit } => (link, *unit, None, &meter.settings),
         MeterSource::Telegrams { .. } => return None,
     };
-    let (choice, names) = banks(library, &meter.device, unit, link);
+    let (choice, names) = banks(library, &meter.device, unit, link, settings);
     // One request serves both where the meter is read at least as often as the battery.
     let battery =
         beside.filter(|k| meter.poll_ms <= config.batteries[*k].poll_ms).map(|k| (k, battery_bank(&config.batteries[k], library)));
@@ -137,13 +143,13 @@ fn battery(
 }
 
 fn battery_bank(b: &config::Battery, library: &Library) -> BatteryBank {
-    let (choice, names) = banks(library, &b.device, b.unit, &b.link);
+    let (choice, names) = banks(library, &b.device, b.unit, &b.link, &b.settings);
     let fits = |p: &Profile| match b.control {
         ControlMode::Setpoint => p.setpoint.is_some(),
         ControlMode::Limits => p.limits.is_some(),
         ControlMode::Hybrid => takes_both(p),
     };
-    let prefer = names.battery.into_iter().filter(|n| library.profile(n).is_some_and(fits)).collect();
+    let prefer = names.battery.into_iter().filter(|n| choice.candidates.iter().any(|p| p.name == *n && fits(p))).collect();
     BatteryBank { choice, prefer }
 }
 
@@ -154,9 +160,9 @@ struct Names {
     phases: Vec<String>,
 }
 
-fn banks(library: &Library, device: &str, unit: Option<u8>, link: &Link) -> (BankChoice, Names) {
+fn banks(library: &Library, device: &str, unit: Option<u8>, link: &Link, settings: &setting::Settings) -> (BankChoice, Names) {
     let timeout = Span::from_ms(link.timeout_ms().into());
-    let shared = |names: &[String]| library.banks(names).map(|p| Arc::new(p.clone())).collect::<Vec<_>>();
+    let shared = |names: &[String]| library.banks(names).map(|p| Arc::new(p.with_settings(settings))).collect::<Vec<_>>();
     match library.find(device) {
         Some(Device::Choice(c)) => (
             BankChoice { candidates: shared(&c.probe), probing: true, unit: None, timeout },

@@ -1,7 +1,9 @@
 //! What a battery management system says: the authority on what the cells allow.
 
-use super::decode::Registers;
-use super::profile::Profile;
+use super::decode::{Registers, value};
+use super::profile::{Block, Profile};
+use super::quantity::Quantity;
+use super::status::{Judgement, judge};
 
 /// Parts of a profile that only a BMS has.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -54,6 +56,39 @@ pub struct Group {
     pub charge_limit: u16,
     /// Discharge limit of one: distance from its first register, 0.1 A.
     pub discharge_limit: u16,
+    /// The settings that give `base`, `stride` and `count` instead; without them there is no group.
+    pub from: [Option<String>; 3],
+}
+
+impl Group {
+    /// The first registers of all of them that lie in the address space.
+    pub fn firsts(&self) -> impl Iterator<Item = u16> {
+        let (base, stride) = (u32::from(self.base), u32::from(self.stride));
+        (0..u32::from(self.count)).filter_map(move |n| u16::try_from(base + n * stride).ok())
+    }
+
+    /// What may be read together for each of them.
+    pub fn blocks(&self) -> impl Iterator<Item = Block> {
+        let (low, high) = (self.charge_limit.min(self.discharge_limit), self.charge_limit.max(self.discharge_limit));
+        let count = (high - low).saturating_add(1);
+        let one = move |first: u16| Some(Block { function: 3, address: first.checked_add(low)?, count });
+        self.firsts().filter_map(one).filter(|b| b.address.checked_add(b.count - 1).is_some())
+    }
+
+    /// The sum of a limit over those in operation, mA; `None` where one of them is unknown. What is not known to be in operation, as all
+    /// beyond the sixteenth, gives nothing.
+    fn sum(&self, registers: &Registers, limit: u16) -> Option<i64> {
+        let running = registers.get(self.running_at)?;
+        let mut sum_ma = 0;
+        for (n, first) in self.firsts().take(16).enumerate() {
+            if running >> n & 1 == 1 {
+                let raw = registers.get(first.checked_add(limit)?)?;
+                // All ones is what devices say where they know nothing.
+                sum_ma += if raw == u16::MAX { return None } else { i64::from(raw) * 100 };
+            }
+        }
+        Some(sum_ma)
+    }
 }
 
 /// What one poll of a BMS brought; `None` is unknown.
@@ -92,6 +127,79 @@ pub struct BmsValues {
 }
 
 /// Decodes a poll.
-pub fn read(_profile: &Profile, _registers: &Registers) -> BmsValues {
-    BmsValues::default()
+pub fn read(profile: &Profile, registers: &Registers) -> BmsValues {
+    let get = |quantity| value(profile, registers, quantity);
+    let Judgement { may_charge, may_discharge, mut notices, shown } = judge(profile, registers);
+    let none = BmsParts::default();
+    let parts = profile.bms.as_ref().unwrap_or(&none);
+    notices.extend(parts.contradictions.iter().filter(|c| c.holds(registers)).map(|c| c.name.clone()));
+    let limit = |quantity, by: fn(&Group) -> u16| get(quantity).or_else(|| parts.group.as_ref().and_then(|g| g.sum(registers, by(g))));
+    BmsValues {
+        may_charge,
+        may_discharge,
+        soc_pm: get(Quantity::Soc),
+        soh_pm: get(Quantity::Soh),
+        voltage_mv: get(Quantity::PackVoltage),
+        current_ma: get(Quantity::PackCurrent),
+        charge_limit_ma: limit(Quantity::ChargeLimit, |g| g.charge_limit),
+        discharge_limit_ma: limit(Quantity::DischargeLimit, |g| g.discharge_limit),
+        cell_mv: (get(Quantity::CellVoltageMax), get(Quantity::CellVoltageMin)),
+        cell_c: (get(Quantity::CellTemperatureMax), get(Quantity::CellTemperatureMin)),
+        alive: parts.alive_at.and_then(|at| registers.get(at)),
+        clock_s: parts.clock_at.and_then(|at| clock(registers, at)),
+        counters: parts.counters.iter().map(|(_, at)| registers.get(*at)).collect(),
+        notices,
+        shown,
+    }
+}
+
+impl Contradiction {
+    fn holds(&self, registers: &Registers) -> bool {
+        let bit = registers.get(self.bit_address).map(|flags| u32::from(flags) >> self.bit & 1);
+        registers.get(self.address) == Some(self.value) && bit == Some(0)
+    }
+}
+
+/// Six registers, year to second, as seconds since 1970; `None` where they are no date and time.
+fn clock(registers: &Registers, at: u16) -> Option<i64> {
+    let part = |n: u16| registers.get(at.checked_add(n)?).map(i64::from);
+    let (year, month, day) = (part(0)?, part(1)?, part(2)?);
+    let (hour, minute, second) = (part(3)?, part(4)?, part(5)?);
+    let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let february = if is_leap { 29 } else { 28 };
+    let lengths = [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    let length = *lengths.get(usize::try_from(month.checked_sub(1)?).ok()?)?;
+    let is_valid = (1970..=2199).contains(&year) && (1..=length).contains(&day) && hour < 24 && minute < 60 && second < 60;
+    let before = year - 1;
+    let leap_days = |y: i64| y / 4 - y / 100 + y / 400;
+    let months: i64 = lengths.iter().take(usize::try_from(month - 1).ok()?).sum();
+    let days = (year - 1970) * 365 + leap_days(before) - leap_days(1969) + months + day - 1;
+    is_valid.then_some(days * 86_400 + hour * 3600 + minute * 60 + second)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn clock_of(parts: [u16; 6]) -> Option<i64> {
+        let mut registers = Registers::default();
+        registers.add(&Block { function: 3, address: 1132, count: 6 }, parts.to_vec());
+        clock(&registers, 1132)
+    }
+
+    #[test]
+    fn its_clock_is_a_date_or_nothing() {
+        // `date -u -d "2025-08-13 11:22:33" +%s` and so on.
+        assert_eq!(clock_of([2025, 8, 13, 11, 22, 33]), Some(1_755_084_153));
+        assert_eq!(clock_of([2024, 2, 29, 23, 59, 59]), Some(1_709_251_199));
+        assert_eq!(clock_of([1970, 1, 1, 0, 0, 0]), Some(0));
+        assert_eq!(clock_of([2000, 3, 1, 0, 0, 0]), Some(951_868_800));
+        for wrong in [[2025, 2, 29, 0, 0, 0], [2025, 0, 1, 0, 0, 0], [2025, 13, 1, 0, 0, 0], [2025, 4, 31, 0, 0, 0], [2025, 1, 0, 0, 0, 0]]
+        {
+            assert_eq!(clock_of(wrong), None, "{wrong:?}");
+        }
+        for wrong in [[2025, 1, 1, 24, 0, 0], [2025, 1, 1, 0, 60, 0], [2025, 1, 1, 0, 0, 60], [0, 1, 1, 0, 0, 0], [65535; 6]] {
+            assert_eq!(clock_of(wrong), None, "{wrong:?}");
+        }
+    }
 }

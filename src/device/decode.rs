@@ -1,7 +1,10 @@
 //! Values out of registers. Whatever is not there, not implemented, not finite or not plausible is unknown, never a number.
 
-use super::profile::{Block, Code, Kind, Point, Profile};
+use super::profile::{Block, Code, Kind, Profile};
 use super::quantity::Quantity;
+
+/// A battery that says it holds more than this of what it holds when full says nonsense, 0.1 %.
+const MOST_SOC_PM: i64 = 1020;
 
 /// Registers as read, by address.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -35,19 +38,40 @@ impl Registers {
 
 /// The value of a quantity in units of its last decimal; `None` where it is unknown.
 pub fn value(profile: &Profile, registers: &Registers, quantity: Quantity) -> Option<i64> {
-    let point = profile.point(quantity)?;
+    let Some(point) = profile.point(quantity) else {
+        return if quantity == Quantity::Soc { soc_of_energies(profile, registers) } else { None };
+    };
     let exponent = match point.scale_factor_at {
         Some(at) => scale_factor(registers, at)?,
         None => 0,
     };
-    let scaled = match raw(point, registers)? {
+    let scaled = match raw(registers, point.address, point.kind, profile.low_word_first)? {
         Raw::Integer(raw) if point.invalid.contains(&raw) => return None,
-        Raw::Integer(raw) => i128::from(raw + point.offset) * i128::from(point.scale_millionths),
-        Raw::Float(raw) => millionths(raw)?.checked_mul(i128::from(point.scale_millionths))? / 1_000_000,
+        Raw::Integer(raw) => (i128::from(raw) + i128::from(point.offset)) * i128::from(point.scale_millionths),
+        Raw::Float(raw) => {
+            let raw = millionths(raw)?.checked_add(i128::from(point.offset) * 1_000_000)?;
+            raw.checked_mul(i128::from(point.scale_millionths))? / 1_000_000
+        }
     };
     let scaled = shift(scaled, exponent + i32::try_from(quantity.decimals()).ok()?)?;
     let value = i64::try_from(round_div(scaled, 1_000_000)).ok()?;
     quantity.is_plausible(value).then_some(value)
+}
+
+/// State of charge in 0.1 %, of a device that gives two energies instead. A little more than full is full.
+fn soc_of_energies(profile: &Profile, registers: &Registers) -> Option<i64> {
+    profile.point(Quantity::StoredEnergy)?;
+    let (stored_wh, full_wh) = (value(profile, registers, Quantity::StoredEnergy)?, value(profile, registers, Quantity::FullEnergy)?);
+    let soc_pm = stored_wh.checked_mul(1000)?.checked_div(full_wh)?;
+    (soc_pm <= MOST_SOC_PM).then_some(soc_pm.min(1000))
+}
+
+/// The whole number that these registers hold; `None` where one is missing, or where they hold a float.
+pub fn integer(registers: &Registers, address: u16, kind: Kind, low_word_first: bool) -> Option<i64> {
+    match raw(registers, address, kind, low_word_first)? {
+        Raw::Integer(raw) => Some(raw),
+        Raw::Float(_) => None,
+    }
 }
 
 /// The code that a state or event register holds now; `None` where the register is unknown or its value has no name.
@@ -67,14 +91,15 @@ enum Raw {
     Float(f32),
 }
 
-fn raw(point: &Point, registers: &Registers) -> Option<Raw> {
-    let high = registers.get(point.address)?;
-    if point.kind.words() == 1 {
-        return Some(Raw::Integer(if point.kind == Kind::I16 { i64::from(high as i16) } else { i64::from(high) }));
+fn raw(registers: &Registers, address: u16, kind: Kind, low_word_first: bool) -> Option<Raw> {
+    let first = registers.get(address)?;
+    if kind.words() == 1 {
+        return Some(Raw::Integer(if kind == Kind::I16 { i64::from(first as i16) } else { i64::from(first) }));
     }
-    let low = registers.get(point.address.checked_add(1)?)?;
+    let second = registers.get(address.checked_add(1)?)?;
+    let (high, low) = if low_word_first { (second, first) } else { (first, second) };
     let word = u32::from(high) << 16 | u32::from(low);
-    Some(match point.kind {
+    Some(match kind {
         Kind::F32 => Raw::Float(f32::from_bits(word)),
         Kind::I32 => Raw::Integer(i64::from(word as i32)),
         _ => Raw::Integer(i64::from(word)),

@@ -9,11 +9,17 @@ use super::profile::{Choice, Profile};
 use crate::config::reader::Findings;
 
 /// The profiles that ship.
-const BUILT_IN: [(&str, &str); 4] = [
+const BUILT_IN: [(&str, &str); 10] = [
     ("sax.toml", include_str!("../../etc/devices/sax.toml")),
     ("sax-basic.toml", include_str!("../../etc/devices/sax-basic.toml")),
     ("sax-extended.toml", include_str!("../../etc/devices/sax-extended.toml")),
     ("sax-sunspec.toml", include_str!("../../etc/devices/sax-sunspec.toml")),
+    ("acuvim2.toml", include_str!("../../etc/devices/acuvim2.toml")),
+    ("acuvim2-float.toml", include_str!("../../etc/devices/acuvim2-float.toml")),
+    ("powerpack.toml", include_str!("../../etc/devices/powerpack.toml")),
+    ("tesla.toml", include_str!("../../etc/devices/tesla.toml")),
+    ("sbau.toml", include_str!("../../etc/devices/sbau.toml")),
+    ("sunspec-802.toml", include_str!("../../etc/devices/sunspec-802.toml")),
 ];
 
 /// Longest profile that is read, bytes.

@@ -3,23 +3,42 @@
 use super::profile::{Block, Point, Profile};
 use super::quantity::Quantity;
 
+/// An address and a number of registers.
+type Range = (u16, u16);
+
 /// The requests that bring all wanted quantities that the profile has, with nothing around them.
 pub fn requests(profile: &Profile, wanted: impl Fn(Quantity) -> bool) -> Vec<Block> {
-    let spans: Vec<(u16, u16)> = profile.points.iter().filter(|p| wanted(p.quantity)).flat_map(spans).collect();
-    let mut requests = Vec::new();
-    for block in &profile.blocks {
-        let inside = || spans.iter().filter(|(address, count)| block.holds(*address, *count));
-        let (Some(first), Some(end)) = (inside().map(|s| s.0).min(), inside().map(|s| s.0 + s.1).max()) else { continue };
-        requests.push(Block { function: block.function, address: first, count: end - first });
-    }
-    requests
+    let ranges: Vec<_> = profile.points.iter().filter(|p| wanted(p.quantity)).flat_map(ranges).collect();
+    gather(profile, &ranges)
 }
 
-/// Everything that a battery's poll must bring: its own quantities, and the scale factor of its setpoint.
+/// Everything that a battery's poll must bring: its own quantities, its status registers, the scale factor of its setpoint, and what is
+/// compared with what was written.
 pub fn battery_requests(profile: &Profile) -> Vec<Block> {
-    let requests = requests(profile, Quantity::is_battery);
-    let Some(at) = profile.setpoint.as_ref().and_then(|s| s.scale_factor_at) else { return requests };
-    merge(profile, &requests, &[Block { function: 3, address: at, count: 1 }])
+    let mut all: Vec<_> = profile.points.iter().filter(|p| p.quantity.is_battery()).flat_map(ranges).collect();
+    all.extend(profile.statuses.iter().map(|s| (s.address, s.words())));
+    all.extend(profile.setpoint.as_ref().and_then(|s| s.scale_factor_at).map(|at| (at, 1)));
+    all.extend(profile.start.iter().filter(|s| s.verify).map(|s| (s.write.address, s.kind.words())));
+    gather(profile, &all)
+}
+
+/// Everything that the poll of a battery management system must bring: all there is.
+pub fn bms_requests(profile: &Profile) -> Vec<Block> {
+    let mut all: Vec<_> = profile.points.iter().flat_map(ranges).collect();
+    all.extend(profile.statuses.iter().map(|s| (s.address, s.words())));
+    if let Some(bms) = &profile.bms {
+        all.extend(bms.alive_at.map(|at| (at, 1)));
+        all.extend(bms.clock_at.map(|at| (at, 6)));
+        all.extend(bms.counters.iter().map(|c| (c.1, 1)));
+        all.extend(bms.contradictions.iter().flat_map(|c| [(c.address, 1), (c.bit_address, 1)]));
+        if let Some(group) = &bms.group {
+            all.push((group.running_at, 1));
+            for first in group.firsts() {
+                all.extend([group.charge_limit, group.discharge_limit].iter().filter_map(|by| Some((first.checked_add(*by)?, 1))));
+            }
+        }
+    }
+    gather(profile, &all)
 }
 
 /// Both lists of requests, those of one block joined into one.
@@ -27,8 +46,8 @@ pub fn merge(profile: &Profile, a: &[Block], b: &[Block]) -> Vec<Block> {
     let mut merged = Vec::new();
     for block in &profile.blocks {
         let inside = || a.iter().chain(b).filter(|r| r.function == block.function && block.holds(r.address, r.count));
-        let (Some(first), Some(end)) = (inside().map(|r| r.address).min(), inside().map(|r| r.address + r.count).max()) else { continue };
-        merged.push(Block { function: block.function, address: first, count: end - first });
+        let span = inside().map(|r| r.address).min().zip(inside().map(end).max());
+        merged.extend(span.and_then(|(first, end)| request(block, first, end)));
     }
     merged
 }
@@ -38,6 +57,28 @@ pub fn covers(all: &[Block], some: &[Block]) -> bool {
     some.iter().all(|s| all.iter().any(|a| a.function == s.function && a.holds(s.address, s.count)))
 }
 
-fn spans(point: &Point) -> impl Iterator<Item = (u16, u16)> {
+/// One request per block that holds any of these; each range is asked for once, in the first block that holds it.
+fn gather(profile: &Profile, ranges: &[Range]) -> Vec<Block> {
+    let mut found: Vec<Option<(u16, u32)>> = vec![None; profile.blocks.len()];
+    for (address, count) in ranges {
+        let Some(k) = profile.blocks.iter().position(|block| block.holds(*address, *count)) else { continue };
+        let end = u32::from(*address) + u32::from(*count);
+        let (first, last) = found[k].unwrap_or((*address, end));
+        found[k] = Some((first.min(*address), last.max(end)));
+    }
+    profile.blocks.iter().zip(found).filter_map(|(block, span)| span.and_then(|(first, end)| request(block, first, end))).collect()
+}
+
+/// Part of a block, from `first` up to, not including, `end`.
+fn request(block: &Block, first: u16, end: u32) -> Option<Block> {
+    let count = u16::try_from(end.checked_sub(u32::from(first))?).ok()?;
+    Some(Block { function: block.function, address: first, count })
+}
+
+fn end(block: &Block) -> u32 {
+    u32::from(block.address) + u32::from(block.count)
+}
+
+fn ranges(point: &Point) -> impl Iterator<Item = Range> {
     [Some((point.address, point.kind.words())), point.scale_factor_at.map(|at| (at, 1))].into_iter().flatten()
 }

@@ -2,7 +2,7 @@
 
 use super::bms::BmsParts;
 use super::quantity::Quantity;
-use super::setting::Setting;
+use super::setting::{Only, Setting};
 use super::status::Status;
 use crate::units::Span;
 
@@ -29,10 +29,10 @@ pub struct Profile {
     pub setpoint: Option<Setpoint>,
     /// How limits are written.
     pub limits: Option<Limits>,
-    /// Writes before the first command.
-    pub start: Vec<RawWrite>,
+    /// Writes that belong to the first command.
+    pub start: Vec<FixedWrite>,
     /// Writes that hand the device back to its own control.
-    pub release: Vec<RawWrite>,
+    pub release: Vec<FixedWrite>,
     /// How often it may be written.
     pub budget: Budget,
     /// Its meter values are read through a battery, over that battery's connection.
@@ -49,8 +49,10 @@ pub struct Profile {
     pub bms: Option<BmsParts>,
     /// What is written beside commands, so that the device knows we live.
     pub heartbeat: Option<Heartbeat>,
-    /// Nothing is written, except to end a command, while the state does not allow both or either of charging and discharging.
+    /// Nothing is written, except to end a command, while the state allows neither charging nor discharging.
     pub silent_unless_ready: bool,
+    /// The setting that says with which number the printed register addresses begin: it is subtracted from all of them.
+    pub register_base: Option<String>,
 }
 
 /// Two values that are written in turn, one before every setpoint.
@@ -111,18 +113,18 @@ impl Block {
     }
 }
 
-/// How the raw registers of a number are read.
+/// How the raw registers of a number are read. Of two registers the high word is first, unless the profile says otherwise.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
     /// One register, unsigned.
     U16,
     /// One register, two's complement.
     I16,
-    /// Two registers, high word first, unsigned.
+    /// Two registers, unsigned.
     U32,
-    /// Two registers, high word first, two's complement.
+    /// Two registers, two's complement.
     I32,
-    /// Two registers, high word first, IEEE 754.
+    /// Two registers, IEEE 754.
     F32,
 }
 
@@ -136,6 +138,22 @@ impl Kind {
         match self {
             Kind::U16 | Kind::I16 => 1,
             Kind::U32 | Kind::I32 | Kind::F32 => 2,
+        }
+    }
+
+    /// Its name in profiles.
+    pub fn name(self) -> &'static str {
+        Kind::NAMES.iter().find(|named| named.1 == self).map_or("", |named| named.0)
+    }
+
+    /// The raw integers that it holds; of a float, those that it holds exactly.
+    pub fn range(self) -> (i64, i64) {
+        match self {
+            Kind::U16 => (0, i64::from(u16::MAX)),
+            Kind::I16 => (i64::from(i16::MIN), i64::from(i16::MAX)),
+            Kind::U32 => (0, i64::from(u32::MAX)),
+            Kind::I32 => (i64::from(i32::MIN), i64::from(i32::MAX)),
+            Kind::F32 => (-(1 << 24), 1 << 24),
         }
     }
 }
@@ -159,9 +177,17 @@ pub struct Point {
     pub invalid: Vec<i64>,
     /// Names of codes.
     pub codes: Vec<Code>,
+    /// Settings that the scale is multiplied by.
+    pub factors: Vec<String>,
+    /// The setting that says which raw value stands for zero: it is subtracted from the raw value.
+    pub zero_from: Option<String>,
+    /// The device reports what it aims at, not what it measures.
+    pub target: bool,
+    /// When it exists.
+    pub only: Only,
 }
 
-/// One code of a state or event.
+/// One code of a state, event or status, or one bit of a status.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Code {
     /// The raw value.
@@ -174,6 +200,10 @@ pub struct Code {
     pub discharge: bool,
     /// Someone should know.
     pub alarm: bool,
+    /// The setting that gives the raw value instead.
+    pub value_from: Option<String>,
+    /// When it exists.
+    pub only: Only,
 }
 
 /// How power is commanded.
@@ -191,7 +221,7 @@ pub struct Setpoint {
     pub refresh: Span,
 }
 
-/// How limits are written: one register each, W.
+/// How limits are written, W.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Limits {
     /// Charge limit.
@@ -202,8 +232,8 @@ pub struct Limits {
     pub refresh: Span,
 }
 
-/// One register that is written, with exactly one register per request.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// One number that is written, with all of its registers in one request.
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Register {
     /// As on the wire.
     pub address: u16,
@@ -213,21 +243,70 @@ pub struct Register {
     pub min: i64,
     /// Largest raw value.
     pub max: i64,
+    /// How the registers hold it. One register takes what fits it signed or unsigned.
+    pub kind: Kind,
+    /// What one raw unit stands for, in millionths of a watt; never 0.
+    pub scale_millionths: i64,
+    /// Settings that the scale is multiplied by.
+    pub factors: Vec<String>,
+    /// The low word is first.
+    pub low_word_first: bool,
 }
 
-/// A fixed write.
+/// Registers of one write: one to four.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Words {
+    words: [u16; 4],
+    count: u8,
+}
+
+impl Words {
+    /// One register.
+    pub const fn one(word: u16) -> Words {
+        Words { words: [word, 0, 0, 0], count: 1 }
+    }
+
+    /// Two registers.
+    pub const fn two(high: u16, low: u16, low_word_first: bool) -> Words {
+        Words { words: if low_word_first { [low, high, 0, 0] } else { [high, low, 0, 0] }, count: 2 }
+    }
+
+    /// The registers in the order of their addresses.
+    pub fn as_slice(&self) -> &[u16] {
+        &self.words[..usize::from(self.count)]
+    }
+}
+
+/// One write.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RawWrite {
     /// As on the wire.
     pub address: u16,
     /// 6 or 16.
     pub function: u8,
-    /// The raw value.
-    pub value: u16,
+    /// What is written.
+    pub words: Words,
+}
+
+/// A write whose value the profile or the configuration knows.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FixedWrite {
+    /// The write.
+    pub write: RawWrite,
+    /// How its registers hold the value.
+    pub kind: Kind,
+    /// The setting that gives the value instead.
+    pub value_from: Option<String>,
     /// A start write that is repeated after this time.
     pub refresh: Option<Span>,
     /// A start write that comes after the first setpoint instead of before it.
     pub after_setpoint: bool,
+    /// Without it a command does not stand: one that is not acknowledged counts as a failure.
+    pub required: bool,
+    /// A start write whose registers are compared at every poll, and that is repeated where they hold something else.
+    pub verify: bool,
+    /// When it exists.
+    pub only: Only,
 }
 
 /// How often the device may be written: a bucket of writes, refilled one by one.
@@ -249,7 +328,8 @@ impl Profile {
 
     /// It gives what a battery must give: power and state of charge.
     pub fn is_battery(&self) -> bool {
-        self.point(Quantity::Power).is_some() && self.point(Quantity::Soc).is_some()
+        let stored = self.point(Quantity::StoredEnergy).is_some() && self.point(Quantity::FullEnergy).is_some();
+        self.point(Quantity::Power).is_some() && (self.point(Quantity::Soc).is_some() || stored)
     }
 
     /// It gives the total power at the grid connection.

@@ -21,6 +21,28 @@ pub enum Quantity {
     ReferencePower,
     /// Energy, Wh.
     Capacity,
+    /// Energy in the battery now, Wh.
+    StoredEnergy,
+    /// Energy in the battery when it is full, Wh.
+    FullEnergy,
+    /// State of health, 0.1 %.
+    Soh,
+    /// Voltage of the pack, mV.
+    PackVoltage,
+    /// Current of the pack, mA, discharge positive.
+    PackCurrent,
+    /// Most current the pack may be charged with, mA.
+    ChargeLimit,
+    /// Most current the pack may be discharged with, mA.
+    DischargeLimit,
+    /// Voltage of the highest cell, mV.
+    CellVoltageMax,
+    /// Voltage of the lowest cell, mV.
+    CellVoltageMin,
+    /// Temperature of the hottest cell, °C.
+    CellTemperatureMax,
+    /// Temperature of the coldest cell, °C.
+    CellTemperatureMin,
     /// Power at the grid connection, all phases, W, import positive.
     GridPower,
     /// The same of one phase (0, 1, 2).
@@ -33,34 +55,66 @@ pub enum Quantity {
     GridReactiveOf(usize),
     /// Grid frequency, mHz.
     Frequency,
+    /// Reactive power at the grid connection, all phases, var.
+    GridReactive,
+    /// Apparent power at the grid connection, all phases, VA.
+    GridApparent,
+    /// Power factor at the grid connection, thousandths.
+    PowerFactor,
+    /// Energy imported so far, Wh.
+    GridImport,
+    /// Energy exported so far, Wh.
+    GridExport,
 }
+
+/// More power than any site that this program is for, W: a battery of megawatts is told from a wrong register, no more. What is possible
+/// at this site is for the core to judge.
+const MOST_W: i64 = 5_000_000;
+/// More energy than any meter counts, Wh.
+const MOST_WH: i64 = 1_000_000_000_000_000;
 
 /// Every quantity, with its name in profiles, the decimals of its integer, and its plausible range in units of the last decimal.
 /// Values outside are unknown.
-const TABLE: [(&str, Quantity, u32, i64, i64); 23] = [
-    ("power_w", Quantity::Power, 0, -60_000, 60_000),
+const TABLE: [(&str, Quantity, u32, i64, i64); 39] = [
+    ("power_w", Quantity::Power, 0, -MOST_W, MOST_W),
     ("soc_pct", Quantity::Soc, 1, 0, 1000),
     ("state", Quantity::State, 0, i64::MIN, i64::MAX),
     ("event", Quantity::Event, 0, i64::MIN, i64::MAX),
     ("temperature_c", Quantity::Temperature, 0, -60, 150),
-    ("charge_available_w", Quantity::ChargeAvailable, 0, 0, 1_000_000),
-    ("discharge_available_w", Quantity::DischargeAvailable, 0, 0, 1_000_000),
-    ("reference_power_w", Quantity::ReferencePower, 0, 1, 1_000_000),
-    ("capacity_wh", Quantity::Capacity, 0, 1, 10_000_000),
-    ("grid_power_w", Quantity::GridPower, 0, -1_000_000, 1_000_000),
-    ("grid_power_l1_w", Quantity::GridPowerOf(0), 0, -1_000_000, 1_000_000),
-    ("grid_power_l2_w", Quantity::GridPowerOf(1), 0, -1_000_000, 1_000_000),
-    ("grid_power_l3_w", Quantity::GridPowerOf(2), 0, -1_000_000, 1_000_000),
-    ("grid_current_l1_a", Quantity::GridCurrentOf(0), 3, -2_000_000, 2_000_000),
-    ("grid_current_l2_a", Quantity::GridCurrentOf(1), 3, -2_000_000, 2_000_000),
-    ("grid_current_l3_a", Quantity::GridCurrentOf(2), 3, -2_000_000, 2_000_000),
+    ("charge_available_w", Quantity::ChargeAvailable, 0, 0, MOST_W),
+    ("discharge_available_w", Quantity::DischargeAvailable, 0, 0, MOST_W),
+    ("reference_power_w", Quantity::ReferencePower, 0, 1, MOST_W),
+    ("capacity_wh", Quantity::Capacity, 0, 1, 100_000_000),
+    ("stored_energy_wh", Quantity::StoredEnergy, 0, 0, 100_000_000),
+    ("full_energy_wh", Quantity::FullEnergy, 0, 1, 100_000_000),
+    ("soh_pct", Quantity::Soh, 1, 0, 1000),
+    ("pack_voltage_v", Quantity::PackVoltage, 3, 0, 3_000_000),
+    ("pack_current_a", Quantity::PackCurrent, 3, -10_000_000, 10_000_000),
+    ("charge_limit_a", Quantity::ChargeLimit, 3, 0, 10_000_000),
+    ("discharge_limit_a", Quantity::DischargeLimit, 3, 0, 10_000_000),
+    ("cell_voltage_max_v", Quantity::CellVoltageMax, 3, 0, 6_000),
+    ("cell_voltage_min_v", Quantity::CellVoltageMin, 3, 0, 6_000),
+    ("cell_temperature_max_c", Quantity::CellTemperatureMax, 0, -60, 150),
+    ("cell_temperature_min_c", Quantity::CellTemperatureMin, 0, -60, 150),
+    ("grid_power_w", Quantity::GridPower, 0, -MOST_W, MOST_W),
+    ("grid_power_l1_w", Quantity::GridPowerOf(0), 0, -MOST_W, MOST_W),
+    ("grid_power_l2_w", Quantity::GridPowerOf(1), 0, -MOST_W, MOST_W),
+    ("grid_power_l3_w", Quantity::GridPowerOf(2), 0, -MOST_W, MOST_W),
+    ("grid_current_l1_a", Quantity::GridCurrentOf(0), 3, -10_000_000, 10_000_000),
+    ("grid_current_l2_a", Quantity::GridCurrentOf(1), 3, -10_000_000, 10_000_000),
+    ("grid_current_l3_a", Quantity::GridCurrentOf(2), 3, -10_000_000, 10_000_000),
     ("grid_voltage_l1_v", Quantity::GridVoltageOf(0), 3, 0, 500_000),
     ("grid_voltage_l2_v", Quantity::GridVoltageOf(1), 3, 0, 500_000),
     ("grid_voltage_l3_v", Quantity::GridVoltageOf(2), 3, 0, 500_000),
-    ("grid_reactive_l1_var", Quantity::GridReactiveOf(0), 0, -1_000_000, 1_000_000),
-    ("grid_reactive_l2_var", Quantity::GridReactiveOf(1), 0, -1_000_000, 1_000_000),
-    ("grid_reactive_l3_var", Quantity::GridReactiveOf(2), 0, -1_000_000, 1_000_000),
+    ("grid_reactive_l1_var", Quantity::GridReactiveOf(0), 0, -MOST_W, MOST_W),
+    ("grid_reactive_l2_var", Quantity::GridReactiveOf(1), 0, -MOST_W, MOST_W),
+    ("grid_reactive_l3_var", Quantity::GridReactiveOf(2), 0, -MOST_W, MOST_W),
     ("frequency_hz", Quantity::Frequency, 3, 10_000, 100_000),
+    ("grid_reactive_var", Quantity::GridReactive, 0, -MOST_W, MOST_W),
+    ("grid_apparent_va", Quantity::GridApparent, 0, 0, MOST_W),
+    ("power_factor", Quantity::PowerFactor, 3, -1000, 1000),
+    ("grid_import_wh", Quantity::GridImport, 0, 0, MOST_WH),
+    ("grid_export_wh", Quantity::GridExport, 0, 0, MOST_WH),
 ];
 
 impl Quantity {
@@ -87,7 +141,7 @@ impl Quantity {
 
     /// It describes the battery, not the grid connection.
     pub fn is_battery(self) -> bool {
-        !self.is_total() && !self.is_phase()
+        !self.is_total() && !self.is_phase() && !self.is_beside_phases()
     }
 
     /// It belongs to the frequent reading of the meter.
@@ -101,9 +155,15 @@ impl Quantity {
         matches!(self, GridPowerOf(_) | GridCurrentOf(_) | GridVoltageOf(_) | GridReactiveOf(_))
     }
 
-    /// It is read with the phases: they themselves, and the frequency that mostly lies beside them.
+    /// It is read with the phases: they themselves, and what mostly lies beside them.
     pub fn is_read_with_phases(self) -> bool {
-        self.is_phase() || self == Quantity::Frequency
+        self.is_phase() || self.is_beside_phases() || self == Quantity::Frequency
+    }
+
+    /// It describes the grid connection, and nothing is decided by it.
+    fn is_beside_phases(self) -> bool {
+        use Quantity::*;
+        matches!(self, GridReactive | GridApparent | PowerFactor | GridImport | GridExport)
     }
 
     fn row(self) -> &'static (&'static str, Quantity, u32, i64, i64) {

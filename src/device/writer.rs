@@ -10,13 +10,18 @@
 //! carries the command of that moment. Holding 0 W is refreshed like any other value.
 
 use super::budget::Bucket;
+use super::decode::Registers;
 use super::encode::{self, Context};
-use super::profile::{Profile, RawWrite};
+use super::profile::{FixedWrite, Profile, RawWrite, Words};
 use crate::units::{Span, Time};
 
-/// Stands for an optional start write that was not acknowledged, which is tried again after a while.
+/// Stands for a start write after the setpoint that was not acknowledged, which is tried again after a while.
 const NOT_TAKEN: i64 = -1;
 const OPTIONAL_AGAIN: Span = Span::from_s(60);
+/// The same for one without which the command does not stand.
+const REQUIRED_AGAIN: Span = Span::from_s(5);
+/// What a device does not hold is not written more often than this: setpoints go on beside it.
+const RESTORED_AGAIN: Span = Span::from_s(2);
 /// The repetition of a start write lets a changed setpoint pass for this long.
 const START_CAN_WAIT: Span = Span::from_s(120);
 
@@ -41,6 +46,8 @@ pub enum Command {
 pub enum Job {
     /// The n-th start write.
     Start(usize),
+    /// The sign of life that a setpoint needs before it.
+    Heartbeat,
     /// The setpoint, W.
     Setpoint(i64),
     /// The charge limit, W.
@@ -103,6 +110,14 @@ pub struct Writer {
     setpoint_sent: bool,
     /// Release writes made; `None` while a command stands.
     released: Option<usize>,
+    /// Setpoints are told in steps of this, W.
+    step_w: i64,
+    /// Which of the two values of the heartbeat is next.
+    beat: usize,
+    /// The heartbeat of the next setpoint was acknowledged.
+    has_beaten: bool,
+    /// What the device said last: it may be charged or discharged, or neither; `None`: nothing yet.
+    is_ready: Option<bool>,
     /// What a percentage setpoint refers to.
     pub context: Context,
 }
@@ -122,12 +137,21 @@ impl Writer {
             setpoint_stands: false,
             setpoint_sent: false,
             released: None,
+            step_w: profile.setpoint.as_ref().map_or(1, encode::step_w),
+            beat: 0,
+            has_beaten: false,
+            is_ready: None,
             context,
         }
     }
 
     /// A new command. Urgency of a command that was not yet sent is kept.
     pub fn want(&mut self, command: Command, urgent: bool, valid_until: Time) {
+        let command = match command {
+            // Towards zero: never more than commanded.
+            Command::Setpoint(w) => Command::Setpoint(w - w % self.step_w),
+            command => command,
+        };
         let pending_urgency = self.wanted.is_some_and(|w| w.urgent && !self.is_asserted(w.command));
         self.wanted = Some(Wanted { command, urgent: urgent || pending_urgency, valid_until });
     }
@@ -144,8 +168,22 @@ impl Writer {
         self.wanted.map(|w| w.valid_until)
     }
 
+    /// Takes what a poll brought: what the setpoint refers to, whether the device is ready (`None`: it did not say), and which of the
+    /// start writes it no longer holds.
+    pub fn learn(&mut self, profile: &Profile, registers: &Registers, is_ready: Option<bool>, now: Time) {
+        self.context.learn(profile, registers);
+        self.is_ready = is_ready.or(self.is_ready);
+        for (fixed, asserted) in profile.start.iter().zip(&mut self.start) {
+            let is_due = asserted.is_some_and(|a| a.0 != NOT_TAKEN && now.since(a.1) >= RESTORED_AGAIN);
+            if fixed.verify && is_due && differs(fixed, registers) {
+                *asserted = None;
+            }
+        }
+    }
+
     /// The connection is new, or the device restarted: nothing that was written can be relied on.
     pub fn forget(&mut self) {
+        (self.has_beaten, self.is_ready) = (false, None);
         self.start.fill(None);
         (self.setpoint, self.charge, self.discharge) = (None, None, None);
         if self.released.is_some() {
@@ -164,21 +202,30 @@ impl Writer {
     pub fn next(&self, profile: &Profile, now: Time) -> Option<(Time, Job)> {
         let wanted = self.wanted?;
         let (due, job) = match wanted.command {
+            Command::Setpoint(w) if self.is_silent(profile) => self.next_end(profile, w, now)?,
+            Command::Limits { .. } if self.is_silent(profile) => self.next_end(profile, 0, now)?,
             Command::Setpoint(w) => self.next_setpoint(profile, w, now)?,
             Command::Limits { charge_w, discharge_w } => self.next_limit(profile, charge_w, discharge_w, now)?,
             Command::Release => (now, self.next_release(profile)?),
         };
-        Some((due.max(self.bucket.ready_at(wanted.urgent, now)), job))
+        // What belongs to a heartbeat need not wait once that is out.
+        let at_once = wanted.urgent || (self.has_beaten && matches!(job, Job::Setpoint(_)));
+        Some((due.max(self.bucket.ready_at(at_once, now)), job))
     }
 
     /// The bytes of a job; `None` while the device has not yet said what it takes.
     pub fn encode(&self, profile: &Profile, job: Job) -> Option<RawWrite> {
         match job {
-            Job::Start(i) => profile.start.get(i).copied(),
-            Job::Release(i) => profile.release.get(i).copied(),
+            Job::Start(i) => profile.start.get(i).map(|fixed| fixed.write),
+            Job::Release(i) => profile.release.get(i).map(|fixed| fixed.write),
+            Job::Heartbeat => profile.heartbeat.map(|h| RawWrite {
+                address: h.address,
+                function: h.function,
+                words: Words::one(h.values[self.beat % h.values.len()]),
+            }),
             Job::Setpoint(w) => encode::setpoint(profile.setpoint.as_ref()?, w, &self.context),
-            Job::Charge(w) => Some(encode::limit(&profile.limits.as_ref()?.charge, w)),
-            Job::Discharge(w) => Some(encode::limit(&profile.limits.as_ref()?.discharge, w)),
+            Job::Charge(w) => encode::limit(&profile.limits.as_ref()?.charge, w),
+            Job::Discharge(w) => encode::limit(&profile.limits.as_ref()?.discharge, w),
         }
     }
 
@@ -186,6 +233,8 @@ impl Writer {
     pub fn done(&mut self, profile: &Profile, job: Job, outcome: Outcome, now: Time) {
         match job {
             Job::Start(_) => self.bucket.spend_in_sequence(now),
+            // Together with its setpoint it is one write of the budget; alone it is one, too.
+            Job::Heartbeat if outcome == Outcome::Acknowledged => {}
             _ => self.bucket.spend(now),
         }
         self.commanded |= !matches!(job, Job::Release(_));
@@ -193,9 +242,17 @@ impl Writer {
         let releasing = self.wanted.is_some_and(|w| w.command == Command::Release);
         match job {
             // A device that does not take what is only of use beside its setpoint is asked again later.
-            Job::Start(i) if outcome != Outcome::Acknowledged && self.is_optional(profile, job) => self.start[i] = Some((NOT_TAKEN, now)),
+            Job::Start(i) if outcome != Outcome::Acknowledged && profile.start.get(i).is_some_and(|f| f.after_setpoint) => {
+                self.start[i] = Some((NOT_TAKEN, now));
+            }
             Job::Start(i) => self.start[i] = asserted(0),
+            Job::Heartbeat => {
+                // Also after an unknown outcome: at worst one sign of life is repeated, and the next one is a new one again.
+                self.beat ^= 1;
+                self.has_beaten = outcome == Outcome::Acknowledged;
+            }
             Job::Setpoint(w) => {
+                self.has_beaten = false;
                 self.setpoint = asserted(w);
                 self.setpoint_sent = true;
                 self.setpoint_stands = w != 0 || (self.setpoint_stands && outcome != Outcome::Acknowledged);
@@ -220,6 +277,7 @@ impl Writer {
     pub fn note(&mut self, job: Job, now: Time) {
         match job {
             Job::Start(i) => self.start[i] = Some((0, now)),
+            Job::Heartbeat => self.has_beaten = true,
             Job::Setpoint(w) => self.setpoint = Some((w, now)),
             Job::Charge(w) => self.charge = Some((w, now)),
             Job::Discharge(w) => self.discharge = Some((w, now)),
@@ -234,7 +292,12 @@ impl Writer {
 
     /// The command stands without this write.
     pub fn is_optional(&self, profile: &Profile, job: Job) -> bool {
-        matches!(job, Job::Start(i) if profile.start.get(i).is_some_and(|w| w.after_setpoint))
+        matches!(job, Job::Start(i) if profile.start.get(i).is_some_and(|w| w.after_setpoint && !w.required))
+    }
+
+    /// A write without which no setpoint is in force was not taken.
+    pub fn lacks_required(&self, profile: &Profile) -> bool {
+        profile.start.iter().zip(&self.start).any(|(fixed, asserted)| fixed.required && asserted.is_some_and(|a| a.0 == NOT_TAKEN))
     }
 
     /// What hands the device back, in order: the profile's own writes, or what means the same.
@@ -243,7 +306,7 @@ impl Writer {
             let first = self.setpoint_stands.then_some(Job::Setpoint(0));
             first.into_iter().chain([Job::Charge(self.settings.rated_charge_w), Job::Discharge(self.settings.rated_discharge_w)]).collect()
         } else if profile.release.is_empty() {
-            vec![Job::Setpoint(0)]
+            profile.heartbeat.iter().map(|_| Job::Heartbeat).chain([Job::Setpoint(0)]).collect()
         } else {
             (0..profile.release.len()).map(Job::Release).collect()
         }
@@ -266,6 +329,17 @@ impl Writer {
         for (i, write) in profile.start.iter().enumerate() {
             match self.start[i] {
                 None if !write.after_setpoint => return Some((now, Job::Start(i))),
+                // It puts the setpoint into force.
+                None if write.required && self.setpoint.is_some() => return Some((now, Job::Start(i))),
+                Some((NOT_TAKEN, at)) if write.required => {
+                    let again = (at + REQUIRED_AGAIN, Job::Start(i));
+                    if again.0 <= now {
+                        return Some(again);
+                    }
+                    next = earlier(next, again);
+                    // What follows may not come without it.
+                    break;
+                }
                 None if self.setpoint.is_some() => next = earlier(next, (now, Job::Start(i))),
                 Some((NOT_TAKEN, at)) if next.0 > now => next = earlier(next, (at + OPTIONAL_AGAIN, Job::Start(i))),
                 // A changed setpoint goes before a repetition that can wait a little.
@@ -276,7 +350,24 @@ impl Writer {
                 None => {}
             }
         }
-        Some(next)
+        Some(self.with_heartbeat(profile, next))
+    }
+
+    /// The heartbeat goes before its setpoint.
+    fn with_heartbeat(&self, profile: &Profile, next: (Time, Job)) -> (Time, Job) {
+        let beats = matches!(next.1, Job::Setpoint(_)) && profile.heartbeat.is_some() && !self.has_beaten;
+        if beats { (next.0, Job::Heartbeat) } else { next }
+    }
+
+    /// Nothing is written to a device that is not ready, except what ends a command.
+    fn is_silent(&self, profile: &Profile) -> bool {
+        profile.silent_unless_ready && self.is_ready != Some(true)
+    }
+
+    /// What a device that is not ready, or has not said so, is told: 0 W where another setpoint may be in force.
+    fn next_end(&self, profile: &Profile, w: i64, now: Time) -> Option<(Time, Job)> {
+        let ends = self.setpoint_stands && (w == 0 || self.is_ready == Some(false));
+        ends.then(|| self.with_heartbeat(profile, (now, Job::Setpoint(0))))
     }
 
     fn next_limit(&self, profile: &Profile, charge_w: i64, discharge_w: i64, now: Time) -> Option<(Time, Job)> {
@@ -316,4 +407,10 @@ impl Writer {
 /// The one that is due first; `a` when both are.
 fn earlier(a: (Time, Job), b: (Time, Job)) -> (Time, Job) {
     if b.0 < a.0 { b } else { a }
+}
+
+/// The device holds something else than what was written; what was not read differs from nothing.
+fn differs(fixed: &FixedWrite, registers: &Registers) -> bool {
+    let word = |k: usize| registers.get(fixed.write.address.checked_add(u16::try_from(k).ok()?)?);
+    fixed.write.words.as_slice().iter().enumerate().any(|(k, written)| word(k).is_some_and(|held| held != *written))
 }

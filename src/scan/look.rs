@@ -12,6 +12,7 @@ use crate::device::decode::Registers;
 use crate::device::library::Library;
 use crate::device::parse::Device;
 use crate::device::profile::{Block, Profile};
+use crate::device::setting::Settings;
 use crate::modbus::pdu::{Reply, Request};
 
 /// A unit that was silent so often, and never spoke, is none.
@@ -40,23 +41,26 @@ pub enum Seen {
     Nobody,
 }
 
+/// The known profiles, under the defaults of their settings.
+pub fn profiles(library: &Library) -> Vec<Profile> {
+    let profiles = library.iter().filter_map(|device| match device {
+        Device::Profile(profile) => Some(profile.with_settings(&Settings::new())),
+        _ => None,
+    });
+    profiles.collect()
+}
+
 /// Looks at one unit.
-pub fn look(asker: &mut Asker<'_>, library: &Library, unit: u8) -> Seen {
-    let profiles = profiles_of(library, unit);
+pub fn look(asker: &mut Asker<'_>, profiles: &[Profile], unit: u8) -> Seen {
+    let profiles = profiles_of(profiles, unit);
     let gap = profiles.iter().map(|profile| Duration::from_millis(profile.gap.as_ms())).max().unwrap_or_default();
     let mut look = Look { asker, unit, gap, spoke: false, silences: 0, absent: false };
     look.at(&profiles)
 }
 
 /// The profiles that a device at `unit` may have: those made for this unit, else those whose device can have any.
-fn profiles_of(library: &Library, unit: u8) -> Vec<&Profile> {
-    let of = |wanted: u8| {
-        let profiles = library.iter().filter_map(|device| match device {
-            Device::Profile(profile) => Some(profile.as_ref()),
-            Device::Choice(_) => None,
-        });
-        profiles.filter(move |profile| profile.unit == wanted).collect::<Vec<_>>()
-    };
+fn profiles_of(profiles: &[Profile], unit: u8) -> Vec<&Profile> {
+    let of = |wanted: u8| profiles.iter().filter(|profile| profile.unit == wanted).collect::<Vec<_>>();
     let own = of(unit);
     if own.is_empty() { of(ANY_UNIT) } else { own }
 }
@@ -89,6 +93,7 @@ impl Look<'_, '_> {
         if !own {
             probed = self.probe(profiles);
         }
+        probed.extend(profiles.iter().filter(|profile| !recognise::has_addresses(profile)).map(|profile| (*profile, Vec::new())));
         let mut matches: Vec<Match> =
             probed.into_iter().filter_map(|(profile, words)| self.recognise(profile, &words, identity.sunspec.as_ref())).collect();
         matches.sort_by(Match::best_first);
@@ -139,7 +144,7 @@ impl Look<'_, '_> {
         let mut probed = Vec::new();
         let mut answers: Vec<(Block, Option<Vec<u16>>)> = Vec::new();
         let before = self.silences;
-        for profile in profiles {
+        for profile in profiles.iter().filter(|profile| recognise::has_addresses(profile)) {
             if self.is_dead() || self.silences - before >= SILENCES_DEAD {
                 break;
             }
@@ -242,7 +247,7 @@ impl Look<'_, '_> {
     fn recognise(&mut self, profile: &Profile, probed: &[u16], sunspec: Option<&SunSpec>) -> Option<Match> {
         let mut registers = Registers::default();
         let mut words = probed.to_vec();
-        if recognise::needs_blocks(profile) {
+        if recognise::has_addresses(profile) {
             for block in &profile.blocks {
                 if let Some(values) = self.read(block) {
                     words.extend(&values);

@@ -10,10 +10,11 @@ use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 use super::ask::Asker;
 use super::bus;
 use super::found::{Found, collapsed};
-use super::look::{Seen, look};
+use super::look::{Seen, look, profiles};
 use super::plan::Hosts;
 use super::stop::Stop;
 use crate::device::library::Library;
+use crate::device::profile::Profile;
 use crate::link::place::Place;
 
 /// Hosts that are asked at the same time (facts/devices.md 6.1).
@@ -72,6 +73,7 @@ type Report = (u32, Vec<Found>);
 /// Scans; returns what was found, in the order of the hosts. `progress` is called now and then. Fails where there is no thread to be had.
 pub fn scan(network: &Network, library: &Library, stop: &Stop, mut progress: impl FnMut(Progress)) -> io::Result<Vec<Found>> {
     let all = network.count();
+    let profiles = &profiles(library);
     let next = AtomicU32::new(0);
     let mut found: Vec<Report> = Vec::new();
     let mut done = 0;
@@ -80,7 +82,7 @@ pub fn scan(network: &Network, library: &Library, stop: &Stop, mut progress: imp
         for number in 0..AT_ONCE.min(all) {
             let (sender, next) = (sender.clone(), &next);
             let builder = thread::Builder::new().name(format!("scan-{number}")).stack_size(STACK);
-            match builder.spawn_scoped(scope, move || work(network, library, stop, next, &sender)) {
+            match builder.spawn_scoped(scope, move || work(network, profiles, stop, next, &sender)) {
                 Ok(_) => {}
                 // Fewer will do.
                 Err(error) if number == 0 => return Err(error),
@@ -107,11 +109,11 @@ pub fn scan(network: &Network, library: &Library, stop: &Stop, mut progress: imp
     Ok(found.into_iter().flat_map(|(_, found)| found).collect())
 }
 
-fn work(network: &Network, library: &Library, stop: &Stop, next: &AtomicU32, reports: &Sender<Report>) {
+fn work(network: &Network, profiles: &[Profile], stop: &Stop, next: &AtomicU32, reports: &Sender<Report>) {
     while !stop.is_called() {
         let index = next.fetch_add(1, Ordering::Relaxed);
         let Some(host) = network.host(index) else { return };
-        let found = network.ports.iter().filter_map(|port| visit(network, library, stop, &host, *port)).collect();
+        let found = network.ports.iter().filter_map(|port| visit(network, profiles, stop, &host, *port)).collect();
         if reports.send((index, found)).is_err() {
             return;
         }
@@ -119,7 +121,7 @@ fn work(network: &Network, library: &Library, stop: &Stop, next: &AtomicU32, rep
 }
 
 /// Everything about one port of one host; `None` where nobody listens.
-fn visit(network: &Network, library: &Library, stop: &Stop, host: &str, port: u16) -> Option<Found> {
+fn visit(network: &Network, profiles: &[Profile], stop: &Stop, host: &str, port: u16) -> Option<Found> {
     if stop.is_called() {
         return None;
     }
@@ -132,7 +134,7 @@ fn visit(network: &Network, library: &Library, stop: &Stop, host: &str, port: u1
             break;
         }
         asked += 1;
-        match look(&mut asker, library, *unit) {
+        match look(&mut asker, profiles, *unit) {
             Seen::Someone(unit) => units.push(*unit),
             Seen::Absent => absent.push(*unit),
             Seen::Nobody => {}

@@ -66,8 +66,8 @@ pub(super) fn probe_block(profile: &Profile) -> Block {
     Block { function, address: probe.address, count: probe.count }
 }
 
-/// Whether judging it needs its registers. Those of a SunSpec model are elsewhere in each device; the chain of models tells.
-pub(super) fn needs_blocks(profile: &Profile) -> bool {
+/// Whether its registers have addresses. Those of a SunSpec model are elsewhere in each device: the chain of models tells.
+pub(super) fn has_addresses(profile: &Profile) -> bool {
     sunspec_model(profile).is_none()
 }
 
@@ -104,10 +104,10 @@ fn count(profile: &Profile, registers: &Registers) -> (usize, usize) {
     let statuses = profile.statuses.iter().filter_map(|status| {
         let value = registers.get(status.address);
         match &status.content {
-            Content::Codes { codes, other: None } if !codes.is_empty() => {
+            Content::Codes { codes, .. } if !codes.is_empty() => {
                 Some(value.is_some_and(|value| codes.iter().any(|code| code.value == i64::from(value))))
             }
-            Content::Bits { words: 1, bits, other: None, .. } if !bits.is_empty() => {
+            Content::Bits { words: 1, bits, .. } if !bits.is_empty() => {
                 let named = bits.iter().filter_map(|bit| u32::try_from(bit.value).ok()).fold(0, |all, bit| all | 1_u32.wrapping_shl(bit));
                 Some(value.is_some_and(|value| u32::from(value) & !named == 0))
             }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::ask::Asker;
 use super::bus;
 use super::found::Found;
-use super::look::{Seen, look};
+use super::look::{Seen, look, profiles};
 use super::network::Progress;
 use super::stop::Stop;
 use crate::device::library::Library;
@@ -32,6 +32,7 @@ pub struct Buses {
 /// Scans; returns what was found under each setting. Fails, with the reason, where the port cannot be opened: it is not there, or someone
 /// uses it.
 pub fn scan(buses: &Buses, library: &Library, stop: &Stop, mut progress: impl FnMut(Progress)) -> Result<Vec<Found>, String> {
+    let profiles = profiles(library);
     let settings: Vec<(u32, Parity)> = buses.bauds.iter().flat_map(|baud| buses.parities.iter().map(|parity| (*baud, *parity))).collect();
     let all = u32::try_from(settings.len() * buses.units.len()).unwrap_or(u32::MAX);
     let (mut found, mut done) = (Vec::new(), 0);
@@ -46,7 +47,7 @@ pub fn scan(buses: &Buses, library: &Library, stop: &Stop, mut progress: impl Fn
             if asker.is_over() {
                 break;
             }
-            match look(&mut asker, library, *unit) {
+            match look(&mut asker, &profiles, *unit) {
                 Seen::Someone(unit) => units.push(*unit),
                 Seen::Absent => absent.push(*unit),
                 Seen::Nobody => {}
