@@ -166,11 +166,7 @@ fn an_endpoint_writes_down_every_fault() {
     let endpoint = SharedEndpoint::with_comm_log(link, Some(CommLog::start(&path, clock).unwrap()));
     let mut endpoint = endpoint.lock();
     assert!(endpoint.read(64, &BLOCK, Span::ZERO, &clock).is_err());
-    assert!(
-        endpoint
-            .write(64, &RawWrite { address: 41, function: 6, words: Words::one(5) }, Span::ZERO, &clock)
-            .is_err()
-    );
+    assert!(endpoint.write(64, &RawWrite { address: 41, function: 6, words: Words::one(5) }, Span::ZERO, &clock).is_err());
     let text = until(&path, |text| lines(text) == 2);
     let mut said = text.lines();
     assert!(said.next().is_some_and(|l| l.contains("Z 127.0.0.98:1 unit=64 fc=3 reg=1000-1001 I/O error: ")), "{text}");

@@ -248,3 +248,45 @@ fn a_serial_bus_is_scanned_unit_by_unit() {
     assert_eq!(serde_json::from_str::<Value>(&json).unwrap()["found"].as_array().map(Vec::len), Some(2));
     assert_eq!(scan(&[&port, "--units", "5,6", "--baud", "115200"]), "Nobody was found (2 units asked).\n");
 }
+
+/// Registers in two words, the high one first.
+fn floats(values: &[(u16, f32)]) -> Vec<(u16, u16)> {
+    values.iter().flat_map(|(at, value)| [(*at, (value.to_bits() >> 16) as u16), (*at + 1, value.to_bits() as u16)]).collect()
+}
+
+#[test]
+fn a_meter_at_a_unit_of_its_own_is_recognised_by_its_values() {
+    // The vendor's block of an Acuvim II (facts/devices.md 2.2): frequency, voltages, currents, powers.
+    let mut values = vec![(0x4000, 50.02), (0x4022, 1234.5)];
+    values.extend((0..3).flat_map(|phase| [(0x4002 + 2 * phase, 230.5), (0x4012 + 2 * phase, 3.25), (0x401c + 2 * phase, 411.5)]));
+    let mut registers: std::collections::BTreeMap<u16, u16> = (0x4000..0x4080).map(|at| (at, 0)).collect();
+    registers.extend(floats(&values));
+    let mut memory = Memory { registers, ..Memory::default() };
+    let server = Server::start(move |unit, request| {
+        Some(if unit == 5 { memory.answer(request) } else { Reply::Exception { function: request.function(), code: 0x0b } })
+    });
+    let json = scanned(&server, &["--units", "1-6"]);
+    let units = units(&json);
+    assert_eq!((units.len(), &units[0].0), (1, &serde_json::json!([5])), "{json:#}");
+    let best = &units[0].1["profiles"][0];
+    assert_eq!((&best["name"], &best["certainty"], &best["unit"]), (&"acuvim2-float".into(), &"probably".into(), &5.into()), "{json:#}");
+    let configuration = json["configuration"].as_str().unwrap();
+    assert!(configuration.contains("device = \"acuvim2-float\"") && configuration.contains("unit = 5"), "{configuration}");
+    let config = config::parse(configuration, &Library::built_in().unwrap());
+    assert!(config.is_ok_and(|config| config.meter.is_some_and(|meter| meter.device == "acuvim2-float")), "{configuration}");
+    assert!(only_reads(&server));
+}
+
+#[test]
+fn a_sunspec_model_802_is_a_battery_management_system() {
+    let mut all = vec![0x5375, 0x6e53, 1, 66];
+    all.extend(vec![0x4141; 66]);
+    all.extend([vec![802, 62], vec![1; 62], vec![0xffff, 0]].concat());
+    let mut memory = Memory { registers: (40_000..).zip(all).collect(), ..Memory::default() };
+    let server = Server::start(move |unit, request| (unit == 1).then(|| memory.answer(request)));
+    let json = scanned(&server, &["--units", "1"]);
+    let best = &units(&json)[0].1["profiles"][0];
+    assert_eq!((&best["name"], &best["certainty"]), (&"sunspec-802".into(), &"surely".into()), "{json:#}");
+    let configuration = json["configuration"].as_str().unwrap();
+    assert!(configuration.contains("# [battery.bms]\n# device = \"sunspec-802\""), "{configuration}");
+}

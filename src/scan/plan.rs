@@ -130,7 +130,7 @@ pub fn usual_units(library: &Library, serial: bool) -> Vec<u8> {
     }
     let profiles = library.iter().filter_map(|device| match device {
         Device::Profile(profile) => Some(profile.unit),
-        Device::Choice(_) => None,
+        _ => None,
     });
     let mut others: Vec<u8> = profiles.chain(2..=9).filter(|unit| (1..=UNIT_MAX).contains(unit)).collect();
     others.sort_unstable();
