@@ -14,7 +14,7 @@ pub(super) fn explain(fault: &Fault, request: &Request, unit: u8, place: &Place,
         Fault::Io(why) => not_reached(place, why),
         Fault::Short { .. } => "Only a part of an answer came: another speed (--baud), interference, or a device that was interrupted.".into(),
         Fault::WrongUnit(other) => format!(
-            "The unit {other} answered instead of it: is there another program or a second master on this bus, or does a device have the wrong unit?"
+            "Unit {other} answered instead of it: there may be a second master on this bus, or a device with the wrong unit."
         ),
         Fault::Invalid(_) => "What came is no answer to the question: perhaps the device does not speak Modbus at this place.".into(),
     };
