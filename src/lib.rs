@@ -13,6 +13,7 @@ pub mod link;
 pub mod modbus;
 pub mod p1;
 pub mod plant;
+pub mod scan;
 pub mod schedule;
 pub mod serve;
 pub mod simulate;

@@ -24,6 +24,7 @@ fn requests() -> impl Strategy<Value = Request> {
         (registers, any::<u16>(), vec(any::<u16>(), 1..=121)).prop_map(|((read_address, read_count), write_address, values)| {
             Request::ReadWriteMultipleRegisters { read_address, read_count, write_address, values }
         }),
+        Just(Request::ReportServerId),
         (1..=4u8, any::<u8>()).prop_map(|(code, object)| Request::ReadDeviceIdentification { code, object }),
     ]
 }
@@ -43,6 +44,7 @@ fn replies() -> impl Strategy<Value = Reply> {
         (any::<u16>(), 1..=1968u16).prop_map(|(address, count)| Reply::WrittenMultipleCoils { address, count }),
         (any::<u16>(), 1..=123u16).prop_map(|(address, count)| Reply::WrittenMultipleRegisters { address, count }),
         values.prop_map(|values| Reply::ReadWriteMultipleRegisters { values }),
+        vec(any::<u8>(), 1..=251).prop_map(|data| Reply::ServerId { data }),
         (any::<[u8; 4]>(), objects).prop_map(|([code, conformity, more_follows, next_object], objects)| {
             Reply::DeviceIdentification { code, conformity, more_follows, next_object, objects }
         }),
@@ -52,7 +54,7 @@ fn replies() -> impl Strategy<Value = Reply> {
 
 /// Bytes that often look like the beginning of something: a plausible function, small byte counts, right lengths.
 fn bytes() -> impl Strategy<Value = Vec<u8>> {
-    let function = prop_oneof![1..=6u8, Just(15u8), Just(16u8), Just(23u8), Just(43u8), any::<u8>()];
+    let function = prop_oneof![1..=6u8, Just(15u8), Just(16u8), Just(17u8), Just(23u8), Just(43u8), any::<u8>()];
     let small = prop_oneof![4 => 0..=20u8, 1 => any::<u8>(), 1 => Just(14u8), 1 => Just(0xffu8)];
     (function, vec(small, 0..=30)).prop_map(|(function, mut rest)| {
         rest.insert(0, function);
@@ -303,7 +305,7 @@ fn limits_of_the_specification() {
         assert_eq!(quantity(function, 0), Err(DecodeError::Quantity(0)));
         assert_eq!(quantity(function, max + 1), Err(DecodeError::Quantity(max + 1)));
     }
-    let cases: [(&str, DecodeError); 14] = [
+    let cases: [(&str, DecodeError); 15] = [
         ("", DecodeError::TooShort),
         ("07", DecodeError::UnknownFunction(7)),
         ("83 00 00 00 01", DecodeError::UnknownFunction(0x83)),
@@ -315,6 +317,7 @@ fn limits_of_the_specification() {
         ("10 00 00 00 00 00", DecodeError::Quantity(0)),
         ("10 00 00 00 7c 02 00 00", DecodeError::Quantity(124)),
         ("10 00 00 00 02 04 00 01", DecodeError::TooShort),
+        ("11 00", DecodeError::Trailing),
         ("17 00 00 00 01 00 00 00 7a 02 00 00", DecodeError::Quantity(122)),
         ("2b 0d 01 00", DecodeError::UnknownFunction(13)),
         ("2b 0e 05 00", DecodeError::Value(5)),
@@ -324,12 +327,14 @@ fn limits_of_the_specification() {
         let exception = if matches!(error, DecodeError::UnknownFunction(_)) { 1 } else { 3 };
         assert_eq!(error.exception_code(), exception, "{bytes}");
     }
-    let cases: [(&str, DecodeError); 7] = [
+    let cases: [(&str, DecodeError); 9] = [
         ("03 00", DecodeError::ByteCount(0)),
         ("03 03 00 00 00", DecodeError::ByteCount(3)),
         ("03 04 00 00", DecodeError::TooShort),
         ("03 02 00 00 00", DecodeError::Trailing),
         ("10 00 00 00 00", DecodeError::Quantity(0)),
+        ("11 00", DecodeError::ByteCount(0)),
+        ("11 02 00", DecodeError::TooShort),
         ("80 01", DecodeError::UnknownFunction(0x80)),
         ("83", DecodeError::TooShort),
     ];

@@ -14,12 +14,21 @@ mod live_summary;
 mod live_view;
 mod plan_text;
 mod policy_text;
+mod read;
+mod read_text;
 mod run;
+mod scan;
+mod scan_text;
 mod simulate;
 mod simulate_day;
 mod simulate_site;
 mod status;
 mod table;
+mod target;
+mod target_registers;
+mod target_trouble;
+mod value;
+mod write;
 
 use std::fmt;
 use std::process::ExitCode;
@@ -33,6 +42,9 @@ Commands:
   commission move every battery a little, and find out whether the configuration is right
   status     show what the running controller reads, decides and writes
   devices    list the devices that are known, and what their profiles say
+  scan       find Modbus devices on a network or a serial bus
+  read       read registers of a Modbus device
+  write      write registers of a Modbus device
   simulate   run the controller against a simulated site
   help       print this; 'sax-controller COMMAND --help' tells more
   version    print the version
@@ -65,6 +77,9 @@ pub fn main() -> ExitCode {
         Some("commission") => commission::run(arguments),
         Some("devices") => devices::run(arguments),
         Some("status") => status::run(arguments),
+        Some("scan") => scan::run(arguments),
+        Some("read") => read::run(arguments),
+        Some("write") => write::run(arguments),
         Some("simulate") => simulate::run(arguments),
         Some("help" | "--help" | "-h") => print(USAGE),
         Some("version" | "--version" | "-V") => print(concat!("sax-controller ", env!("CARGO_PKG_VERSION"), "\n")),

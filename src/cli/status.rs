@@ -264,7 +264,7 @@ fn row(columns: &[&str]) -> Vec<String> {
 }
 
 /// Columns under each other: names and words to the left, numbers to the right.
-fn table(rows: &[Vec<String>]) -> String {
+pub(super) fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.first().map_or(0, Vec::len);
     let width: Vec<usize> = (0..columns).map(|c| rows.iter().map(|r| r[c].chars().count()).max().unwrap_or(0)).collect();
     let is_number = |c: usize| rows.iter().skip(1).all(|r| r[c] == "-" || r[c].parse::<f64>().is_ok());

@@ -54,6 +54,7 @@ pub(crate) fn check_reply(request: &Request, pdu: &[u8]) -> Result<Reply> {
         (Request::WriteMultipleRegisters { address, values }, Reply::WrittenMultipleRegisters { address: at, count }) => {
             address == at && values.len() == usize::from(*count)
         }
+        (Request::ReportServerId, Reply::ServerId { .. }) => true,
         (Request::ReadDeviceIdentification { code, .. }, Reply::DeviceIdentification { code: echo, .. }) => code == echo,
         _ => false,
     };

@@ -66,6 +66,8 @@ pub enum Request {
         /// The new values, 1..=123 of them.
         values: Vec<u16>,
     },
+    /// FC 17: serial lines only by the specification, but many TCP devices answer it too.
+    ReportServerId,
     /// FC 23: writes first, then reads.
     ReadWriteMultipleRegisters {
         /// The first register read.
@@ -136,6 +138,11 @@ pub enum Reply {
         address: u16,
         /// How many were written, 1..=123.
         count: u16,
+    },
+    /// FC 17.
+    ServerId {
+        /// Server id, run indicator and more, as the device likes; 1..=251 bytes.
+        data: Vec<u8>,
     },
     /// FC 23.
     ReadWriteMultipleRegisters {

@@ -3,6 +3,9 @@
 use super::pdu::{DecodeError, PDU_MAX, READ_BITS_MAX, READ_REGISTERS_MAX, Reply, WRITE_BITS_MAX, WRITE_REGISTERS_MAX};
 use super::wire::{byte_count, coil, counted, head, pair, push_counted, push_counted_words, range, words};
 
+/// What fits into a PDU beside function and byte count.
+const SERVER_ID_MAX: u8 = (PDU_MAX - 2) as u8;
+
 impl Reply {
     /// The function code as asked, without the exception bit.
     pub fn function(&self) -> u8 {
@@ -15,6 +18,7 @@ impl Reply {
             Reply::WrittenSingleRegister { .. } => 6,
             Reply::WrittenMultipleCoils { .. } => 15,
             Reply::WrittenMultipleRegisters { .. } => 16,
+            Reply::ServerId { .. } => 17,
             Reply::ReadWriteMultipleRegisters { .. } => 23,
             Reply::DeviceIdentification { .. } => 43,
             Reply::Exception { function, .. } => function & 0x7f,
@@ -36,6 +40,7 @@ impl Reply {
             Reply::WrittenMultipleCoils { address, count } | Reply::WrittenMultipleRegisters { address, count } => {
                 return head(function, &[*address, *count]);
             }
+            Reply::ServerId { data } => push_counted(&mut pdu, data, SERVER_ID_MAX),
             Reply::DeviceIdentification { code, conformity, more_follows, next_object, objects } => {
                 pdu.extend([14, *code, *conformity, *more_follows, *next_object, 0]);
                 push_objects(&mut pdu, objects);
@@ -60,6 +65,10 @@ impl Reply {
             6 => pair(body).map(|(address, value)| Reply::WrittenSingleRegister { address, value }),
             15 => range(body, WRITE_BITS_MAX).map(|(address, count)| Reply::WrittenMultipleCoils { address, count }),
             16 => range(body, WRITE_REGISTERS_MAX).map(|(address, count)| Reply::WrittenMultipleRegisters { address, count }),
+            17 => match counted(body)? {
+                data if data.is_empty() || data.len() > usize::from(SERVER_ID_MAX) => Err(byte_count(data)),
+                data => Ok(Reply::ServerId { data: data.to_vec() }),
+            },
             23 => registers(body).map(|values| Reply::ReadWriteMultipleRegisters { values }),
             43 => device_identification(body),
             0x81..=0xff => match *body {

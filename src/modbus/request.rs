@@ -15,6 +15,7 @@ impl Request {
             Request::WriteSingleRegister { .. } => 6,
             Request::WriteMultipleCoils { .. } => 15,
             Request::WriteMultipleRegisters { .. } => 16,
+            Request::ReportServerId => 17,
             Request::ReadWriteMultipleRegisters { .. } => 23,
             Request::ReadDeviceIdentification { .. } => 43,
         }
@@ -41,6 +42,7 @@ impl Request {
                 push_counted_words(&mut pdu, values, WRITE_REGISTERS_MAX);
                 pdu
             }
+            Request::ReportServerId => vec![function],
             Request::ReadWriteMultipleRegisters { read_address, read_count, write_address, values } => {
                 let write_count = cut(values, READ_WRITE_REGISTERS_MAX).len() as u16;
                 let mut pdu = head(function, &[*read_address, *read_count, *write_address, write_count]);
@@ -69,6 +71,8 @@ impl Request {
                 let (address, values) = written(body, WRITE_REGISTERS_MAX)?;
                 Ok(Request::WriteMultipleRegisters { address, values })
             }
+            17 if body.is_empty() => Ok(Request::ReportServerId),
+            17 => Err(DecodeError::Trailing),
             23 => {
                 let (read, write) = body.split_at_checked(4).ok_or(DecodeError::TooShort)?;
                 let (read_address, read_count) = range(read, READ_REGISTERS_MAX)?;

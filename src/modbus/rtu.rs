@@ -124,6 +124,7 @@ fn request_length(buffer: &[u8]) -> Result<Option<usize>, FrameError> {
     let Some(&function) = buffer.get(1) else { return Ok(None) };
     match function {
         1..=6 => Ok(Some(8)),
+        17 => Ok(Some(4)),
         15 | 16 => Ok(counted(buffer, 6)),
         23 => Ok(counted(buffer, 10)),
         43 => mei(buffer, |_| Some(7)),
@@ -135,7 +136,7 @@ fn request_length(buffer: &[u8]) -> Result<Option<usize>, FrameError> {
 fn reply_length(buffer: &[u8]) -> Result<Option<usize>, FrameError> {
     let Some(&function) = buffer.get(1) else { return Ok(None) };
     match function {
-        1..=4 | 23 => Ok(counted(buffer, 2)),
+        1..=4 | 17 | 23 => Ok(counted(buffer, 2)),
         5 | 6 | 15 | 16 => Ok(Some(8)),
         43 => mei(buffer, identification_length),
         0x81..=0xff => Ok(Some(5)),

@@ -209,7 +209,7 @@ fn serve(mut stream: TcpStream, connection: usize, shared: &Shared) {
         if stream.read_exact(&mut bytes[6..]).is_err() {
             return;
         }
-        let address = u16::from_be_bytes([bytes[8], bytes[9]]);
+        let address = bytes.get(8..10).map_or(0, |word| u16::from_be_bytes([word[0], word[1]]));
         let behaviour = shared.behaviours.get(&address).copied().unwrap_or(Behaviour::Good);
         if behaviour == Behaviour::Rst {
             return;
@@ -329,6 +329,7 @@ fn reply(unit: u8, request: &Request) -> Reply {
         Request::ReadWriteMultipleRegisters { read_address, read_count, .. } => {
             Reply::ReadWriteMultipleRegisters { values: values(read_address, read_count) }
         }
+        Request::ReportServerId => Reply::ServerId { data: b"fault server".to_vec() },
         Request::ReadDeviceIdentification { code, .. } => Reply::DeviceIdentification {
             code,
             conformity: 1,

@@ -155,6 +155,7 @@ fn address(request: &Request) -> u16 {
         | Request::WriteMultipleRegisters { address, .. } => *address,
         Request::ReadWriteMultipleRegisters { read_address, .. } => *read_address,
         Request::ReadDeviceIdentification { object, .. } => u16::from(*object),
+        Request::ReportServerId => 0,
     }
 }
 
@@ -176,6 +177,7 @@ pub fn reply(unit: u8, request: &Request) -> Reply {
         Request::ReadWriteMultipleRegisters { read_address, read_count, .. } => {
             Reply::ReadWriteMultipleRegisters { values: registers(read_address, read_count) }
         }
+        Request::ReportServerId => Reply::ServerId { data: vec![unit, 0xff] },
         Request::ReadDeviceIdentification { code, object } => {
             let objects = vec![(object, b"sax".to_vec()), (object + 1, vec![unit])];
             Reply::DeviceIdentification { code, conformity: 1, more_follows: 0, next_object: 0, objects }
