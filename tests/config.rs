@@ -233,7 +233,7 @@ device = "sax"
 phase = "l1"
 role = "master"
 link.tcp = { host = "192.168.1.11:502" }
-max_charge_w = 9999999
+max_charge_w = 99999
 [[battery]]
 name = "A"
 device = "sax"
@@ -251,7 +251,7 @@ min_soc_pct = 100
         "9:10: meter device: \"saxx\" is not a known device. Did you mean \"sax\"?",
         "13:9: battery \"A\" phase: \"l1\" is not one of \"L1\", \"L2\", \"L3\", \"all\". Did you mean \"L1\"?",
         "15:21: battery \"A\" link.tcp.host: \"192.168.1.11:502\" is not a host. The port has a key of its own: port = 502.",
-        "16:16: battery \"A\" max_charge_w: 9999999 is out of range, it must be 0 to 1000000.",
+        "16:16: battery \"A\" max_charge_w: 99999 is out of range, it must be 0 to 50000.",
         "18:8: battery name: \"A\" is the name of another battery already.",
         "21:37: battery \"A\" link.tcp.pot: this key is not known here. Did you mean port?",
         "22:15: battery \"A\" min_soc_pct: min_soc_pct (100) must be below max_soc_pct (100).",
@@ -261,10 +261,10 @@ min_soc_pct = 100
 
 #[test]
 fn a_finding_shows_its_line() {
-    let text = SMALL.to_owned() + "\tmax_charge_w = 9999999 # too much\n";
+    let text = SMALL.to_owned() + "\tmax_charge_w = 99999 # too much\n";
     let shown = parse(&text, &Fake).unwrap_err().render("/etc/sax/controller.toml");
-    let expected = "/etc/sax/controller.toml:13:17: battery \"A\" max_charge_w: 9999999 is out of range, it must be 0 to 1000000.\n     \
-                    max_charge_w = 9999999 # too much\n                    ^~~~~~~\n";
+    let expected = "/etc/sax/controller.toml:13:17: battery \"A\" max_charge_w: 99999 is out of range, it must be 0 to 50000.\n     \
+                    max_charge_w = 99999 # too much\n                    ^~~~~\n";
     assert_eq!(shown, expected);
 }
 
@@ -296,7 +296,7 @@ fn wrong_types() {
     small("phase = \"L1\"", "phase = 1", "11:9: battery \"A\" phase: must be a string, this is an integer.");
     battery("poll_ms = 5.0", "13:11: battery \"A\" poll_ms: must be an integer, this is a decimal number.");
     battery("poll_ms = 5e40", "13:11: battery \"A\" poll_ms: must be an integer, this is a decimal number.");
-    let huge = "13:16: battery \"A\" max_charge_w: 9999999999999999999999 is out of range, it must be 0 to 1000000.";
+    let huge = "13:16: battery \"A\" max_charge_w: 99999999999999999999 is out of range, it must be 0 to 50000.";
     battery("max_charge_w = 99999999999999999999", huge);
     small("[meter]", "[[meter]]", "6:1: meter: there is only one of these: it is written [meter], with one pair of brackets.");
     small("[[battery]]", "[battery]", "8:1: battery: there may be several: it is written [[battery]], with two pairs of brackets.");
@@ -575,7 +575,7 @@ fn phases_and_the_least_useful_power() {
     let expected = "11:9: battery \"A\" phase: a SAX battery is connected to one phase. It must be \"L1\", \"L2\" or \"L3\".";
     small("\"L1\"", "\"all\"", expected);
     battery("min_power_w = 4601", "13:15: battery \"A\" min_power_w: 4601 is more than max_discharge_w, which is 4600.");
-    battery("min_power_w = -1", "13:15: battery \"A\" min_power_w: -1 is out of range, it must be 0 to 1000000.");
+    battery("min_power_w = -1", "13:15: battery \"A\" min_power_w: -1 is out of range, it must be 0 to 50000.");
     assert_eq!(good(SMALL).batteries[0].min_power_w, 200);
     assert_eq!(good(&format!("{SMALL}max_discharge_w = 150\n")).batteries[0].min_power_w, 150);
 }

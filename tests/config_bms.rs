@@ -56,7 +56,7 @@ fn a_bms_without_limits_needs_them_here() {
 #[test]
 fn an_address_belongs_to_one_device() {
     let same = "device = \"sbau\"\nlink.tcp = { host = \"192.168.1.11\", port = 502 }";
-    assert_eq!(findings(&with(same)), ["15:24: battery \"A\" bms link.tcp.host: battery \"A\" has this address already."]);
+    assert_eq!(findings(&with(same)), ["15:21: battery \"A\" bms link.tcp.host: battery \"A\" has this address already."]);
     good(&with(&format!("{same}\nunit = 9")));
     let twice = format!("{}{SECOND}[battery.bms]\n{SBAU}\n", with(SBAU));
     let found = findings(&twice);

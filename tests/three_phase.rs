@@ -173,7 +173,8 @@ fn what_a_three_phase_battery_does_beside_its_command_is_trimmed_away() {
     plant.bias_w = 240;
     plant.run_s(240);
     let total = plant.total_w();
-    assert!(total.abs() <= 60, "{total} W");
+    // 3 % of less than 34 W on a phase is no whole watt: that much stays on each of them, as with single-phase batteries.
+    assert!(total.abs() <= 3 * 33, "{total} W");
 }
 
 #[test]
