@@ -69,7 +69,7 @@ impl Desk {
             each(self.clock.now().as_ms(), &self.registers);
             if self.task.wake_at(self.clock.now()) <= self.clock.now() {
                 self.task.work(&self.clock, &mut |event| match event {
-                    Event::Bms(0, report) => reports.push(report),
+                    Event::Bms(0, report) => reports.push(*report),
                     other => panic!("{other:?}"),
                 });
             }

@@ -236,7 +236,7 @@ impl BmsTask {
                 self.place = start(&self.spec.profile);
             }
         }
-        report(Event::Bms(self.spec.index, said));
+        report(Event::Bms(self.spec.index, Box::new(said)));
     }
 
     /// Where our heartbeat goes, once that is known.

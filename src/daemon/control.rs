@@ -99,7 +99,7 @@ impl ControlTask {
                 false
             }
             Event::Bms(k, report) => {
-                self.take_bms(k, report);
+                self.take_bms(k, *report);
                 true
             }
             Event::Sending(k, watts, at) => {

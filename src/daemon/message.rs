@@ -22,7 +22,7 @@ pub enum Event {
     /// A battery was written.
     Written(usize, WriteReport),
     /// The BMS of a battery was asked.
-    Bms(usize, BmsReport),
+    Bms(usize, Box<BmsReport>),
     /// A thread gives signs of life, or no longer.
     Thread(String, bool),
 }
