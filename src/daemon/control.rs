@@ -57,7 +57,7 @@ pub struct ControlTask {
     write_health: Vec<Health>,
     said_mode: &'static str,
     said_alarms: Vec<Alarm>,
-    said_notices: Vec<Vec<String>>,
+    pub(super) said_notices: Vec<Vec<String>>,
 }
 
 impl ControlTask {
