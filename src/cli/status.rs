@@ -294,3 +294,18 @@ pub(super) fn table(rows: &[Vec<String>]) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_says_nothing_is_counted_and_lines_stay_short() {
+        let says = |pairs: &[(&str, &str)]| remarkable(pairs.iter().map(|(name, says)| ((*name).to_owned(), (*says).to_owned())));
+        assert_eq!(says(&[]), "");
+        assert_eq!(says(&[("Faults", "0"), ("Alarm", "none"), ("Insulation", "0 kΩ")]), "  3 more: none or 0\n");
+        assert_eq!(says(&[("Relay", "open"), ("Alarm", "none")]), "  Relay: open; 1 more: none or 0\n");
+        let long = "x".repeat(70);
+        assert_eq!(says(&[("A", &long), ("B", &long)]), format!("  A: {long}\n  B: {long}\n"));
+    }
+}

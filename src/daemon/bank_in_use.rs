@@ -160,3 +160,21 @@ fn said(job: Job) -> String {
         Job::Release(_) => "handing back".into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::library::Library;
+    use crate::device::profile::Block;
+
+    #[test]
+    fn a_lost_block_says_nothing_of_the_state() {
+        let library = Library::built_in().expect("ships");
+        let profile = library.profile("powerpack").expect("ships");
+        let mut registers = Registers::default();
+        registers.add(&Block { function: 3, address: 2026, count: 1 }, vec![40]);
+        let of = |fault| report(profile, &registers, fault, LinkReport::default(), Time::ZERO);
+        assert_eq!(of(Some(Fault::Timeout)).state, None);
+        assert_eq!(of(None).state.as_deref(), Some("unknown"));
+    }
+}
