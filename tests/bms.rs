@@ -22,6 +22,7 @@ use sax_controller::daemon::wiring::plan;
 use sax_controller::device::library::Library;
 use sax_controller::device::plan::bms_requests;
 use sax_controller::device::setting::{Chosen, Settings};
+use sax_controller::device::writer::Command;
 use sax_controller::plant::battery_params::{BatteryParams, SaxParams, Wiring};
 use sax_controller::plant::faults::Fault;
 use sax_controller::plant::house::House;
@@ -294,6 +295,31 @@ fn a_bms_counts_once_in_the_load_of_its_bus() {
     let [load] = &bus_loads(&plan)[..] else { panic!() };
     let beyond = load.busy_pm as f64 - expected_pm;
     assert!((-1.0..=blocks.len() as f64).contains(&beyond), "{} instead of {expected_pm}", load.busy_pm);
+}
+
+#[test]
+fn without_the_control_thread_a_battery_under_a_bms_rests() {
+    let library = library();
+    let text = format!("{}\n[control]\nfallback = \"release\"\n", include_str!("../etc/examples/sbau-bms.toml"));
+    let plan = plan(&config::parse(&text, &library).unwrap_or_else(|f| panic!("{}", f.render("sbau.toml"))), &library);
+    assert_eq!(plan.batteries[0].spec.fallback, Command::Setpoint(0));
+}
+
+/// The fallback must be there when the heartbeat timeout is over, even where the others on the battery's link hang.
+#[test]
+fn a_bms_is_lost_sooner_where_the_link_of_its_battery_may_be_busy() {
+    let text = include_str!("../etc/examples/sbau-bms.toml");
+    let library = library();
+    let lost = |text: &str| {
+        let plan = plan(&config::parse(text, &library).unwrap_or_else(|f| panic!("{}", f.render("sbau.toml"))), &library);
+        plan.site.batteries[0].bms.expect("a BMS").lost
+    };
+    assert_eq!(lost(text), Span::from_s(58), "each has a link of its own");
+    // Array, BMS and meter on one bus: the battery waits for the two others.
+    let bus = "link.rtu = { port = \"/dev/bus\", baud = 115200, timeout_ms = 7000, retry_count = 0 }";
+    let shared: Vec<_> = text.lines().map(|l| if l.starts_with("link.tcp") { bus } else { l }).collect();
+    let shared = shared.join("\n").replace("[battery.bms]", "[battery.bms]\nunit = 5").replace("\"powerpack\"", "\"powerpack\"\nunit = 3");
+    assert_eq!(lost(&shared), Span::from_s(58 - 12));
 }
 
 // ---- whole sites in virtual time ----

@@ -144,7 +144,7 @@ fn ask(plan: &Plan, endpoint: usize, sum: &mut Sum) {
     }
     for b in plan.bmses.iter().filter(|b| b.endpoint == endpoint).map(|b| &b.spec) {
         sum.reads(&bms_requests(&b.profile), b.poll);
-        if b.heartbeat {
+        if b.heartbeat && b.profile.bms.as_ref().is_some_and(|bms| bms.heartbeat_at.is_some()) {
             sum.exchange(11, 8, HEARTBEAT);
         }
     }
