@@ -79,11 +79,20 @@ pub fn plan(config: &Config, library: &Library) -> Plan {
     if let (Some(m), Some((index, _))) = (&meter, meter.as_ref().and_then(|m| m.spec.battery.as_ref())) {
         batteries[*index].spec.meter = Some(m.spec.bank.clone());
     }
-    let bmses = config.batteries.iter().enumerate().filter_map(|(k, b)| bms(k, b, config, library, &mut endpoints)).collect();
+    let bmses: Vec<_> = config.batteries.iter().enumerate().filter_map(|(k, b)| bms(k, b, config, library, &mut endpoints)).collect();
+    let users = |endpoint: usize| {
+        let asked = batteries.iter().map(|b| b.endpoint).chain(bmses.iter().map(|b| b.endpoint)).chain(meter.as_ref().map(|m| m.endpoint));
+        u64::try_from(asked.filter(|e| *e == endpoint).count()).unwrap_or(u64::MAX)
+    };
+    let waits = |k: usize| {
+        let at: usize = batteries[k].endpoint;
+        endpoints[at].timeout.times(users(at).saturating_sub(1))
+    };
+    let site = site(config, waits);
     let p1 = P1Spec::of(config, library, nets_phases(config));
     let heartbeat = Span::from_s(config.control.heartbeat_timeout_s.into());
     let comm_log = config.log.comm_log.as_ref().map(PathBuf::from);
-    Plan { endpoints, batteries, bmses, meter, p1, site: site(config), heartbeat, comm_log }
+    Plan { endpoints, batteries, bmses, meter, p1, site, heartbeat, comm_log }
 }
 
 /// Whether it does not matter how the power lies on the phases: no battery is commanded for a phase of its own.
@@ -121,8 +130,8 @@ fn meter(meter: &config::Meter, config: &Config, library: &Library, endpoints: &
         first_poll: Time::ZERO,
         phase_poll: Span::from_ms(meter.phase_poll_ms.into()),
         retries: link.retry_count().into(),
-        used_phases: site(config).used_phases(),
-        most_phase_w: site(config).plausible_phase_w(),
+        used_phases: site(config, no_wait).used_phases(),
+        most_phase_w: site(config, no_wait).plausible_phase_w(),
         battery,
     };
     Some(Placed { endpoint: endpoint(link, endpoints), spec })
@@ -138,6 +147,9 @@ fn battery(
     let limits = b.control != ControlMode::Setpoint;
     let control = &config.control;
     let fallback = match (control.fallback, limits) {
+        // Its task applies it where the control thread does not speak any more: then nobody knows what the BMS says.
+        (_, true) if b.bms.is_some() => Command::Limits { charge_w: 0, discharge_w: 0 },
+        (_, false) if b.bms.is_some() => Command::Setpoint(0),
         (Fallback::Release, _) => Command::Release,
         (Fallback::Zero, true) => {
             let (charge_w, discharge_w) = fallback_limits(b, config);
@@ -240,11 +252,17 @@ fn endpoint(link: &Link, endpoints: &mut Vec<EndpointPlan>) -> usize {
     endpoints.len() - 1
 }
 
-fn site(config: &Config) -> Site {
+/// Nobody waits.
+fn no_wait(_: usize) -> Span {
+    Span::ZERO
+}
+
+/// `waits`: how long a write to each battery may have to wait for others on its link.
+fn site(config: &Config, waits: impl Fn(usize) -> Span) -> Site {
     let ladder = config.ladder();
     let meter_period = config.meter.as_ref().map_or(Span::from_s(5), |m| Span::from_ms(m.poll_ms.into()));
     Site {
-        batteries: config.batteries.iter().map(|b| battery_site(b, config)).collect(),
+        batteries: config.batteries.iter().enumerate().map(|(k, b)| battery_site(b, config, waits(k))).collect(),
         strategy: match config.site.strategy {
             config::Strategy::PeakShaving { recharge_below_w } => Strategy::PeakShaving { recharge_below_w: recharge_below_w.into() },
             config::Strategy::SelfConsumption | config::Strategy::Limits | config::Strategy::Observe => Strategy::SelfConsumption,
@@ -276,7 +294,7 @@ fn site(config: &Config) -> Site {
     }
 }
 
-fn battery_site(b: &config::Battery, config: &Config) -> BatterySite {
+fn battery_site(b: &config::Battery, config: &Config, wait: Span) -> BatterySite {
     let ages = b.ages();
     let (fallback_charge_w, fallback_discharge_w) = fallback_limits(b, config);
     BatterySite {
@@ -301,7 +319,7 @@ fn battery_site(b: &config::Battery, config: &Config) -> BatterySite {
         fallback_charge_w,
         fallback_discharge_w,
         min_power_w: b.min_power_w.into(),
-        bms: b.bms.as_ref().map(|bms| bms_site(bms, config)),
+        bms: b.bms.as_ref().map(|bms| bms_site(bms, config, wait)),
     }
 }
 
@@ -312,8 +330,8 @@ fn most_on_a_phase(b: &config::Battery) -> i64 {
 }
 
 /// How old what a BMS said may be; the battery is in its fallback as long before the heartbeat timeout as without a meter.
-fn bms_site(bms: &config::Bms, config: &Config) -> BmsSite {
-    let ages = bms.ages(Span::from_s(config.control.heartbeat_timeout_s.into()));
+fn bms_site(bms: &config::Bms, config: &Config, wait: Span) -> BmsSite {
+    let ages = bms.ages(Span::from_s(config.control.heartbeat_timeout_s.into())).before_waiting(wait);
     BmsSite { fresh: ages.fresh, lost: ages.lost }
 }
 
