@@ -328,7 +328,7 @@ impl Devices for Library {
         Library::find(self, name).map(|device| match device {
             Device::Profile(p) => facts(std::iter::once(p.as_ref())),
             Device::Choice(c) => facts(self.banks(&c.probe)),
-            Device::Telegrams(_) => DeviceFacts { meter: true, telegrams: true, supported: true, ..DeviceFacts::default() },
+            Device::Telegrams(_) => DeviceFacts { meter: true, telegrams: true, ..DeviceFacts::default() },
         })
     }
 
@@ -349,7 +349,7 @@ fn takes_both(p: &Profile) -> bool {
 }
 
 fn facts<'p>(banks: impl Iterator<Item = &'p Profile>) -> DeviceFacts {
-    let mut facts = DeviceFacts { supported: true, ..DeviceFacts::default() };
+    let mut facts = DeviceFacts::default();
     for p in banks {
         facts.battery |= p.is_battery();
         facts.meter |= p.has_total() || p.has_phases();
