@@ -13,7 +13,6 @@ impl Devices for Fake {
             battery: true,
             meter: true,
             via_battery: true,
-
             tcp_port: Some(502),
             setpoint: true,
             limits: true,
