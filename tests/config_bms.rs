@@ -58,7 +58,8 @@ fn an_address_belongs_to_one_device() {
     let same = "device = \"sbau\"\nlink.tcp = { host = \"192.168.1.11\", port = 502 }";
     assert_eq!(findings(&with(same)), ["15:21: battery \"A\" bms link.tcp.host: battery \"A\" has this address already."]);
     good(&with(&format!("{same}\nunit = 9")));
-    let twice = format!("{}{SECOND}[battery.bms]\n{SBAU}\n", with(SBAU));
+    let master = with(SBAU).replacen("name = \"A\"\n", "name = \"A\"\nrole = \"master\"\n", 1);
+    let twice = format!("{master}{SECOND}[battery.bms]\n{SBAU}\n");
     let found = findings(&twice);
     assert!(found.len() == 1 && found[0].ends_with("the BMS of battery \"A\" has this address already."), "{found:?}");
 }

@@ -94,7 +94,7 @@ fn a_window_asks_for_exactly_one_thing_that_can_be_done() {
     let expected = "17:10: schedule 1 action: must be a section, this is a string. It is written as in action = { hold = true }.";
     window("{ charge_w = 2000 }", "\"hold\"", expected);
     action("hold = false", "19: schedule 1 action.hold: must be true: a window that asks for nothing is left out.");
-    action("charge_w = 0", "23: schedule 1 action.charge_w: 0 is out of range, it must be 1 to 50000.");
+    action("charge_w = 0", "23: schedule 1 action.charge_w: 0 is out of range, it must be 1 to 2000000.");
     action("charge = 100", "12: schedule 1 action.charge: this key is not known here. Did you mean charge_w?");
     let most = "is more than the batteries that can be commanded take together, which is 3500.";
     action("charge_w = 3501", &format!("23: schedule 1 action.charge_w: 3501 {most}"));

@@ -189,7 +189,7 @@ mod tests {
     use crate::config;
     use crate::device::library::Library;
 
-    const TEXT: &str = "# A comment.\n[site]\nstrategy = \"self-consumption\"\nname = \"a \\\"b\\\" \\\\ \\u0009 c\"\nfuse_a = 35.0\n\
+    const TEXT: &str = "# A comment.\n[site]\nstrategy = \"self-consumption\"\nname = \"a \\\"b\\\" \\\\ \\u00e9 c\"\nfuse_a = 35.0\n\
         [[battery]]\nname = \"A\"\ndevice = \"sax\"\nrole = \"master\"\nphase = \"L1\"\nlink.tcp = { host = \"192.0.2.1\" }\n\
         [[battery]]\nname = \"B\"\ndevice = \"sax\"\nrole = \"slave\"\nphase = \"L2\"\n[battery.link.tcp]\nhost = \"192.0.2.2\"\nport = 3600\n\
         [meter]\ndevice = \"sax\"\n[log]\nlevel = \"warn\"\n";

@@ -8,6 +8,7 @@ mod authority;
 mod decide;
 mod group;
 mod limits;
+mod netted;
 mod observe;
 mod take;
 mod trust;
@@ -69,6 +70,8 @@ pub struct Core {
     targets_w: [i64; 3],
     batteries: Vec<Battery>,
     estimates: [PhaseEstimate; 3],
+    /// All phases together, where only their total is measured.
+    sum: PhaseEstimate,
     phases: Option<[PhaseSample; 3]>,
     /// They were not measured, but are the total, apportioned.
     apportioned: bool,
@@ -119,6 +122,7 @@ impl Core {
             targets_w: site.targets(site.target_w),
             batteries: site.batteries.iter().map(battery).collect(),
             estimates: Default::default(),
+            sum: PhaseEstimate::default(),
             phases: None,
             apportioned: false,
             off_ms: [0; SLOTS],
@@ -257,5 +261,6 @@ impl Core {
             b.ramp_from_limits = (b.charge_limit.current_w(), b.discharge_limit.current_w());
         }
         self.estimates.iter_mut().for_each(PhaseEstimate::reset);
+        self.sum.reset();
     }
 }

@@ -23,6 +23,9 @@ impl Core {
         self.doubt_scales(phases, self.since_estimate_ms(arrived));
         self.estimated = Some(arrived);
         let window = self.learned.window;
+        if self.apportioned {
+            return self.estimate_sum(phases, window, ms(arrived));
+        }
         let (from, to) = (ms(arrived) - window.hi.signed_ms(), ms(arrived) - window.lo.signed_ms());
         for (f, phase) in phases.iter().enumerate() {
             let then = self.batteries_then(f, from, to);
@@ -71,7 +74,7 @@ impl Core {
 
     /// What the trim of phase `f` compares its power with, W, and whether it rests. Where phases are netted, or only three-phase batteries
     /// can do something about it, the sum counts, and each phase takes a third of what is missing there.
-    fn trim_towards(&self, f: usize, phases: &[PhaseSample; 3]) -> (i64, bool) {
+    pub(super) fn trim_towards(&self, f: usize, phases: &[PhaseSample; 3]) -> (i64, bool) {
         match self.plans[f].binding {
             Binding::Load => (self.targets_w[f], false),
             binding if binding == Binding::Total || self.sum_is_free() => {
@@ -84,16 +87,15 @@ impl Core {
         }
     }
 
-    fn batteries_then(&self, f: usize, from: i64, to: i64) -> BatteriesThen {
+    pub(super) fn batteries_then(&self, f: usize, from: i64, to: i64) -> BatteriesThen {
         let mut then = BatteriesThen { hull: Hull::ZERO, middle_w: 0, absolute_w: 0 };
         let averaging = self.learned.averaging.signed_ms();
-        // Where only the sum was measured, and apportioned, every battery shows on every phase.
-        let members = self.site.batteries.iter().enumerate().filter(|(_, s)| self.apportioned || s.connection.is_on(f));
+        let members = self.site.batteries.iter().enumerate().filter(|(_, s)| s.connection.is_on(f));
         // A battery that is not heard, or not believed, counts as part of the load, and so do the commands it may or may not have got.
         for (k, s) in members.filter(|(k, _)| !self.batteries[*k].polled.is_empty() && !self.batteries[*k].distrusted) {
             let b = &self.batteries[k];
             let past = self.learned.batteries[k].past(&b.polled, &b.written);
-            let part = if self.apportioned || s.connection == Connection::AllPhases { 3 } else { 1 };
+            let part = if s.connection == Connection::AllPhases { 3 } else { 1 };
             let h = past.averaged_hull(from, to, averaging);
             then.hull.lo += h.lo.div_euclid(part);
             then.hull.hi -= (-h.hi).div_euclid(part);
@@ -106,7 +108,7 @@ impl Core {
     /// On a meter that averages, the first sample of a step shows a part of it; where the batteries are so fast that the second one would
     /// already show what they made of that part, the first one is not acted on (`spec/control.md` 2.2, confirm rule). An overload is no
     /// time to wait: what the grid connection itself shows beyond the fuse is taken at once.
-    fn must_confirm(&self, f: usize, phase: &PhaseSample) -> bool {
+    pub(super) fn must_confirm(&self, f: usize, phase: &PhaseSample) -> bool {
         let averaging = self.learned.averaging;
         let averages = averaging > Span::ZERO && averaging.times(2) >= self.site.meter_period;
         if !averages || self.learned.movements < LEAST_MOVEMENTS {
