@@ -8,7 +8,7 @@ pub(super) use self::words::CLOCK_NOT_SET;
 pub use self::words::mode_name;
 use self::words::say_schedule;
 use super::bms_view::BmsView;
-use super::health::Health;
+use super::health::{Health, Notices};
 use super::memory::Kept;
 use super::message::{BatteryReport, BmsReport, Energies, Event, Instruction, LinkReport, MeterReport, WriteReport};
 use super::slot::Slot;
@@ -61,7 +61,7 @@ pub struct ControlTask {
     write_health: Vec<Health>,
     said_mode: &'static str,
     said_alarms: Vec<Alarm>,
-    said_notices: Vec<Vec<String>>,
+    battery_notices: Vec<Notices>,
 }
 
 impl ControlTask {
@@ -86,7 +86,7 @@ impl ControlTask {
             write_health: names.iter().map(|n| Health::new(format!("battery {n}: writing"))).collect(),
             said_mode: "",
             said_alarms: Vec::new(),
-            said_notices: vec![Vec::new(); names.len()],
+            battery_notices: names.iter().map(|n| Notices::new(format!("battery {n}"))).collect(),
             config,
         }
     }
@@ -217,13 +217,8 @@ impl ControlTask {
         if let Some(sample) = report.sample {
             self.core.battery(k, sample);
         }
-        if report.fault.is_none() && report.notices != self.said_notices[k] {
-            let name = &self.config.batteries[k].name;
-            match report.notices.as_slice() {
-                [] => log::info!("battery {name}: reports nothing any more"),
-                notices => log::warn!("battery {name}: reports {}", notices.join(", ")),
-            }
-            self.said_notices[k].clone_from(&report.notices);
+        if report.fault.is_none() {
+            self.battery_notices[k].note(&report.notices);
         }
         // What it is and how it was stays known while it does not answer.
         let before = view.report.take();
@@ -236,9 +231,7 @@ impl ControlTask {
     fn take_bms(&mut self, k: usize, report: BmsReport) {
         self.note_link(&report.link);
         let Some(view) = self.bmses.get_mut(k) else { return };
-        if view.take(report) {
-            log::warn!("{}", view.notices_in_words());
-        }
+        view.take(report);
         if let Some(sample) = view.newest_sample() {
             self.core.bms(k, sample);
         }
