@@ -45,10 +45,10 @@ impl Core {
             if seeded { clamp(self.estimates[f].load_w, lo, hi) } else { (lo + hi).div_euclid(2) }
         });
         let missing_w = sum.load_w - loads_w.iter().sum::<i64>();
-        for f in 0..3 {
+        self.estimates = std::array::from_fn(|f| {
             let load_w = loads_w[f] + part(missing_w, f);
-            self.estimates[f] = PhaseEstimate { load_w, trim_w: part(sum.trim_w, f), ..sum };
-        }
+            PhaseEstimate { load_w, trim_w: part(sum.trim_w, f), ..sum }
+        });
     }
 }
 
