@@ -14,9 +14,12 @@ from pymodbus.datastore import ModbusServerContext, ModbusSparseDataBlock
 from pymodbus.server import ModbusTcpServer
 
 try:
-    from pymodbus.datastore import ModbusSlaveContext as DeviceContext
-except ImportError:  # renamed in 3.10
     from pymodbus.datastore import ModbusDeviceContext as DeviceContext
+except ImportError:  # before 3.10
+    from pymodbus.datastore import ModbusSlaveContext as DeviceContext
+
+# A device context of pymodbus adds one to the addresses on the wire before it asks its block.
+SHIFT = 1
 
 
 def f32(value):
@@ -102,16 +105,17 @@ class Block(ModbusSparseDataBlock):
     """Notes what is written, and behaves a little like the device."""
 
     def __init__(self, name, registers, log):
-        super().__init__(registers)
+        super().__init__({address + SHIFT: value for address, value in registers.items()})
         self.name, self.log = name, log
 
     def setValues(self, address, values, use_as_default=False):  # noqa: N802
         super().setValues(address, values, use_as_default)
+        address -= SHIFT
         values = values if isinstance(values, list) else [values]
         self.log.write(json.dumps([self.name, address, values]) + "\n")
         self.log.flush()
         if self.name == "tesla" and address == 1020:
-            super().setValues(201, values)
+            super().setValues(201 + SHIFT, values)
 
 
 async def main():
@@ -122,15 +126,11 @@ async def main():
             s.bind(("127.0.0.1", 0))
             ports[name] = s.getsockname()[1]
         block = Block(name, make(), log)
-        # zero_mode: addresses as on the wire.
+        device = DeviceContext(hr=block, ir=block)
         try:
-            device = DeviceContext(hr=block, ir=block, zero_mode=True)
-        except TypeError:
-            device = DeviceContext(hr=block, ir=block)
-        try:
-            context = ModbusServerContext(slaves={unit: device}, single=False)
-        except TypeError:
             context = ModbusServerContext(devices={unit: device}, single=False)
+        except TypeError:  # before 3.10
+            context = ModbusServerContext(slaves={unit: device}, single=False)
         server = ModbusTcpServer(context, address=("127.0.0.1", ports[name]))
         servers.append(asyncio.create_task(server.serve_forever()))
     await asyncio.sleep(0.5)
