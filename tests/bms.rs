@@ -15,11 +15,14 @@ use sax_controller::control::decision::{Order, Reason};
 use sax_controller::control::input::BmsSample;
 use sax_controller::daemon::bms::{BmsSpec, BmsTask};
 use sax_controller::daemon::bms_watch::StaticLimits;
+use sax_controller::daemon::bus_load::bus_loads;
 use sax_controller::daemon::endpoint::SharedEndpoint;
 use sax_controller::daemon::message::{BmsReport, Event};
 use sax_controller::daemon::wiring::plan;
 use sax_controller::device::library::Library;
+use sax_controller::device::plan::bms_requests;
 use sax_controller::device::setting::{Chosen, Settings};
+use sax_controller::device::writer::Command;
 use sax_controller::plant::battery_params::{BatteryParams, SaxParams, Wiring};
 use sax_controller::plant::faults::Fault;
 use sax_controller::plant::house::House;
@@ -144,6 +147,15 @@ fn an_array_says_what_its_cells_allow() {
     }
 }
 
+/// Its requests are made one at a time, and others may use the link between them.
+#[test]
+fn what_a_poll_says_is_as_old_as_its_first_answer() {
+    let mut desk = Desk::new("sbau", Settings::new(), STATIC, &sbau());
+    let reports = desk.run(3000, |_, _| {});
+    let times: Vec<_> = reports.iter().filter_map(|r| Some((r.sample?.taken.as_ms(), r.at.as_ms()))).collect();
+    assert!(times.len() >= 2 && times.iter().all(|(taken, at)| taken % 1000 == 0 && taken < at), "{times:?}");
+}
+
 #[test]
 fn an_array_that_is_not_ready_allows_nothing() {
     for (what, registers) in [
@@ -257,6 +269,57 @@ fn a_device_without_the_model_is_a_fault_and_is_asked_again() {
     desk.registers.put(&[(MODEL, 802)]);
     let reports = desk.run(12_000, |ms, shared| shared.put(&[(MODEL + 18, (ms / 1000) as u16)]));
     assert!(reports.last().is_some_and(|r| r.sample.is_some()), "{:?}", reports.last());
+}
+
+#[test]
+fn a_model_that_does_not_fit_is_not_read_in_part() {
+    let end = [(50_000, 0x5375), (50_001, 0x6e53), (50_002, 1), (50_003, 15_496), (65_500, 802), (65_501, 62)];
+    let mut desk = Desk::new("sunspec-802", Settings::new(), StaticLimits::default(), &end);
+    let reports = desk.run(3000, |_, _| {});
+    let said: Vec<_> = reports.iter().filter_map(|r| r.fault.as_ref()).map(ToString::to_string).collect();
+    assert!(!said.is_empty() && said.iter().all(|s| s.contains("would begin at register 65500")), "{said:?}");
+}
+
+#[test]
+fn a_bms_counts_once_in_the_load_of_its_bus() {
+    let tcp = "link.tcp = { host = \"192.168.1.21\", port = 2404 }";
+    let text = include_str!("../etc/examples/sbau-bms.toml");
+    assert!(text.contains(tcp));
+    let library = library();
+    let text = text.replace(tcp, "link.rtu = { port = \"/dev/bms\", baud = 9600, timeout_ms = 1000 }");
+    let plan = plan(&config::parse(&text, &library).unwrap_or_else(|f| panic!("{}", f.render("sbau.toml"))), &library);
+    let blocks = bms_requests(&plan.bmses[0].spec.profile);
+    // 10 bits a character at 9600 baud, once a second; a silence of 3.5 characters before each frame. 0.1 % of a second is a millisecond.
+    let characters: f64 = blocks.iter().map(|b| 13.0 + 2.0 * f64::from(b.count) + 7.0).sum();
+    let expected_pm = characters * 10_000.0 / 9600.0;
+    let [load] = &bus_loads(&plan)[..] else { panic!() };
+    let beyond = load.busy_pm as f64 - expected_pm;
+    assert!((-1.0..=blocks.len() as f64).contains(&beyond), "{} instead of {expected_pm}", load.busy_pm);
+}
+
+#[test]
+fn without_the_control_thread_a_battery_under_a_bms_rests() {
+    let library = library();
+    let text = format!("{}\n[control]\nfallback = \"release\"\n", include_str!("../etc/examples/sbau-bms.toml"));
+    let plan = plan(&config::parse(&text, &library).unwrap_or_else(|f| panic!("{}", f.render("sbau.toml"))), &library);
+    assert_eq!(plan.batteries[0].spec.fallback, Command::Setpoint(0));
+}
+
+/// The fallback must be there when the heartbeat timeout is over, even where the others on the battery's link hang.
+#[test]
+fn a_bms_is_lost_sooner_where_the_link_of_its_battery_may_be_busy() {
+    let text = include_str!("../etc/examples/sbau-bms.toml");
+    let library = library();
+    let lost = |text: &str| {
+        let plan = plan(&config::parse(text, &library).unwrap_or_else(|f| panic!("{}", f.render("sbau.toml"))), &library);
+        plan.site.batteries[0].bms.expect("a BMS").lost
+    };
+    assert_eq!(lost(text), Span::from_s(58), "each has a link of its own");
+    // Array, BMS and meter on one bus: the battery waits for the two others.
+    let bus = "link.rtu = { port = \"/dev/bus\", baud = 115200, timeout_ms = 7000, retry_count = 0 }";
+    let shared: Vec<_> = text.lines().map(|l| if l.starts_with("link.tcp") { bus } else { l }).collect();
+    let shared = shared.join("\n").replace("[battery.bms]", "[battery.bms]\nunit = 5").replace("\"powerpack\"", "\"powerpack\"\nunit = 3");
+    assert_eq!(lost(&shared), Span::from_s(58 - 12));
 }
 
 // ---- whole sites in virtual time ----

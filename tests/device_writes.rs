@@ -185,6 +185,20 @@ fn a_mode_that_fell_back_is_written_again_within_the_budget() {
     assert!(commands >= 18, "commands go on: {commands}");
 }
 
+/// Behind a gateway the connection outlives the device: a mode that fell back is all that shows it has restarted.
+#[test]
+fn direct_mode_comes_back_only_behind_its_timeout() {
+    let p = with("tesla", &[]);
+    let mut w = writer(&p);
+    let mut now = Time::from_ms(1000);
+    w.want(Command::Setpoint(70_000), false, FOREVER);
+    run(&mut w, &p, &mut now, Time::from_ms(4000));
+    w.learn(&p, &poll(1000, &[0]), Some(true), now);
+    let sent = run(&mut w, &p, &mut now, Time::from_ms(5500));
+    let fixed: Vec<_> = sent.iter().map(|s| u16::from_be_bytes([s.1[1], s.1[2]])).filter(|a| ![1020, 1022].contains(a)).collect();
+    assert_eq!(fixed, [1023, 1000]);
+}
+
 #[test]
 fn a_required_write_that_is_refused_is_a_failure_and_what_follows_waits() {
     let p = with("tesla", &[]);

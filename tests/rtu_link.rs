@@ -201,6 +201,20 @@ fn a_late_reply_of_another_kind_is_no_reply() {
     good(&mut link);
 }
 
+/// The reply to a write of several registers does not repeat what was written.
+#[test]
+fn a_late_reply_to_an_older_value_is_no_reply_to_a_newer_one() {
+    let bus = PtyBus::start();
+    let mut link = link(&bus.serial());
+    good(&mut link);
+    bus.odd(FAULTY, |good| vec![Pause(550), Send(good.to_vec())]);
+    link.set_timeout(Duration::from_millis(500));
+    assert_eq!(fault(link.write_multiple_registers(FAULTY, &[3000])), Fault::Timeout);
+    // This one is lost, and the answer to the first one comes.
+    bus.odd(FAULTY, |_| Vec::new());
+    assert_eq!(fault(link.write_multiple_registers(FAULTY, &[0])), Fault::Timeout);
+}
+
 #[test]
 fn noise_before_the_reply() {
     for noise in [

@@ -172,10 +172,10 @@ fn times(config: &Config, plan: &Plan, out: &mut String) {
             l.hold, l.ramp_start, l.fallback, plan.heartbeat
         ),
     );
-    for b in &config.batteries {
+    for (b, site) in config.batteries.iter().zip(&plan.site.batteries) {
         let ages = b.ages();
         line(out, &format!("without data of battery {}: no more power after {}, left out after {}", b.name, ages.capped, ages.excluded));
-        if let Some(ages) = b.bms.as_ref().map(|bms| bms.ages(plan.heartbeat)) {
+        if let Some(ages) = &site.bms {
             line(out, &format!("without data of its BMS: less power after {}, BMS Comm Loss and fallback after {}", ages.fresh, ages.lost));
         }
     }

@@ -49,6 +49,15 @@ impl Bms {
     }
 }
 
+impl BmsAges {
+    /// The same where a write to the battery may have to wait so long for the other devices on its link, should they hang: what is lost is
+    /// lost so much sooner, as far as half of its time, and what counts as fresh, allow.
+    pub fn before_waiting(self, wait: Span) -> BmsAges {
+        let sooner = self.lost.less(wait.less(RESERVE));
+        BmsAges { lost: sooner.max(self.fresh).max(Span::from_ms(self.lost.as_ms() / 2)), ..self }
+    }
+}
+
 /// `[battery.bms]`, and places in it.
 pub(super) struct BmsDraft {
     pub bms: Bms,

@@ -11,6 +11,7 @@ use super::clock::Clock;
 use super::endpoint::{Endpoint, SharedEndpoint};
 use super::message::{BmsReport, Event};
 use super::schedule::Schedule;
+use crate::control::input::BmsSample;
 use crate::device::bms::{BmsParts, read};
 use crate::device::decode::Registers;
 use crate::device::plan::bms_requests;
@@ -58,6 +59,8 @@ pub struct BmsTask {
     schedule: Schedule,
     place: Place,
     poll: Option<Poll>,
+    /// When the newest poll began. What it brings is as old as its first answer: between its requests the link may be busy with others.
+    begun: Time,
     watch: BmsWatch,
     beat: Beat,
 }
@@ -102,7 +105,7 @@ impl BmsTask {
     pub fn new(spec: BmsSpec, endpoint: SharedEndpoint) -> BmsTask {
         let schedule = Schedule::new(spec.poll, spec.first_poll, spec.retries);
         let place = start(&spec.profile);
-        BmsTask { spec, endpoint, schedule, place, poll: None, watch: BmsWatch::default(), beat: Beat::default() }
+        BmsTask { spec, endpoint, schedule, place, poll: None, begun: Time::ZERO, watch: BmsWatch::default(), beat: Beat::default() }
     }
 
     /// When there is something to do.
@@ -132,6 +135,7 @@ impl BmsTask {
             }
             self.schedule.started(now);
             self.poll = Some(Poll::default());
+            self.begun = now;
         }
         let outcome = match self.place {
             Place::Searched(_) => self.search(&mut endpoint, clock),
@@ -162,12 +166,19 @@ impl BmsTask {
             },
             None => Some(Fault::Invalid("its SunSpec model is in none of the places where it could be".into())),
         };
-        if let Some(found) = walk.found() {
-            log::info!("battery {}: BMS: {} found at register {found}", self.spec.name, self.spec.profile.name);
-            self.place = Place::Known(Box::new(Known::new(self.spec.profile.shifted(found.into()))));
-            return None;
-        }
-        let fault = fault?;
+        let found = walk.found().map(|found| (found, self.spec.profile.shifted(found.into())));
+        let fault = match found {
+            // A part of it that had no place would be left out, and could not forbid anything.
+            Some((found, here)) if here.blocks.len() == self.spec.profile.blocks.len() => {
+                log::info!("battery {}: BMS: {} found at register {found}", self.spec.name, self.spec.profile.name);
+                self.place = Place::Known(Box::new(Known::new(here)));
+                return None;
+            }
+            Some((found, _)) => {
+                Fault::Invalid(format!("its SunSpec model would begin at register {found} and not end before the last one"))
+            }
+            None => fault?,
+        };
         self.place = start(&self.spec.profile);
         Some(Err(fault))
     }
@@ -220,7 +231,7 @@ impl BmsTask {
                 if self.beat.lost >= HEARTBEATS_LOST {
                     seen.notices.push("it does not take our heartbeat".into());
                 }
-                said.sample = seen.sample;
+                said.sample = seen.sample.map(|sample| BmsSample { taken: self.begun, ..sample });
                 said.fault = said.sample.is_none().then(|| Fault::Invalid("its heartbeat register stands still".into()));
                 said.said = Some((values, seen));
             }

@@ -131,12 +131,6 @@ fn ask(plan: &Plan, endpoint: usize, sum: &mut Sum) {
         sum.reads(&longest(&m.bank.choice, &m.bank.total, total), m.poll);
         sum.reads(&longest(&m.bank.choice, &m.bank.phases, |bank| requests(bank, Quantity::is_read_with_phases)), m.phase_poll);
     }
-    for b in plan.bmses.iter().filter(|b| b.endpoint == endpoint).map(|b| &b.spec) {
-        sum.reads(&bms_requests(&b.profile), b.poll);
-        if b.heartbeat {
-            sum.exchange(8, 8, b.poll);
-        }
-    }
     for b in plan.batteries.iter().filter(|b| b.endpoint == endpoint).map(|b| &b.spec) {
         let with_meter = plan.meter.as_ref().and_then(|m| m.spec.battery.as_ref()).is_some_and(|(index, _)| *index == b.index);
         if !with_meter {
@@ -150,7 +144,7 @@ fn ask(plan: &Plan, endpoint: usize, sum: &mut Sum) {
     }
     for b in plan.bmses.iter().filter(|b| b.endpoint == endpoint).map(|b| &b.spec) {
         sum.reads(&bms_requests(&b.profile), b.poll);
-        if b.heartbeat {
+        if b.heartbeat && b.profile.bms.as_ref().is_some_and(|bms| bms.heartbeat_at.is_some()) {
             sum.exchange(11, 8, HEARTBEAT);
         }
     }

@@ -33,7 +33,14 @@ pub struct Endpoint {
 
 /// An endpoint that several tasks share.
 #[derive(Clone)]
-pub struct SharedEndpoint(Arc<Mutex<Endpoint>>);
+pub struct SharedEndpoint(Arc<Shared>);
+
+struct Shared {
+    /// Held while waiting for the endpoint. A plain mutex goes to whoever is quickest, which is the thread that has just let it go: one that
+    /// polls a dead device at every chance would keep the others waiting for many timeouts. With this it waits behind them.
+    turn: Mutex<()>,
+    endpoint: Mutex<Endpoint>,
+}
 
 impl SharedEndpoint {
     /// An endpoint that has not been asked anything yet.
@@ -43,12 +50,14 @@ impl SharedEndpoint {
 
     /// The same; every fault is written down there.
     pub fn with_comm_log(link: Box<dyn Link>, comm_log: Option<CommLog>) -> SharedEndpoint {
-        SharedEndpoint(Arc::new(Mutex::new(Endpoint { link, asked: Vec::new(), reserved: None, comm_log, banks: Banks::default() })))
+        let endpoint = Mutex::new(Endpoint { link, asked: Vec::new(), reserved: None, comm_log, banks: Banks::default() });
+        SharedEndpoint(Arc::new(Shared { turn: Mutex::new(()), endpoint }))
     }
 
-    /// Exclusive use, for one request.
+    /// Exclusive use, for one request. Who asks again waits behind those who wait already.
     pub fn lock(&self) -> MutexGuard<'_, Endpoint> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        let _turn = self.0.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        self.0.endpoint.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -139,6 +148,37 @@ impl Endpoint {
             Some(asked) => asked.1 = now,
             // Units are bytes, so this list has at most 256 entries.
             None => self.asked.push((unit, now)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::thread;
+
+    use super::*;
+    use crate::link::{self, deadline::Hurry, place::Place};
+
+    #[test]
+    fn who_asks_again_waits_behind_those_who_wait() {
+        let place = Place::Tcp { host: "127.0.0.1".into(), port: 1 };
+        let shared = SharedEndpoint::new(link::open(&place, Duration::from_millis(1), Hurry::default()));
+        for round in 0..200 {
+            let had_its_turn = AtomicBool::new(false);
+            thread::scope(|scope| {
+                let held = shared.lock();
+                scope.spawn(|| {
+                    let _endpoint = shared.lock();
+                    had_its_turn.store(true, Ordering::Relaxed);
+                });
+                while shared.0.turn.try_lock().is_ok() {
+                    thread::yield_now();
+                }
+                drop(held);
+                drop(shared.lock());
+                assert!(had_its_turn.load(Ordering::Relaxed), "round {round}");
+            });
         }
     }
 }

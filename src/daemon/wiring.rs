@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use self::facts::takes_both;
-use self::site::{fallback_limits, site};
+use self::site::{fallback_limits, no_wait, site};
 use super::bank_choice::{BankChoice, BatteryBank, MeterBank};
 use super::battery::BatterySpec;
 use super::bms::BmsSpec;
@@ -80,11 +80,20 @@ pub fn plan(config: &Config, library: &Library) -> Plan {
     if let (Some(m), Some((index, _))) = (&meter, meter.as_ref().and_then(|m| m.spec.battery.as_ref())) {
         batteries[*index].spec.meter = Some(m.spec.bank.clone());
     }
-    let bmses = config.batteries.iter().enumerate().filter_map(|(k, b)| bms(k, b, config, library, &mut endpoints)).collect();
+    let bmses: Vec<_> = config.batteries.iter().enumerate().filter_map(|(k, b)| bms(k, b, config, library, &mut endpoints)).collect();
+    let users = |endpoint: usize| {
+        let asked = batteries.iter().map(|b| b.endpoint).chain(bmses.iter().map(|b| b.endpoint)).chain(meter.as_ref().map(|m| m.endpoint));
+        u64::try_from(asked.filter(|e| *e == endpoint).count()).unwrap_or(u64::MAX)
+    };
+    let waits = |k: usize| {
+        let at: usize = batteries[k].endpoint;
+        endpoints[at].timeout.times(users(at).saturating_sub(1))
+    };
+    let site = site(config, waits);
     let p1 = P1Spec::of(config, library, nets_phases(config));
     let heartbeat = Span::from_s(config.control.heartbeat_timeout_s.into());
     let comm_log = config.log.comm_log.as_ref().map(PathBuf::from);
-    Plan { endpoints, batteries, bmses, meter, p1, site: site(config), heartbeat, comm_log }
+    Plan { endpoints, batteries, bmses, meter, p1, site, heartbeat, comm_log }
 }
 
 /// Whether it does not matter how the power lies on the phases: no battery is commanded for a phase of its own.
@@ -122,8 +131,8 @@ fn meter(meter: &config::Meter, config: &Config, library: &Library, endpoints: &
         first_poll: Time::ZERO,
         phase_poll: Span::from_ms(meter.phase_poll_ms.into()),
         retries: link.retry_count().into(),
-        used_phases: site(config).used_phases(),
-        most_phase_w: site(config).plausible_phase_w(),
+        used_phases: site(config, no_wait).used_phases(),
+        most_phase_w: site(config, no_wait).plausible_phase_w(),
         battery,
     };
     Some(Placed { endpoint: endpoint(link, endpoints), spec })
@@ -139,6 +148,9 @@ fn battery(
     let limits = b.control != ControlMode::Setpoint;
     let control = &config.control;
     let fallback = match (control.fallback, limits) {
+        // Its task applies it where the control thread does not speak any more: then nobody knows what the BMS says.
+        (_, true) if b.bms.is_some() => Command::Limits { charge_w: 0, discharge_w: 0 },
+        (_, false) if b.bms.is_some() => Command::Setpoint(0),
         (Fallback::Release, _) => Command::Release,
         (Fallback::Zero, true) => {
             let (charge_w, discharge_w) = fallback_limits(b, config);

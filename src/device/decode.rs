@@ -119,5 +119,5 @@ fn shift(value: i128, exponent: i32) -> Option<i128> {
 /// Rounds half away from zero.
 fn round_div(value: i128, by: i128) -> i128 {
     let half = by / 2;
-    if value >= 0 { (value + half) / by } else { (value - half) / by }
+    if value >= 0 { value.saturating_add(half) / by } else { value.saturating_sub(half) / by }
 }

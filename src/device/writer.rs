@@ -173,11 +173,15 @@ impl Writer {
     pub fn learn(&mut self, profile: &Profile, registers: &Registers, is_ready: Option<bool>, now: Time) {
         self.context.learn(profile, registers);
         self.is_ready = is_ready.or(self.is_ready);
-        for (fixed, asserted) in profile.start.iter().zip(&mut self.start) {
+        let lost = |(fixed, asserted): (&FixedWrite, &Asserted)| {
             let is_due = asserted.is_some_and(|a| a.0 != NOT_TAKEN && now.since(a.1) >= RESTORED_AGAIN);
-            if fixed.verify && is_due && differs(fixed, registers) {
-                *asserted = None;
-            }
+            fixed.verify && is_due && differs(fixed, registers)
+        };
+        if let Some(last) = profile.start.iter().zip(&self.start).rposition(lost) {
+            // Who has lost one of them may have lost those before it as well, which must stand first: a timeout before its mode.
+            let before = profile.start.iter().zip(&mut self.start).take(last + 1);
+            let needed = before.filter(|(fixed, asserted)| (fixed.required || fixed.verify) && asserted.is_some_and(|a| a.0 != NOT_TAKEN));
+            needed.for_each(|(_, asserted)| *asserted = None);
         }
     }
 

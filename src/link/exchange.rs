@@ -61,8 +61,8 @@ pub(crate) fn check_reply(request: &Request, pdu: &[u8]) -> Result<Reply> {
     if answers { Ok(reply) } else { Err(Error::InvalidResponse) }
 }
 
-/// Whether a reply to one of these reads would pass for a reply to the other: the same function and size. Other requests are echoed in
-/// their replies.
+/// Whether a reply to one of these requests would pass for a reply to the other: reads of the same function and size, and writes of several
+/// registers or coils at the same place, whose replies do not repeat the values. All others are echoed in their replies.
 pub(crate) fn same_answer(one: &Request, other: &Request) -> bool {
     match (one, other) {
         (Request::ReadCoils { count: a, .. }, Request::ReadCoils { count: b, .. })
@@ -71,6 +71,12 @@ pub(crate) fn same_answer(one: &Request, other: &Request) -> bool {
         | (Request::ReadInputRegisters { count: a, .. }, Request::ReadInputRegisters { count: b, .. })
         | (Request::ReadWriteMultipleRegisters { read_count: a, .. }, Request::ReadWriteMultipleRegisters { read_count: b, .. }) => a == b,
         (Request::ReadDeviceIdentification { code: a, .. }, Request::ReadDeviceIdentification { code: b, .. }) => a == b,
+        (Request::WriteMultipleCoils { address: a, count: m, .. }, Request::WriteMultipleCoils { address: b, count: n, .. }) => {
+            (a, m) == (b, n)
+        }
+        (Request::WriteMultipleRegisters { address: a, values: v }, Request::WriteMultipleRegisters { address: b, values: w }) => {
+            (a, v.len()) == (b, w.len())
+        }
         _ => false,
     }
 }

@@ -11,12 +11,17 @@ const FUSE_MARGIN_MA: i64 = 1500;
 /// Below this not even the fuse may discharge, 0.1 % (`spec/control/law.py`).
 const HARD_MIN_SOC_PM: u16 = 50;
 
-/// The site of the core.
-pub(super) fn site(config: &Config) -> Site {
+/// Nobody waits.
+pub(super) fn no_wait(_: usize) -> Span {
+    Span::ZERO
+}
+
+/// The site of the core. `waits`: how long a write to each battery may have to wait for others on its link.
+pub(super) fn site(config: &Config, waits: impl Fn(usize) -> Span) -> Site {
     let ladder = config.ladder();
     let meter_period = config.meter.as_ref().map_or(Span::from_s(5), |m| Span::from_ms(m.poll_ms.into()));
     Site {
-        batteries: config.batteries.iter().map(|b| battery_site(b, config)).collect(),
+        batteries: config.batteries.iter().enumerate().map(|(k, b)| battery_site(b, config, waits(k))).collect(),
         strategy: match config.site.strategy {
             config::Strategy::PeakShaving { recharge_below_w } => Strategy::PeakShaving { recharge_below_w: recharge_below_w.into() },
             config::Strategy::SelfConsumption | config::Strategy::Limits | config::Strategy::Observe => Strategy::SelfConsumption,
@@ -48,7 +53,7 @@ pub(super) fn site(config: &Config) -> Site {
     }
 }
 
-fn battery_site(b: &config::Battery, config: &Config) -> BatterySite {
+fn battery_site(b: &config::Battery, config: &Config, wait: Span) -> BatterySite {
     let ages = b.ages();
     let (fallback_charge_w, fallback_discharge_w) = fallback_limits(b, config);
     BatterySite {
@@ -73,7 +78,7 @@ fn battery_site(b: &config::Battery, config: &Config) -> BatterySite {
         fallback_charge_w,
         fallback_discharge_w,
         min_power_w: b.min_power_w.into(),
-        bms: b.bms.as_ref().map(|bms| bms_site(bms, config)),
+        bms: b.bms.as_ref().map(|bms| bms_site(bms, config, wait)),
     }
 }
 
@@ -84,8 +89,8 @@ fn most_on_a_phase(b: &config::Battery) -> i64 {
 }
 
 /// How old what a BMS said may be; the battery is in its fallback as long before the heartbeat timeout as without a meter.
-fn bms_site(bms: &config::Bms, config: &Config) -> BmsSite {
-    let ages = bms.ages(Span::from_s(config.control.heartbeat_timeout_s.into()));
+fn bms_site(bms: &config::Bms, config: &Config, wait: Span) -> BmsSite {
+    let ages = bms.ages(Span::from_s(config.control.heartbeat_timeout_s.into())).before_waiting(wait);
     BmsSite { fresh: ages.fresh, lost: ages.lost }
 }
 
