@@ -128,6 +128,10 @@ fn every_device_on_a_bus_has_a_unit_of_its_own() {
     let expected = "26:17: battery \"B\" link.rtu.port: unit 0 means all devices of a serial bus, and none of them answers. \
                     The device has a unit of its own, 1 to 247.";
     assert_eq!(findings(&bus(&on(3), &on(2), &on(0))), [expected]);
+    let expected =
+        "26:17: battery \"B\" link.rtu.port: unit 248 does not exist on a serial bus. The device has a unit of its own, 1 to 247.";
+    assert_eq!(findings(&bus(&on(3), &on(2), &on(248))), [expected]);
+    good(&bus(&on(3), &on(2), &on(247)));
     // On ports of their own they may have the same.
     good(&bus("link.rtu.port = \"/dev/a\"\nunit = 1", "link.rtu.port = \"/dev/b\"\nunit = 1", "link.rtu.port = \"/dev/c\"\nunit = 1"));
 }

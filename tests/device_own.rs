@@ -102,6 +102,16 @@ fn a_profile_in_a_folder_may_replace_one() {
 }
 
 #[test]
+fn two_files_of_a_folder_do_not_describe_one_device() {
+    let folder = Folder::new("twice", &[("a.toml", OWN), ("b.toml", OWN)]);
+    let said = Library::with_folder(&folder.0).expect_err("one of them is too much").to_string();
+    assert!(said.contains("a.toml and ") && said.contains("b.toml have the same name, \"my-meter\""), "{said}");
+    let no_folder = Library::with_folder(&folder.0.join("a.toml")).expect_err("a file is no folder").to_string();
+    assert!(no_folder.contains("cannot be read"), "{no_folder}");
+    assert!(Library::with_folder(&folder.0.join("missing")).is_ok());
+}
+
+#[test]
 fn check_reports_mistakes_in_a_profile_with_their_place() {
     let wrong =
         OWN.replace("factors = [\"ct_ratio\"]", "factors = [\"ct_ration\"]").replacen("address = 8\n", "address = 16\nscal = 1\n", 1);
@@ -199,6 +209,8 @@ fn mistakes_in_settings_and_references() {
         &format!("{point}scale = 1000000\nfactors = [\"c\", \"c\"]"),
         &["point 1 factors: with the largest settings the scale becomes too large."],
     );
+    mistakes(&format!("{point}scale = 0"), &["point 1 scale: with a scale of 0 the value would always be 0."]);
+    mistakes("[[block]]\naddress = 30\ncount = 200\n", &["block 2 count: 200 is out of range, it must be 1 to 125."]);
     mistakes(&format!("{point}{point}"), &["point: \"soc_pct\" is given twice."]);
     mistakes(
         "[[setting]]\nname = \"B-\"\ntitle = \"\"\nmin = 1\nmax = 0\n",

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::config::{Balance, Config, Phases};
+use crate::config::{Balance, Config, Phases, Strategy};
 use crate::plant::battery::Control;
 use crate::plant::kpi::Second;
 use crate::plant::serve::LiveSite;
@@ -22,6 +22,8 @@ pub(super) struct Summary {
     poll_ms: u64,
     balance: Balance,
     target_w: i64,
+    /// Some grid power is aimed at; peak shaving aims at none.
+    aims: bool,
     fuse_w: i64,
     import_w: Option<i64>,
     export_w: Option<i64>,
@@ -72,6 +74,7 @@ impl Summary {
             // With batteries on all phases the sum is what they can balance.
             balance: if config.batteries.iter().any(|b| b.phase == Phases::All) { Balance::Sum } else { config.site.balance },
             target_w: config.site.grid_target_w.into(),
+            aims: !matches!(config.site.strategy, Strategy::PeakShaving { .. }),
             fuse_w: i64::from(config.site.fuse_ma) * i64::from(config.site.voltage_mv) / 1_000_000,
             import_w: config.site.import_limit_w.map(i64::from),
             export_w: config.site.export_limit_w.map(i64::from),
@@ -141,9 +144,14 @@ impl Summary {
                 format!("Passed: {}.", each.collect::<Vec<_>>().join(", "))
             }
         };
-        let worked = if released && with < without { "Control worked" } else { "Control did NOT work" };
+        let is_better = if self.aims { with < without } else { self.beyond.iter().all(|[with, without]| with <= without) };
+        let worked = if released && is_better { "Control worked" } else { "Control did NOT work" };
+        let how_far = match self.aims {
+            true => format!(": in the mean {what} {with} W away from the target, with batteries at rest {without} W"),
+            false => ", as far as can be said: this strategy aims at no grid power, it is judged by its limits".to_owned(),
+        };
         let released = if released { "Every battery was released." } else { "NOT every battery was released." };
-        format!("{worked}: in the mean {what} {with} W away from the target, with batteries at rest {without} W.\n{released} {limits}")
+        format!("{worked}{how_far}.\n{released} {limits}")
     }
 
     /// The figures.

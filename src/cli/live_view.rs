@@ -63,14 +63,25 @@ pub(super) fn block(second: u64, widest: usize, truth: &Truth, status: &Value, r
     out
 }
 
-/// Every plain value that the controller says about a BMS.
+/// What a BMS says and allows, in short.
 fn bms(status: &Value) -> String {
-    let plain = |(key, value): (&String, &Value)| match value {
-        Value::String(text) => Some(format!("{key} {}", printable(text))),
-        Value::Number(_) | Value::Bool(_) => Some(format!("{key} {value}")),
-        _ => None,
+    let may = |limit: &str, allowed: &str| match (&status[limit], status[allowed].as_bool()) {
+        (_, Some(false)) => "forbidden".to_owned(),
+        (Value::Number(amperes), _) => format!("{amperes} A"),
+        _ => "unknown".to_owned(),
     };
-    status.as_object().into_iter().flatten().filter_map(plain).collect::<Vec<_>>().join(", ")
+    let word = |key: &str| printable(status[key].as_str().unwrap_or("-"));
+    let fault =
+        status["fault"].as_str().filter(|fault| !fault.is_empty()).map_or_else(String::new, |fault| format!("; {}", printable(fault)));
+    format!(
+        "{}, {} % SoC, {} V, {} A, may charge {}, may discharge {}{fault}",
+        word("state"),
+        status["soc_pct"],
+        status["voltage_v"],
+        status["current_a"],
+        may("charge_limit_a", "charge_allowed"),
+        may("discharge_limit_a", "discharge_allowed"),
+    )
 }
 
 fn name_width(widest: usize) -> usize {

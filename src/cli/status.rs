@@ -29,6 +29,8 @@ Shows what the running controller reads, decides and writes, and why.
 const SOCKET: &str = "/run/sax/controller.sock";
 /// Longest document that is read, bytes.
 const LONGEST: u64 = 4 << 20;
+/// A line of what a BMS says is not made longer than this.
+const WIDTH: usize = 110;
 const TIMEOUT: Duration = Duration::from_secs(3);
 
 pub(super) fn run(arguments: Vec<OsString>) -> Result<(), Failure> {
@@ -167,7 +169,7 @@ fn bms(battery: &str, bms: &Value) -> String {
         None => " (unknown)",
     };
     let fault = text(&bms["fault"]);
-    let mut out = format!(
+    let out = format!(
         "BMS of {battery} ({}): {}, {} old, {} %, {} V, {} A; charge {} A{}, discharge {} A{}; cells {} to {} V, {} to {} C{}\n",
         text(&bms["device"]),
         text(&bms["state"]),
@@ -185,12 +187,25 @@ fn bms(battery: &str, bms: &Value) -> String {
         number(&bms["cell_temperature_max_c"], 0),
         if fault.is_empty() { String::new() } else { format!("; {fault}") }
     );
-    let says: Vec<_> =
-        bms["status"].as_object().into_iter().flatten().map(|(name, says)| format!("{}: {}", printable(name), text(says))).collect();
-    if !says.is_empty() {
-        out += &format!("  {}\n", says.join("; "));
+    out + &remarkable(bms["status"].as_object().into_iter().flatten().map(|(name, says)| (printable(name), text(says))))
+}
+
+/// What status registers say, some to a line; those that say nothing (none, 0, no fault) are counted. `--json` has them all.
+fn remarkable(says: impl Iterator<Item = (String, String)>) -> String {
+    let is_nothing = |says: &str| matches!(says.split(' ').next().unwrap_or_default(), "none" | "0" | "") || says == "no fault";
+    let (quiet, speaking): (Vec<_>, Vec<_>) = says.partition(|(_, says)| is_nothing(says));
+    let mut lines = vec![String::new()];
+    let mut quiet_ones = (!quiet.is_empty()).then(|| format!("{} more: none or 0", quiet.len())).into_iter();
+    let items = speaking.into_iter().map(|(name, says)| format!("{name}: {says}")).chain(&mut quiet_ones);
+    for item in items {
+        let line = lines.last_mut().filter(|line| line.is_empty() || line.len() + item.len() <= WIDTH);
+        match line {
+            Some(line) if line.is_empty() => *line = item,
+            Some(line) => *line += &format!("; {item}"),
+            None => lines.push(item),
+        }
     }
-    out
+    lines.into_iter().filter(|line| !line.is_empty()).map(|line| format!("  {line}\n")).collect()
 }
 
 /// What is aimed at and what was learned, a line each; nothing about what there is not.

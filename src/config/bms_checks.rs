@@ -71,8 +71,8 @@ fn check_ages(document: &Document, draft: &BatteryDraft, bms: &BmsDraft, control
 fn check_limits(document: &Document, draft: &BatteryDraft, bms: &BmsDraft, devices: &dyn Devices) {
     let (gives_charge, gives_discharge) = devices.current_limits(&bms.bms.device, &bms.bms.settings);
     let missing: Vec<_> = [
-        ("max_charge_a", "charge", gives_charge || bms.bms.max_charge_ma.is_some()),
-        ("max_discharge_a", "discharge", gives_discharge || bms.bms.max_discharge_ma.is_some()),
+        ("max_charge_a", "charge", gives_charge || bms.gives_limits.0),
+        ("max_discharge_a", "discharge", gives_discharge || bms.gives_limits.1),
     ]
     .into_iter()
     .filter(|(.., known)| !known)

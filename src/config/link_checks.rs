@@ -7,6 +7,9 @@ use super::meter::MeterDraft;
 use super::reader::{At, Document};
 use crate::link::place::{Parity, Serial};
 
+/// The units after it are reserved (Modbus over serial line 2.2).
+const LAST_UNIT: u8 = 247;
+
 /// A device on a Modbus RTU bus.
 struct User<'d> {
     /// What findings call it, and its port.
@@ -30,6 +33,10 @@ pub(super) fn check(document: &Document, meter: Option<&MeterDraft>, batteries: 
         if user.units == [0] {
             let message = "unit 0 means all devices of a serial bus, and none of them answers.";
             document.add_with_help(user.at, &user.key, message, "The device has a unit of its own, 1 to 247.");
+        }
+        if let Some(unit) = user.units.iter().find(|unit| **unit > LAST_UNIT) {
+            let message = format!("unit {unit} does not exist on a serial bus.");
+            document.add_with_help(user.at, &user.key, message, format!("The device has a unit of its own, 1 to {LAST_UNIT}."));
         }
         if let Some(other) = neighbours().find(|other| other.serial != user.serial) {
             let message =

@@ -128,7 +128,11 @@ impl BankInUse {
 
 /// What a poll brought.
 pub fn report(profile: &Profile, registers: &Registers, fault: Option<Fault>, link: LinkReport, now: Time) -> BatteryReport {
-    let values = reading::battery(profile, registers, now);
+    let mut values = reading::battery(profile, registers, now);
+    if fault.is_some() {
+        // Of registers that did not come it would say "unknown".
+        values.state = None;
+    }
     let fault = fault.or_else(|| values.sample.is_none().then(|| Fault::Invalid("power or state of charge is no usable value".into())));
     BatteryReport {
         at: now,

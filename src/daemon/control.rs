@@ -61,7 +61,7 @@ pub struct ControlTask {
     write_health: Vec<Health>,
     said_mode: &'static str,
     said_alarms: Vec<Alarm>,
-    battery_notices: Vec<Notices>,
+    pub(super) battery_notices: Vec<Notices>,
 }
 
 impl ControlTask {

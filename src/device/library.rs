@@ -44,6 +44,20 @@ pub enum LibraryError {
         /// Why.
         error: std::io::Error,
     },
+    /// The folder is there and cannot be read.
+    Folder {
+        /// The folder.
+        path: String,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// Two files of the folder have the same name in them; which of them holds would depend on how they are called.
+    Twice {
+        /// The device.
+        name: String,
+        /// The files.
+        paths: [String; 2],
+    },
     /// It has mistakes.
     Mistakes {
         /// The file.
@@ -64,6 +78,10 @@ impl fmt::Display for LibraryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             LibraryError::Unreadable { path, error } => write!(f, "The device profile {path} cannot be read: {error}."),
+            LibraryError::Folder { path, error } => write!(f, "The folder of device profiles {path} cannot be read: {error}."),
+            LibraryError::Twice { name, paths: [one, other] } => {
+                write!(f, "The device profiles {one} and {other} have the same name, \"{name}\". One of them must go or get another name.")
+            }
             LibraryError::Mistakes { path, findings } => f.write_str(&findings.render(path)),
             LibraryError::UnknownBank { device, bank } => {
                 write!(f, "The device profile \"{device}\" names the bank \"{bank}\", which no profile has.")
@@ -86,13 +104,21 @@ impl Library {
     /// The profiles that ship and those of `folder`, which may add and replace; a folder that is not there adds none.
     pub fn with_folder(folder: &Path) -> Result<Library, LibraryError> {
         let mut library = Library::built_in()?;
-        let Ok(entries) = std::fs::read_dir(folder) else { return Ok(library) };
+        let entries = match std::fs::read_dir(folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(library),
+            Err(error) => return Err(LibraryError::Folder { path: folder.display().to_string(), error }),
+        };
         let mut paths: Vec<_> = entries.flatten().map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "toml")).collect();
         paths.sort();
+        let mut own: BTreeMap<String, String> = BTreeMap::new();
         for path in paths.iter().take(MOST_FILES) {
             let shown = path.display().to_string();
             let text = read(path).map_err(|error| LibraryError::Unreadable { path: shown.clone(), error })?;
-            library.add(&shown, &text)?;
+            let name = library.add(&shown, &text)?;
+            if let Some(other) = own.insert(name.clone(), shown.clone()) {
+                return Err(LibraryError::Twice { name, paths: [other, shown] });
+            }
         }
         library.check()?;
         Ok(library)
@@ -121,10 +147,12 @@ impl Library {
         names.iter().filter_map(|n| self.profile(n))
     }
 
-    fn add(&mut self, path: &str, text: &str) -> Result<(), LibraryError> {
+    /// Returns the device's name.
+    fn add(&mut self, path: &str, text: &str) -> Result<String, LibraryError> {
         let device = parse(text).map_err(|findings| LibraryError::Mistakes { path: path.to_owned(), findings })?;
-        self.devices.insert(device.name().to_owned(), device);
-        Ok(())
+        let name = device.name().to_owned();
+        self.devices.insert(name.clone(), device);
+        Ok(name)
     }
 
     fn check(&self) -> Result<(), LibraryError> {

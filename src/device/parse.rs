@@ -110,8 +110,9 @@ fn profile(root: &mut Section<'_>) -> Option<Profile> {
     let orders = [("high-first", false), ("low-first", true)];
     let low_word_first = root.choice("word_order", &orders).is_some_and(|o| o.value);
     let settings = settings::read(root);
+    let has_blocks = root.has("block");
     let blocks: Vec<Block> = root.sections("block").unwrap_or_default().into_iter().filter_map(points::block).collect();
-    if blocks.is_empty() {
+    if !has_blocks {
         root.add(root.at(), "block", "a profile needs at least one [[block]] of registers that may be read together.");
     }
     let names = Names { settings: &settings, blocks: &blocks, low_word_first };

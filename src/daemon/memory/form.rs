@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Config, Link, MeterSource};
+use crate::config::{Config, Link, MeterSource, TelegramLink};
 use crate::control::learned::{BatteryLearned, Learned};
 use crate::control::site::Window;
 use crate::units::Span;
@@ -80,7 +80,8 @@ pub(super) fn devices(config: &Config) -> Vec<String> {
             let name = config.batteries.get(*index).map_or("", |b| b.name.as_str());
             format!("meter: {} through battery {name:?}", meter.device)
         }
-        MeterSource::Telegrams { link, .. } => format!("meter: {} at {link:?}", meter.device),
+        MeterSource::Telegrams { link: TelegramLink::Serial(serial), .. } => format!("meter: {} at {}", meter.device, serial.port),
+        MeterSource::Telegrams { link: TelegramLink::Tcp { host, port }, .. } => format!("meter: {} at {host}:{port}", meter.device),
         MeterSource::Own { link, unit } => format!("meter: {} at {}", meter.device, place(link, *unit)),
     });
     let batteries = config.batteries.iter().map(|b| {

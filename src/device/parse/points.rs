@@ -35,7 +35,11 @@ pub(super) fn point(mut s: Section<'_>, names: &Names<'_>) -> Option<Point> {
     let only = names.only(&mut s);
     let offset = s.integer("offset", -1_000_000..=1_000_000i64).map_or(0, |o| o.value);
     let zero_from = names.number(&mut s, "zero_from", &[&only]);
-    let scale_millionths = s.decimal("scale", DECIMALS, -1_000_000_000_000..=1_000_000_000_000i64).map_or(1_000_000, |v| v.value);
+    let scale = s.decimal("scale", DECIMALS, -1_000_000_000_000..=1_000_000_000_000i64);
+    if let Some(zero) = scale.as_ref().filter(|scale| scale.value == 0) {
+        s.add(zero.at, "scale", "with a scale of 0 the value would always be 0.");
+    }
+    let scale_millionths = scale.map_or(1_000_000, |v| v.value);
     let factors = names.factors(&mut s, scale_millionths, true, &[&only]);
     let scale_factor = s.integer("scale_factor_at", 0..=u16::MAX);
     let invalid = s.integers("invalid", i64::from(i32::MIN)..=i64::from(u32::MAX)).unwrap_or_default();
