@@ -3,24 +3,30 @@
 //! A day takes seconds, and every run is the same, bit for bit. The tasks are those that [`crate::daemon::threads`] gives a thread each;
 //! here they take turns by the time at which they want to wake.
 
+mod clock;
 mod telegrams;
+mod turns;
 
 use std::cell::Cell;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+pub use self::clock::VirtualClock;
+
+use self::clock::BusClock;
 use self::telegrams::SiteTelegrams;
+use self::turns::Turns;
 use crate::config::Config;
 use crate::control::learned::Learned;
 use crate::daemon::battery::{BatterySpec, BatteryTask};
 use crate::daemon::bms::{BmsSpec, BmsTask};
 use crate::daemon::clock::Clock;
 use crate::daemon::control::ControlTask;
-use crate::daemon::director::{Device, Director};
+use crate::daemon::director::Director;
 use crate::daemon::endpoint::SharedEndpoint;
 use crate::daemon::message::Event;
 use crate::daemon::meter::{MeterSpec, MeterTask};
 use crate::daemon::p1::P1Task;
-use crate::daemon::threads::{IDLE, TICK};
+use crate::daemon::threads::TICK;
 use crate::daemon::wiring::{EndpointPlan, Placed, Plan, plan};
 use crate::device::library::Library;
 use crate::link::place::{Parity, Place};
@@ -28,52 +34,10 @@ use crate::plant::client::SimLink;
 use crate::plant::line::{BusTime, Line};
 use crate::plant::site::{Site, SiteParams};
 use crate::schedule::Zone;
-use crate::units::{Span, Time};
+use crate::units::Time;
 
 /// The wall clock of a simulation starts at the midnight before this Monday, local time of the schedule.
 const FIRST_DAY: (i16, i8, i8) = (2026, 1, 5);
-
-/// A clock that someone sets.
-#[derive(Debug, Default)]
-pub struct VirtualClock {
-    now: Cell<Time>,
-    /// What the wall clock showed at [`Time::ZERO`], unix seconds.
-    wall_start_s: Cell<i64>,
-}
-
-impl Clock for VirtualClock {
-    fn now(&self) -> Time {
-        self.now.get()
-    }
-
-    fn sleep(&self, span: Span) {
-        self.now.set(self.now.get() + span);
-    }
-
-    fn wall_s(&self) -> i64 {
-        self.wall_start_s.get().saturating_add(i64::try_from(self.now.get().as_ms() / 1000).unwrap_or(i64::MAX))
-    }
-}
-
-/// The clock of the tasks on one bus: it runs ahead while a request is under way.
-struct BusClock<'a> {
-    time: &'a BusTime,
-    all: &'a VirtualClock,
-}
-
-impl Clock for BusClock<'_> {
-    fn now(&self) -> Time {
-        Time::from_ms(self.time.now_ms())
-    }
-
-    fn sleep(&self, span: Span) {
-        self.time.reach(self.time.now_ms().saturating_add(span.as_ms()));
-    }
-
-    fn wall_s(&self) -> i64 {
-        self.all.wall_s()
-    }
-}
 
 /// A simulated site under the real controller, or under another director.
 pub struct Simulation<D = ControlTask> {
@@ -87,42 +51,6 @@ pub struct Simulation<D = ControlTask> {
     tick: Time,
     /// What tasks reported, and when: on a bus that is when its request is over.
     queue: Vec<(Time, Event)>,
-}
-
-/// A task, and when it may work again although it says otherwise: a guard against a busy loop.
-struct Turns<T> {
-    task: T,
-    not_before: Time,
-    bus: Option<BusTime>,
-}
-
-impl<T: Device> Turns<T> {
-    fn new(task: T, bus: Option<BusTime>) -> Turns<T> {
-        Turns { task, not_before: Time::ZERO, bus }
-    }
-
-    /// On a bus that is busy, not before it is free.
-    fn wake_at(&self, now: Time) -> Time {
-        let free = self.bus.as_ref().map_or(Time::ZERO, |bus| Time::from_ms(bus.now_ms()));
-        self.task.wake_at(now).max(self.not_before).max(free)
-    }
-
-    /// Works if it is time.
-    fn turn(&mut self, now: Time, clock: &VirtualClock, queue: &mut Vec<(Time, Event)>) {
-        if self.wake_at(now) > now {
-            return;
-        }
-        let before = queue.len();
-        match &self.bus {
-            None => self.task.work(clock, &mut |event| queue.push((now, event))),
-            Some(time) => {
-                time.reach(now.as_ms());
-                let clock = BusClock { time, all: clock };
-                self.task.work(&clock, &mut |event| queue.push((clock.now(), event)));
-            }
-        }
-        self.not_before = if queue.len() > before || self.task.wake_at(now) > now { Time::ZERO } else { now + IDLE };
-    }
 }
 
 impl Simulation {

@@ -391,15 +391,14 @@ fn batteries_of_other_makes_say_what_they_can() {
 }
 
 #[test]
-fn devices_that_are_unknown_unfit_or_for_later() {
+fn devices_that_are_unknown_or_unfit() {
     let device = |name: &str, expected: &str| small("device = \"sax\"\nphase", &format!("device = \"{name}\"\nphase"), expected);
     device("sax-basik", "10:10: battery \"A\" device: \"sax-basik\" is not a known device. Did you mean \"sax-basic\"?");
     device(
         "wallbox",
-        "10:10: battery \"A\" device: \"wallbox\" is not a known device. Known devices: sax, sax-basic, sax-sunspec, own-meter, own-battery, own-limited, powerpack.",
+        "10:10: battery \"A\" device: \"wallbox\" is not a known device. Known devices: sax, sax-basic, sax-sunspec, own-meter, own-battery, own-limited.",
     );
     device("own-meter", "10:10: battery \"A\" device: \"own-meter\" is not a battery.");
-    device("powerpack", "10:10: battery \"A\" device: \"powerpack\" is not supported yet.");
 }
 
 #[test]

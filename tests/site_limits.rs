@@ -31,14 +31,7 @@ impl House {
     }
 
     fn grid_w(&self) -> [i64; 3] {
-        let mut grid = self.load_w;
-        for (b, w) in self.site.batteries.iter().zip(&self.power_w) {
-            match b.connection {
-                Connection::Phase(f) => grid[f] -= w,
-                Connection::AllPhases => grid.iter_mut().for_each(|g| *g -= w / 3),
-            }
-        }
-        grid
+        common::grid_w(&self.site, self.load_w, &self.power_w)
     }
 
     fn second(&mut self) -> &Decision {

@@ -1,6 +1,5 @@
 //! What the configuration must know about devices, without knowing the devices.
 
-use super::later::{DEVICES, not_yet};
 use super::nearest::nearest;
 use super::reader::{Section, Spanned};
 use crate::device::setting::{Setting, Settings};
@@ -28,8 +27,6 @@ pub struct DeviceFacts {
     pub meter: bool,
     /// The meter is read through the battery, over its link.
     pub via_battery: bool,
-    /// This release drives it.
-    pub supported: bool,
     /// The port it listens on, where the profile says so.
     pub tcp_port: Option<u16>,
     /// The units it answers to where the configuration names none.
@@ -92,20 +89,13 @@ pub(super) fn read(section: &mut Section<'_>, devices: &dyn Devices, wanted: Use
         section.add(name.at, "device", format!("\"{}\" is not {kind}.", name.value));
         return None;
     }
-    if !facts.supported {
-        not_yet(section, "device", name.at);
-        return None;
-    }
     Some(name.map(|name| Known { name, facts }))
 }
 
 fn refuse_unknown(section: &Section<'_>, devices: &dyn Devices, name: &Spanned<String>) {
-    if DEVICES.contains(&name.value.as_str()) {
-        return not_yet(section, "device", name.at);
-    }
     let message = format!("\"{}\" is not a known device.", name.value);
     let names = devices.names();
-    let help = match nearest(&name.value, names.iter().map(String::as_str).chain(DEVICES)) {
+    let help = match nearest(&name.value, names.iter().map(String::as_str)) {
         Some(meant) => format!("Did you mean \"{meant}\"?"),
         None => format!("Known devices: {}.", names.join(", ")),
     };

@@ -1,18 +1,8 @@
 //! Keys and sections whose function comes in a later release: known, checked for type and range, and refused.
 
-use std::net::SocketAddr;
-
 use super::link;
 use super::reader::{At, Section, Spanned};
 use super::words;
-
-/// Devices of later releases.
-pub(super) const DEVICES: [&str; 0] = [];
-
-/// Notes that the value, or the section, at this place belongs to a later release.
-pub(super) fn not_yet(section: &Section<'_>, key: &str, at: At) {
-    section.add(at, key, format!("{} is not supported yet.", section.literal(at)));
-}
 
 /// Notes that the key of the value at this place belongs to a later release.
 pub(super) fn refuse_key(section: &Section<'_>, key: &str, at: Option<At>) {
@@ -25,20 +15,10 @@ pub(super) fn refuse_key(section: &Section<'_>, key: &str, at: Option<At>) {
 pub(super) fn choice<T: Copy>(section: &mut Section<'_>, key: &str, choices: &[(&str, Option<T>)]) -> Option<Spanned<T>> {
     let word = section.choice(key, choices)?;
     let Some(value) = word.value else {
-        not_yet(section, key, word.at);
+        section.add(word.at, key, format!("{} is not supported yet.", section.literal(word.at)));
         return None;
     };
     Some(word.map(|_| value))
-}
-
-/// An address to listen on, with a port.
-pub(super) fn listener(section: &mut Section<'_>, key: &str) -> Option<At> {
-    let text = section.string(key)?;
-    if text.value.parse::<SocketAddr>().is_err() {
-        section.add(text.at, key, "must be an address and a port, as in \"127.0.0.1:502\".");
-        return None;
-    }
-    Some(text.at)
 }
 
 /// The sections of later releases.
@@ -91,7 +71,7 @@ fn read_charger(mut s: Section<'_>) {
 fn read_server(mut s: Section<'_>) {
     let _ = s.integer("address", 1..=247u8);
     if let Some(mut tcp) = s.section("tcp") {
-        let _ = tcp.required("listen", listener);
+        let _ = tcp.required("listen", words::listener);
         let _ = tcp.strings("allow");
         let _ = tcp.boolean("writable");
         let _ = tcp.integer("max_connections", 1..=250u8);

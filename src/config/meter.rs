@@ -225,14 +225,11 @@ fn telegram_link(meter: &mut Section<'_>) -> Option<Spanned<TelegramLink>> {
 
 /// `forward`, for meters whose telegrams can be passed on.
 fn forward(meter: &mut Section<'_>, fits: bool) -> Option<SocketAddr> {
-    let text = meter.string("forward")?;
-    let address = text.value.parse().ok().filter(|address: &SocketAddr| address.port() != 0);
-    if address.is_none() {
-        meter.add(text.at, "forward", "must be an address and a port, as in \"127.0.0.1:9000\".");
-    } else if !fits {
-        meter.add(text.at, "forward", "this meter sends no telegrams that could be passed on.");
+    let address = words::listener(meter, "forward")?;
+    if !fits {
+        meter.add(address.at, "forward", "this meter sends no telegrams that could be passed on.");
     }
-    address
+    Some(address.value)
 }
 
 /// A meter behind a battery has no link of its own.

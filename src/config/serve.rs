@@ -59,8 +59,8 @@ pub(super) fn read_status(root: &mut Section<'_>) -> Status {
     let mut status = Status { socket: "/run/sax/controller.sock".to_owned() };
     let Some(mut section) = root.section("status") else { return status };
     keep(words::socket(&mut section, "socket"), &mut status.socket);
-    let metrics = later::listener(&mut section, "metrics");
-    later::refuse_key(&section, "metrics", metrics);
+    let metrics = words::listener(&mut section, "metrics");
+    later::refuse_key(&section, "metrics", metrics.map(|metrics| metrics.at));
     section.finish();
     status
 }

@@ -1,6 +1,6 @@
 //! Names, hosts and paths: strings that must be more than a string.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use super::reader::{Section, Spanned};
 
@@ -36,6 +36,18 @@ pub(super) fn host(section: &mut Section<'_>, key: &str) -> Option<Spanned<Strin
         Some((fault, None)) => section.add(host.at, key, fault),
     }
     None
+}
+
+/// An address to listen on, with a port.
+pub(super) fn listener(section: &mut Section<'_>, key: &str) -> Option<Spanned<SocketAddr>> {
+    let text = section.string(key)?;
+    match text.value.parse::<SocketAddr>().ok().filter(|address| address.port() != 0) {
+        Some(address) => Some(text.map(|_| address)),
+        None => {
+            section.add(text.at, key, "must be an address and a port, as in \"127.0.0.1:9000\".");
+            None
+        }
+    }
 }
 
 /// The path of a Unix socket.

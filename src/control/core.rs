@@ -10,23 +10,24 @@ mod group;
 mod limits;
 mod netted;
 mod observe;
+mod take;
 mod trust;
 
 use group::Group;
 use limits::Commanded;
 
-use super::alarm::{Alarm, AlarmBoard};
+use super::alarm::AlarmBoard;
 use super::allocate::SlotPlan;
-use super::bms::{Bms, Contact};
-use super::capability::{Capability, SocBlocks, Trust, capability, limit_by_trust};
+use super::bms::Bms;
+use super::capability::{Capability, SocBlocks, Trust};
 use super::decision::{BatteryDecision, Decision};
 use super::demand::{Action, Demand};
 use super::estimate::PhaseEstimate;
 use super::follow::Follow;
-use super::frozen::{Freshness, Frozen};
+use super::frozen::Frozen;
 use super::guard::Guard;
-use super::history::{Series, ms};
-use super::input::{BatterySample, MeterSample, PhaseSample, Written};
+use super::history::Series;
+use super::input::{BatterySample, PhaseSample};
 use super::ladder::{Ladder, Mode};
 use super::learned::Learned;
 use super::learner::Learner;
@@ -35,13 +36,8 @@ use super::share::Scratch;
 use super::site::{BatterySite, ControlKind, SLOTS, Site, Window};
 use crate::units::{Span, Time};
 
-/// Batteries that were never heard hold up the others for at most this long.
-const WAIT_FOR_BATTERIES: Span = Span::from_s(15);
 /// A narrower window was not learned from a meter.
 const NARROWEST: Span = Span::from_ms(300);
-/// Failed writes in a row that exclude a battery (2.6).
-const WRITES_FAILED_MOST: u32 = 3;
-
 #[derive(Clone, PartialEq, Debug, Default)]
 struct Battery {
     sample: Option<BatterySample>,
@@ -231,89 +227,6 @@ impl Core {
         &self.estimates
     }
 
-    /// Battery `k` has answered. Samples that are not newer than the last one, and such as cannot be, are ignored.
-    pub fn battery(&mut self, k: usize, sample: BatterySample) {
-        let Some(b) = self.batteries.get_mut(k) else { return };
-        if !sample.is_plausible(self.site.batteries[k].plausible_w()) || b.sample.is_some_and(|s| s.taken >= sample.taken) {
-            return;
-        }
-        b.polled.push(sample.taken, sample.power_w);
-        self.learner.polled(k, ms(sample.taken), sample.power_w);
-        b.sample = Some(sample);
-        b.blocks = b.blocks.after(&self.site.batteries[k], b.soc_pm().unwrap_or(sample.soc_pm));
-        if b.commanded != Commanded::Not {
-            b.follow.judge(&b.polled, &b.written, self.learned.batteries[k].response, self.site.batteries[k].cap_age);
-        }
-    }
-
-    /// Something was written to battery `k`, or may have been.
-    pub fn written(&mut self, k: usize, what: Written, at: Time) {
-        let Some(b) = self.batteries.get_mut(k) else { return };
-        match what {
-            Written::Sending(w) => b.written.push(at, w),
-            Written::Setpoint(w) => {
-                b.written.push(at, w);
-                b.writes_failed = 0;
-            }
-            Written::Unknown(w) => {
-                b.written.push(at, w);
-                b.writes_failed = b.writes_failed.saturating_add(1);
-            }
-            Written::Refused | Written::NotAcknowledged => b.writes_failed = b.writes_failed.saturating_add(1),
-            Written::Limits => b.writes_failed = 0,
-            Written::Released => {
-                b.written.clear();
-                b.follow.rest();
-                b.writes_failed = 0;
-            }
-        }
-    }
-
-    /// The meter has answered. Samples that are not newer than the last one change nothing.
-    pub fn meter(&mut self, sample: MeterSample) {
-        if self.newest_sample.is_some_and(|t| sample.taken <= t) {
-            return;
-        }
-        self.newest_sample = Some(sample.taken);
-        let now = sample.taken;
-        let plausible = sample.is_plausible(self.site.used_phases(), self.site.plausible_phase_w());
-        self.alarms.set(Alarm::MeterImplausible, !plausible, now);
-        if !plausible {
-            self.ladder.bad_sample();
-            return;
-        }
-        let freshness = self.freshness(&sample);
-        self.alarms.set(Alarm::MeterFrozen, matches!(freshness, Freshness::Frozen { .. }), now);
-        if let Freshness::Frozen { since } = freshness {
-            self.ladder.disown_since(since);
-            return;
-        }
-        let complete = sample.phases.is_some() || (self.phases.is_some() && !sample.phases_missing);
-        if !complete {
-            self.ladder.bad_sample();
-            return;
-        }
-        if let Some(phases) = sample.phases {
-            self.phases = Some(phases);
-            if freshness == Freshness::New || !self.estimates[0].seeded {
-                self.apportioned = sample.phases_apportioned;
-                self.watch_wiring(&phases, now);
-                self.estimate(&phases, now);
-            }
-        }
-        let before = self.ladder.mode();
-        let ready = self.is_ready(now) && self.estimates.iter().all(|e| e.seeded);
-        self.ladder.good_sample(now, ready, &self.site.ladder);
-        if matches!(before, Mode::Init | Mode::Fallback) && matches!(self.ladder.mode(), Mode::Run { .. }) {
-            self.start_bumpless();
-        }
-    }
-
-    /// The meter has answered, but nothing that could be used.
-    pub fn meter_unusable(&mut self) {
-        self.ladder.bad_sample();
-    }
-
     /// Decides, from everything seen so far, what holds at `now`.
     pub fn step(&mut self, now: Time) -> &Decision {
         self.started.get_or_insert(now);
@@ -341,28 +254,6 @@ impl Core {
         &self.decision
     }
 
-    fn freshness(&mut self, sample: &MeterSample) -> Freshness {
-        let settle = self.learned.window.hi + self.site.meter_period.times(2);
-        let polled = || self.batteries.iter().map(|b| &b.polled);
-        let total = self.total_block.judge(sample.total_print, sample.taken, None, settle, polled());
-        let Some(print) = sample.phase_print else { return total };
-        let lively_for = sample.phase_print_is_lively.then_some(self.site.frozen_after);
-        self.phase_block.judge(print, sample.taken, lively_for, settle, polled())
-    }
-
-    fn is_ready(&self, now: Time) -> bool {
-        let waited = self.started.is_some_and(|t| now.since(t) >= WAIT_FOR_BATTERIES);
-        let heard = |b: &Battery| b.sample.is_some() && b.bms.is_none_or(|bms| bms.contact() != Contact::Unheard);
-        waited || self.batteries.iter().all(heard)
-    }
-
-    /// The first command is what the battery is doing anyway.
-    fn start_bumpless(&mut self) {
-        for b in &mut self.batteries {
-            b.out_w = b.sample.map_or(0, |s| s.power_w);
-        }
-    }
-
     /// From `Run` or `Hold` into `Ramp`.
     fn fall(&mut self) {
         for b in &mut self.batteries {
@@ -371,32 +262,5 @@ impl Core {
         }
         self.estimates.iter_mut().for_each(PhaseEstimate::reset);
         self.sum.reset();
-    }
-
-    fn analyse_batteries(&mut self, now: Time) {
-        for k in 0..self.batteries.len() {
-            let site = &self.site.batteries[k];
-            let b = &mut self.batteries[k];
-            let usable = b.writes_failed < WRITES_FAILED_MOST;
-            let sample = b.counted();
-            let mut cap = capability(site, sample.as_ref(), b.blocks, usable, now);
-            b.reserved = self.demand.reserves(b.soc_pm().unwrap_or(0), b.reserved, site.hysteresis_pm);
-            if b.reserved {
-                cap.keep_reserve();
-            }
-            let silent = sample.is_none_or(|s| now.since(s.taken) > site.exclude_age);
-            if silent {
-                b.polled.clear();
-                b.written.clear();
-                b.follow.rest();
-                self.learner.forget(k);
-            }
-            let missed = silent && self.started.is_some_and(|t| now.since(t) > site.exclude_age);
-            self.alarms.set(Alarm::BatteryLost(k), missed, now);
-            self.alarms.set(Alarm::WritesFail(k), !usable, now);
-            let cap = self.under_bms(k, limit_by_trust(cap, &self.trust[k]), now);
-            self.capabilities[k] = cap;
-            self.ready_w[k] = (cap.charge_w, cap.discharge_w);
-        }
     }
 }

@@ -1,6 +1,6 @@
 //! The BMS of one battery as the control thread knows it: for log and status. Decides nothing.
 
-use super::health::Health;
+use super::health::{Health, Notices};
 use super::message::BmsReport;
 use crate::control::bms::{Bms, Contact};
 use crate::control::input::BmsSample;
@@ -10,32 +10,28 @@ use crate::units::{Span, Time};
 /// What was reported so far.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct BmsView {
-    name: String,
     health: Health,
     /// The newest report, and the newest one that said something.
     report: Option<BmsReport>,
     spoken: Option<BmsReport>,
-    notices: Vec<String>,
+    notices: Notices,
 }
 
 impl BmsView {
     /// Of the battery with this name.
     pub fn new(battery: &str) -> BmsView {
         let name = format!("battery {battery}: BMS");
-        BmsView { health: Health::new(name.clone()), name, report: None, spoken: None, notices: Vec::new() }
+        BmsView { health: Health::new(name.clone()), report: None, spoken: None, notices: Notices::new(name) }
     }
 
-    /// Takes a report. True when what someone should know has changed.
-    pub fn take(&mut self, report: BmsReport) -> bool {
+    /// Takes a report.
+    pub fn take(&mut self, report: BmsReport) {
         self.health.note(report.fault.as_ref());
-        let mut changed = false;
         if let Some((_, seen)) = &report.said {
-            changed = seen.notices != self.notices;
-            self.notices.clone_from(&seen.notices);
+            self.notices.note(&seen.notices);
             self.spoken = Some(report.clone());
         }
         self.report = Some(report);
-        changed
     }
 
     /// What the newest report allows.
@@ -45,13 +41,7 @@ impl BmsView {
 
     /// What someone should know, with its name.
     pub fn notices(&self) -> impl Iterator<Item = String> + '_ {
-        self.notices.iter().map(|n| format!("{}: {n}", self.name))
-    }
-
-    /// The same for the log.
-    pub fn notices_in_words(&self) -> String {
-        let notices = if self.notices.is_empty() { "nothing any more".to_owned() } else { self.notices.join(", ") };
-        format!("{} reports {notices}", self.name)
+        self.notices.named()
     }
 
     /// For the status document. `fresh`: up to this age it is heard.

@@ -2,8 +2,13 @@
 //!
 //! It never touches a device, and it never waits for one.
 
+mod words;
+
+pub(super) use self::words::CLOCK_NOT_SET;
+pub use self::words::mode_name;
+use self::words::say_schedule;
 use super::bms_view::BmsView;
-use super::health::Health;
+use super::health::{Health, Notices};
 use super::memory::Kept;
 use super::message::{BatteryReport, BmsReport, Energies, Event, Instruction, LinkReport, MeterReport, WriteReport};
 use super::slot::Slot;
@@ -14,10 +19,9 @@ use crate::control::core::Core;
 use crate::control::decision::{Decision, Order};
 use crate::control::demand::Demand;
 use crate::control::input::Written;
-use crate::control::ladder::Mode;
 use crate::control::learned::Learned;
 use crate::link::fault::Fault;
-use crate::schedule::{Now, Said, Schedule};
+use crate::schedule::Now;
 use crate::units::Time;
 
 /// What the status needs beside the core.
@@ -57,7 +61,7 @@ pub struct ControlTask {
     write_health: Vec<Health>,
     said_mode: &'static str,
     said_alarms: Vec<Alarm>,
-    pub(super) said_notices: Vec<Vec<String>>,
+    pub(super) battery_notices: Vec<Notices>,
 }
 
 impl ControlTask {
@@ -82,7 +86,7 @@ impl ControlTask {
             write_health: names.iter().map(|n| Health::new(format!("battery {n}: writing"))).collect(),
             said_mode: "",
             said_alarms: Vec::new(),
-            said_notices: vec![Vec::new(); names.len()],
+            battery_notices: names.iter().map(|n| Notices::new(format!("battery {n}"))).collect(),
             config,
         }
     }
@@ -165,23 +169,6 @@ impl ControlTask {
         &self.core
     }
 
-    /// An alarm in words.
-    pub fn name_of(&self, alarm: Alarm) -> String {
-        let battery = |k: usize| self.config.batteries.get(k).map_or("?", |b| b.name.as_str());
-        match alarm {
-            Alarm::MeterLost => "meter: no good data".into(),
-            Alarm::MeterFrozen => "meter: frozen, it answers but no longer measures".into(),
-            Alarm::MeterImplausible => "meter: values that cannot be".into(),
-            Alarm::FuseOverload(phase) => format!("fuse {phase}: overload"),
-            Alarm::BatteryLost(k) => format!("battery {}: no usable data", battery(k)),
-            Alarm::NotFollowed(k) => format!("battery {}: command not followed", battery(k)),
-            Alarm::WritesFail(k) => format!("battery {}: writes fail", battery(k)),
-            Alarm::SignWrong(k) => format!("battery {}: wrong sign, the grid power moves the wrong way", battery(k)),
-            Alarm::BmsLost(k) => format!("battery {}: BMS Comm Loss", battery(k)),
-            Alarm::PhaseWrong(k, phase) => format!("battery {}: wrong phase, it works on {phase}", battery(k)),
-        }
-    }
-
     /// Tells the core when another window is active, or none.
     fn look_at_schedule(&mut self, wall_s: i64) {
         let Some(schedule) = &self.config.schedule else { return };
@@ -230,13 +217,8 @@ impl ControlTask {
         if let Some(sample) = report.sample {
             self.core.battery(k, sample);
         }
-        if report.fault.is_none() && report.notices != self.said_notices[k] {
-            let name = &self.config.batteries[k].name;
-            match report.notices.as_slice() {
-                [] => log::info!("battery {name}: reports nothing any more"),
-                notices => log::warn!("battery {name}: reports {}", notices.join(", ")),
-            }
-            self.said_notices[k].clone_from(&report.notices);
+        if report.fault.is_none() {
+            self.battery_notices[k].note(&report.notices);
         }
         // What it is and how it was stays known while it does not answer.
         let before = view.report.take();
@@ -249,9 +231,7 @@ impl ControlTask {
     fn take_bms(&mut self, k: usize, report: BmsReport) {
         self.note_link(&report.link);
         let Some(view) = self.bmses.get_mut(k) else { return };
-        if view.take(report) {
-            log::warn!("{}", view.notices_in_words());
-        }
+        view.take(report);
         if let Some(sample) = view.newest_sample() {
             self.core.bms(k, sample);
         }
@@ -282,57 +262,5 @@ impl ControlTask {
             Some(_) => {}
             None => self.links.push(link.clone()),
         }
-    }
-
-    /// One line per change of state.
-    fn say_what_changed(&mut self) {
-        let mode = mode_name(self.decision().mode);
-        if mode != self.said_mode {
-            let reason = self.reason();
-            let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
-            match self.decision().mode {
-                Mode::Init | Mode::Run { .. } => log::info!("site: {mode}{reason}"),
-                _ => log::warn!("site: {mode}{reason}"),
-            }
-            self.said_mode = mode;
-        }
-        let active: Vec<Alarm> = self.active_alarms().map(|a| a.0).collect();
-        if active != self.said_alarms {
-            for alarm in active.iter().filter(|a| !self.said_alarms.contains(a)) {
-                log::warn!("alarm: {}", self.name_of(*alarm));
-            }
-            for alarm in self.said_alarms.iter().filter(|a| !active.contains(a)) {
-                log::info!("alarm over: {}", self.name_of(*alarm));
-            }
-            self.said_alarms = active;
-        }
-    }
-}
-
-/// One line for what ends and one for what begins.
-fn say_schedule(schedule: &Schedule, before: Option<Now>, now: Now) {
-    let window = |index: usize| schedule.windows.get(index).map_or_else(String::new, |w| format!("{w}: {}", Said(w.action)));
-    if let Some(Now::Active(index)) = before {
-        log::info!("schedule: the window {} is over", window(index));
-    }
-    match now {
-        Now::Active(index) => log::info!("schedule: the window {} has begun", window(index)),
-        Now::ClockNotSet => log::warn!("schedule: {CLOCK_NOT_SET}"),
-        Now::Nothing if before == Some(Now::ClockNotSet) => log::info!("schedule: the wall clock is set now, no window is active"),
-        Now::Nothing => {}
-    }
-}
-
-/// For log and status.
-pub(super) const CLOCK_NOT_SET: &str = "the wall clock was never set, so no window is active; a time server would set it";
-
-/// The site's state in one word.
-pub fn mode_name(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Init => "init",
-        Mode::Run { .. } => "run",
-        Mode::Hold { .. } => "hold",
-        Mode::Ramp => "ramp",
-        Mode::Fallback => "fallback",
     }
 }

@@ -10,7 +10,7 @@ const WORTH_A_LINE: u32 = 3;
 pub struct Health {
     name: String,
     in_a_row: u32,
-    /// Kinds of faults that were said since it worked last; there are five.
+    /// Kinds of faults that were said since it worked last; each once, so there are at most seven.
     said: Vec<std::mem::Discriminant<Fault>>,
 }
 
@@ -36,5 +36,36 @@ impl Health {
             log::warn!("{}: {fault}", self.name);
             self.said.push(kind);
         }
+    }
+}
+
+/// What a device says about itself that someone should know.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Notices {
+    name: String,
+    newest: Vec<String>,
+}
+
+impl Notices {
+    /// Of the thing with this name.
+    pub fn new(name: String) -> Notices {
+        Notices { name, newest: Vec::new() }
+    }
+
+    /// Notes what it says now.
+    pub fn note(&mut self, notices: &[String]) {
+        if notices == self.newest {
+            return;
+        }
+        match notices {
+            [] => log::info!("{}: reports nothing any more", self.name),
+            notices => log::warn!("{}: reports {}", self.name, notices.join(", ")),
+        }
+        self.newest = notices.to_vec();
+    }
+
+    /// What it said last, each with its name.
+    pub fn named(&self) -> impl Iterator<Item = String> + '_ {
+        self.newest.iter().map(|notice| format!("{}: {notice}", self.name))
     }
 }

@@ -3,8 +3,9 @@
 //! Where the meter sits behind a battery whose registers lie beside the total, one request brings both and the battery is not asked again.
 //! It never judges what it measured; the core does.
 
-use std::sync::Arc;
+mod banks;
 
+use self::banks::Used;
 use super::apportion::Apportion;
 use super::bank_choice::{BatteryBank, MeterBank};
 use super::bank_in_use::{self, link_report};
@@ -15,8 +16,7 @@ use super::reading;
 use super::schedule::Schedule;
 use crate::control::input::MeterSample;
 use crate::device::decode::{Registers, value};
-use crate::device::plan::{battery_requests, covers, merge, requests};
-use crate::device::profile::{Block, Profile};
+use crate::device::profile::Block;
 use crate::device::quantity::Quantity;
 use crate::link::fault::Fault;
 use crate::units::{Span, Time};
@@ -81,18 +81,6 @@ pub struct MeterTask {
     apportion: Apportion,
 }
 
-/// The banks in use and what to ask them.
-struct Used {
-    total: Arc<Profile>,
-    total_unit: u8,
-    total_requests: Vec<Block>,
-    phases: Option<(Arc<Profile>, u8, Vec<Block>)>,
-    /// The phases come with the total.
-    together: bool,
-    /// The battery whose registers come with the total.
-    battery: Option<usize>,
-}
-
 impl MeterTask {
     /// A task that has not asked anything yet.
     pub fn new(spec: MeterSpec, endpoint: SharedEndpoint) -> MeterTask {
@@ -137,48 +125,6 @@ impl MeterTask {
             Some(total) => self.read_phases(total, clock, report),
             None => self.read_total(now, clock, report),
         }
-    }
-
-    fn find_banks(&mut self, clock: &dyn Clock, report: &mut dyn FnMut(Event)) -> bool {
-        let nothing_fits = "no register bank with meter values answers";
-        let (total, phases) = match self.spec.bank.choice.search(&self.endpoint, clock, nothing_fits, |banks| self.spec.bank.pick(banks)) {
-            Ok(banks) => banks,
-            Err(fault) => {
-                if fault.is_some() {
-                    self.report(None, Default::default(), fault, clock.now(), report);
-                }
-                return false;
-            }
-        };
-        let endpoint = self.endpoint.lock();
-        let unit = |p: &Profile| self.spec.bank.choice.unit_of(p);
-        let own = requests(&total, Quantity::is_total);
-        let beside = self.spec.battery.as_ref().and_then(|(k, bank)| {
-            let profile = bank.pick(&endpoint.banks)?;
-            (profile.name == total.name && bank.choice.unit_of(&profile) == unit(&total)).then_some(*k)
-        });
-        // The battery's bank is not known before its own probing has ended, which may be a moment after ours.
-        if self.spec.battery.as_ref().is_some_and(|(_, bank)| !bank.choice.is_settled(&endpoint.banks)) {
-            return false;
-        }
-        let total_requests = if beside.is_some() { merge(&total, &own, &battery_requests(&total)) } else { own };
-        let phases = phases.map(|p| {
-            let (unit, requests) = (unit(&p), requests(&p, Quantity::is_read_with_phases));
-            (p, unit, requests)
-        });
-        let same_bank = phases.as_ref().is_some_and(|(p, u, _)| p.name == total.name && *u == unit(&total));
-        // Registers that share a block with the total cost nothing more, so they come along every time.
-        let total_requests = match &phases {
-            Some((_, _, r)) if same_bank => merge(&total, &total_requests, r),
-            _ => total_requests,
-        };
-        let together = same_bank && phases.as_ref().is_some_and(|(_, _, r)| covers(&total_requests, r));
-        let from = phases.as_ref().map_or("no phases".into(), |(p, u, _)| format!("phases from {} on unit {u}", p.name));
-        log::info!("meter: total from {} on unit {}, {from}", total.name, unit(&total));
-        let total_unit = unit(&total);
-        drop(endpoint);
-        self.used = Some(Used { total, total_unit, total_requests, phases, together, battery: beside });
-        true
     }
 
     fn read_total(&mut self, now: Time, clock: &dyn Clock, report: &mut dyn FnMut(Event)) {

@@ -260,17 +260,7 @@ fn too_slow(pace: Span, interval: Span) -> Option<Fault> {
 }
 
 fn note(fault: Fault, counters: &mut Counters, flaws: &mut Vec<Fault>) {
-    let kind = match fault {
-        Fault::Timeout => &mut counters.timeout,
-        Fault::Crc => &mut counters.crc,
-        Fault::Short { .. } => &mut counters.short,
-        Fault::WrongUnit(_) => &mut counters.wrong_unit,
-        Fault::Exception(_) => &mut counters.exception,
-        Fault::Invalid(_) => &mut counters.invalid,
-        Fault::Io(_) => &mut counters.io,
-    };
-    *kind = kind.saturating_add(1);
-    counters.requests = counters.requests.saturating_add(1);
+    counters.count_fault(&fault);
     if flaws.len() < MOST_FLAWS || matches!(fault, Fault::Io(_)) {
         flaws.push(fault);
     }

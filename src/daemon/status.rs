@@ -1,6 +1,7 @@
 //! What the control task knows, as the status document.
 
 use super::control::{CLOCK_NOT_SET, ControlTask, mode_name};
+use super::health::Notices;
 use crate::config::{Role, Strategy};
 use crate::control::decision::{BatteryDecision, Order};
 use crate::control::demand::Action;
@@ -20,11 +21,7 @@ impl ControlTask {
         let alarms = self.active_alarms().map(|(a, since)| Alarm { name: self.name_of(a), since_s: now.since(since).as_s() });
         let dead = self.dead_threads.iter().map(|t| Alarm { name: format!("thread {t}: no sign of life"), since_s: 0 });
         // Of the last whole answer: what a lost frame left out is no message of the battery.
-        let notices = self
-            .said_notices
-            .iter()
-            .zip(&self.config.batteries)
-            .flat_map(|(said, b)| said.iter().map(|n| Alarm { name: format!("battery {}: {n}", b.name), since_s: 0 }));
+        let notices = self.battery_notices.iter().flat_map(Notices::named).map(|name| Alarm { name, since_s: 0 });
         let of_bms = self.bmses.iter().flat_map(|view| view.notices()).map(|name| Alarm { name, since_s: 0 });
         Document {
             version: env!("CARGO_PKG_VERSION"),

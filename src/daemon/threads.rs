@@ -81,6 +81,7 @@ impl Threads {
             done: hands_back.then(|| done_sender.clone()),
         };
         let comm_log = plan.comm_log.as_deref().map(|path| CommLog::start(path, clock)).transpose()?;
+        let patience = patiences(&plan);
         // Before the threads, because it may fail.
         let telegrams = plan.p1.map(|spec| P1Task::open(spec, comm_log.clone())).transpose()?;
         let endpoint = |e: &super::wiring::EndpointPlan| {
@@ -88,37 +89,34 @@ impl Threads {
         };
         let endpoints: Vec<_> = plan.endpoints.iter().map(endpoint).collect();
         let observe = plan.site.observe;
-        let tasks = || plan.batteries.iter().map(|b| b.endpoint).chain(plan.bmses.iter().map(|b| b.endpoint));
-        let users = |endpoint: usize| tasks().filter(|e| *e == endpoint).count() + 1;
-        let patience: Vec<_> = plan.endpoints.iter().enumerate().map(|(i, e)| patience(users(i), e.timeout)).collect();
         let mut watched = vec![Watched { name: "control".into(), patience: Span::from_s(5) }];
+        let mut join = |name: &str, patience: Span, hands_back: bool| {
+            watched.push(Watched { name: name.into(), patience });
+            context(watched.len() - 1, hands_back)
+        };
         let mut slots = Vec::new();
         for placed in plan.batteries {
             let fallback = order(placed.spec.fallback);
             let name = format!("battery {}", placed.spec.name);
             let (slot, instructions) = slot();
-            let c = context(watched.len(), true);
-            watched.push(Watched { name: name.clone(), patience: patience[placed.endpoint] });
+            let c = join(&name, patience[placed.endpoint], true);
             let task = BatteryTask::new(placed.spec, endpoints[placed.endpoint].clone());
             spawn(&name, move || device_loop(task, &instructions, &c))?;
             slots.push((slot, fallback));
         }
         for placed in plan.bmses {
-            let c = context(watched.len(), false);
             let name = format!("bms {}", placed.spec.name);
-            watched.push(Watched { name: name.clone(), patience: patience[placed.endpoint] });
+            let c = join(&name, patience[placed.endpoint], false);
             let task = BmsTask::new(placed.spec, endpoints[placed.endpoint].clone());
             spawn(&name, move || device_loop(task, &never(), &c))?;
         }
         if let Some(placed) = plan.meter {
-            let c = context(watched.len(), false);
-            watched.push(Watched { name: "meter".into(), patience: patience[placed.endpoint] });
+            let c = join("meter", patience[placed.endpoint], false);
             let task = MeterTask::new(placed.spec, endpoints[placed.endpoint].clone());
             spawn("meter", move || device_loop(task, &never(), &c))?;
         }
         if let Some(task) = telegrams {
-            let c = context(watched.len(), false);
-            watched.push(Watched { name: "meter".into(), patience: LISTENER });
+            let c = join("meter", LISTENER, false);
             spawn("meter", move || device_loop(task, &never(), &c))?;
         }
         let watchdog = Watchdog {
@@ -159,6 +157,13 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
 /// A device thread may be busy with its own request and wait for those of all others on the same link, more than once.
 fn patience(users: usize, timeout: Span) -> Span {
     timeout.times(2 + 2 * u64::try_from(users).unwrap_or(u64::MAX)) + Span::from_s(10)
+}
+
+/// The patience with the users of each endpoint; the meter may be one of them.
+fn patiences(plan: &Plan) -> Vec<Span> {
+    let tasks = || plan.batteries.iter().map(|b| b.endpoint).chain(plan.bmses.iter().map(|b| b.endpoint));
+    let users = |endpoint: usize| tasks().filter(|e| *e == endpoint).count() + 1;
+    plan.endpoints.iter().enumerate().map(|(i, e)| patience(users(i), e.timeout)).collect()
 }
 
 /// The order that stands for a command.

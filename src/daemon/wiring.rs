@@ -1,18 +1,23 @@
 //! From the configuration to tasks, links and the site of the core. A pure function, so that `check` can print what `run` will do.
+//!
+//! What the configuration may ask about devices is answered here too, out of their profiles. Never opens anything.
+
+mod facts;
+mod site;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use self::facts::takes_both;
+use self::site::{fallback_limits, no_wait, site};
 use super::bank_choice::{BankChoice, BatteryBank, MeterBank};
 use super::battery::BatterySpec;
 use super::bms::BmsSpec;
 use super::bms_watch::StaticLimits;
 use super::meter::MeterSpec;
 use super::p1::P1Spec;
-use crate::config::{self, Config, ControlMode, DeviceFacts, Devices, Fallback, Link, MeterSource, Phases};
-use crate::control::site::{
-    Balance, BatterySite, BmsSite, Connection, ControlKind, FallbackKind, Ladder, Site, SiteLimits, StartUp, Strategy, Tuning,
-};
+use crate::config::{self, Config, ControlMode, Fallback, Link, MeterSource, Phases};
+use crate::control::site::Site;
 use crate::device::library::Library;
 use crate::device::parse::Device;
 use crate::device::profile::Profile;
@@ -26,10 +31,6 @@ use crate::units::{Span, Time};
 pub const COMMAND_VALID: Span = Span::from_s(15);
 /// Batteries are polled this long after the meter, so that a command that follows from the meter need not wait for their answers.
 const AFTER_METER: Span = Span::from_ms(100);
-/// Kept free below the fuse, mA (`spec/control.md` 2.4, P1).
-const FUSE_MARGIN_MA: i64 = 1500;
-/// Below this not even the fuse may discharge, 0.1 % (`spec/control/law.py`).
-const HARD_MIN_SOC_PM: u16 = 50;
 
 /// Everything that runs.
 #[derive(Clone, PartialEq, Debug)]
@@ -250,140 +251,4 @@ fn endpoint(link: &Link, endpoints: &mut Vec<EndpointPlan>) -> usize {
     }
     endpoints.push(EndpointPlan { place, timeout });
     endpoints.len() - 1
-}
-
-/// Nobody waits.
-fn no_wait(_: usize) -> Span {
-    Span::ZERO
-}
-
-/// `waits`: how long a write to each battery may have to wait for others on its link.
-fn site(config: &Config, waits: impl Fn(usize) -> Span) -> Site {
-    let ladder = config.ladder();
-    let meter_period = config.meter.as_ref().map_or(Span::from_s(5), |m| Span::from_ms(m.poll_ms.into()));
-    Site {
-        batteries: config.batteries.iter().enumerate().map(|(k, b)| battery_site(b, config, waits(k))).collect(),
-        strategy: match config.site.strategy {
-            config::Strategy::PeakShaving { recharge_below_w } => Strategy::PeakShaving { recharge_below_w: recharge_below_w.into() },
-            config::Strategy::SelfConsumption | config::Strategy::Limits | config::Strategy::Observe => Strategy::SelfConsumption,
-        },
-        balance: match config.site.balance {
-            config::Balance::PerPhase => Balance::PerPhase,
-            config::Balance::Sum => Balance::Sum,
-        },
-        target_w: config.site.grid_target_w.into(),
-        limits: SiteLimits {
-            import_w: config.site.import_limit_w.map(i64::from),
-            export_w: config.site.export_limit_w.map(i64::from),
-            unbalance_va: config.site.unbalance_limit_va.map(i64::from),
-        },
-        fuse_ma: config.site.fuse_ma.into(),
-        fuse_margin_ma: FUSE_MARGIN_MA,
-        voltage_mv: config.site.voltage_mv.into(),
-        ladder: Ladder { hold: ladder.hold, ramp_start: ladder.ramp_start, fallback: ladder.fallback },
-        meter_period,
-        frozen_after: Span::from_ms(ladder.heartbeat.min(Span::from_s(60)).as_ms() * 2 / 3),
-        ramp_w_per_s: config.control.ramp_w_per_s.into(),
-        start_up: StartUp::default(),
-        observe: config.site.strategy == config::Strategy::Observe,
-        fallback: match config.control.fallback {
-            Fallback::Zero => FallbackKind::Zero,
-            Fallback::Release => FallbackKind::Release,
-        },
-        tuning: Tuning::for_power(config.batteries.iter().map(most_on_a_phase).max().unwrap_or(0)),
-    }
-}
-
-fn battery_site(b: &config::Battery, config: &Config, wait: Span) -> BatterySite {
-    let ages = b.ages();
-    let (fallback_charge_w, fallback_discharge_w) = fallback_limits(b, config);
-    BatterySite {
-        connection: match b.phase {
-            Phases::One(phase) => Connection::Phase(phase.index()),
-            Phases::All => Connection::AllPhases,
-        },
-        max_discharge_w: b.max_discharge_w.into(),
-        max_charge_w: b.max_charge_w.into(),
-        capacity_wh: b.capacity_wh.into(),
-        hard_min_soc_pm: b.min_soc_pm.min(HARD_MIN_SOC_PM).into(),
-        min_soc_pm: b.min_soc_pm.into(),
-        max_soc_pm: b.max_soc_pm.into(),
-        hysteresis_pm: b.soc_hysteresis_pm.into(),
-        cap_age: ages.capped,
-        exclude_age: ages.excluded,
-        control: match b.control {
-            ControlMode::Setpoint => ControlKind::Setpoint,
-            ControlMode::Limits => ControlKind::Limits,
-            ControlMode::Hybrid => ControlKind::Hybrid,
-        },
-        fallback_charge_w,
-        fallback_discharge_w,
-        min_power_w: b.min_power_w.into(),
-        bms: b.bms.as_ref().map(|bms| bms_site(bms, config, wait)),
-    }
-}
-
-/// Most power of a battery on one phase, W.
-fn most_on_a_phase(b: &config::Battery) -> i64 {
-    let w = i64::from(b.max_charge_w.max(b.max_discharge_w));
-    if b.phase == Phases::All { w / 3 } else { w }
-}
-
-/// How old what a BMS said may be; the battery is in its fallback as long before the heartbeat timeout as without a meter.
-fn bms_site(bms: &config::Bms, config: &Config, wait: Span) -> BmsSite {
-    let ages = bms.ages(Span::from_s(config.control.heartbeat_timeout_s.into())).before_waiting(wait);
-    BmsSite { fresh: ages.fresh, lost: ages.lost }
-}
-
-/// Charge and discharge limit in fallback, W: never more than the battery's own ratings.
-fn fallback_limits(b: &config::Battery, config: &Config) -> (i64, i64) {
-    let control = &config.control;
-    (control.fallback_charge_w.min(b.max_charge_w).into(), control.fallback_discharge_w.min(b.max_discharge_w).into())
-}
-
-impl Devices for Library {
-    fn find(&self, name: &str) -> Option<DeviceFacts> {
-        Library::find(self, name).map(|device| match device {
-            Device::Profile(p) => facts(std::iter::once(p.as_ref())),
-            Device::Choice(c) => facts(self.banks(&c.probe)),
-            Device::Telegrams(_) => DeviceFacts { meter: true, telegrams: true, supported: true, ..DeviceFacts::default() },
-        })
-    }
-
-    fn current_limits(&self, name: &str, settings: &setting::Settings) -> (bool, bool) {
-        let Some(profile) = self.profile(name).map(|p| p.with_settings(settings)) else { return (true, true) };
-        let group = profile.bms.as_ref().is_some_and(|bms| bms.group.is_some());
-        let has = |quantity| group || profile.point(quantity).is_some();
-        (has(Quantity::ChargeLimit), has(Quantity::DischargeLimit))
-    }
-
-    fn names(&self) -> Vec<String> {
-        self.iter().map(|d| d.name().to_owned()).collect()
-    }
-}
-
-fn takes_both(p: &Profile) -> bool {
-    p.limits.is_some() && p.setpoint.is_some()
-}
-
-fn facts<'p>(banks: impl Iterator<Item = &'p Profile>) -> DeviceFacts {
-    let mut facts = DeviceFacts { supported: true, ..DeviceFacts::default() };
-    for p in banks {
-        facts.battery |= p.is_battery();
-        facts.meter |= p.has_total() || p.has_phases();
-        facts.via_battery |= p.meter_behind_battery;
-        facts.phases |= p.has_phases();
-        facts.bms |= p.bms.is_some();
-        facts.longest_poll_ms = facts.longest_poll_ms.or(p.bms.as_ref().and_then(|b| b.longest_poll_ms));
-        facts.settings.extend(p.settings.iter().cloned());
-        facts.tcp_port = facts.tcp_port.or(Some(p.tcp_port));
-        facts.units.push(p.unit);
-        if p.is_battery() {
-            facts.setpoint |= p.setpoint.is_some();
-            facts.limits |= p.limits.is_some();
-            facts.hybrid |= takes_both(p);
-            facts.encodings.extend(p.setpoint.iter().flat_map(|s| s.encodings.iter().map(|e| e.0.clone())));
-        }
-    }
-    facts
 }

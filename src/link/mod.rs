@@ -72,9 +72,16 @@ pub struct Counters {
 impl Counters {
     /// Counts one request that came to this end.
     pub fn count<T>(&mut self, outcome: &::modbus::Result<T>) {
+        match outcome {
+            Ok(_) => self.requests = self.requests.saturating_add(1),
+            Err(error) => self.count_fault(&Fault::of(error)),
+        }
+    }
+
+    /// Counts one request, or one telegram, that ended in this fault.
+    pub fn count_fault(&mut self, fault: &Fault) {
         self.requests = self.requests.saturating_add(1);
-        let Err(error) = outcome else { return };
-        let kind = match Fault::of(error) {
+        let kind = match fault {
             Fault::Timeout => &mut self.timeout,
             Fault::Crc => &mut self.crc,
             Fault::Short { .. } => &mut self.short,

@@ -122,7 +122,7 @@ fn candidates<'f>(found: &'f Found, library: &Library) -> Vec<Candidate<'f>> {
 
 fn candidate<'f>(library: &Library, device: &str, place: &'f Place, unit: Option<u8>) -> Option<Candidate<'f>> {
     let facts = Devices::find(library, device)?;
-    (facts.supported && (facts.battery || facts.bms || facts.meter)).then(|| Candidate { device: device.to_owned(), facts, place, unit })
+    (facts.battery || facts.bms || facts.meter).then(|| Candidate { device: device.to_owned(), facts, place, unit })
 }
 
 fn reached(out: &mut String, candidate: &Candidate<'_>) {

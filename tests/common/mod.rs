@@ -66,3 +66,15 @@ pub fn battery_sample(taken: Time, power_w: i64, soc_pm: i64) -> BatterySample {
         temperature_c: None,
     }
 }
+
+/// What the grid delivers to each phase, W: the load less what the batteries deliver there.
+pub fn grid_w(site: &Site, load_w: [i64; 3], power_w: &[i64]) -> [i64; 3] {
+    let mut grid_w = load_w;
+    for (battery, w) in site.batteries.iter().zip(power_w) {
+        match battery.connection {
+            Connection::Phase(f) => grid_w[f] -= w,
+            Connection::AllPhases => grid_w.iter_mut().for_each(|grid_w| *grid_w -= w / 3),
+        }
+    }
+    grid_w
+}

@@ -13,7 +13,6 @@ impl Devices for Fake {
             battery: true,
             meter: true,
             via_battery: true,
-            supported: true,
             tcp_port: Some(502),
             setpoint: true,
             limits: true,
@@ -25,26 +24,13 @@ impl Devices for Fake {
         match name {
             "sax" | "sax-basic" => Some(sax),
             "sax-sunspec" => Some(DeviceFacts { limits: false, hybrid: false, encodings: Vec::new(), ..sax }),
-            "own-meter" => Some(DeviceFacts { meter: true, supported: true, tcp_port: Some(1502), phases: true, ..DeviceFacts::default() }),
-            "total-meter" => Some(DeviceFacts { meter: true, supported: true, ..DeviceFacts::default() }),
-            "p1" => Some(DeviceFacts { meter: true, supported: true, telegrams: true, ..DeviceFacts::default() }),
-            "own-battery" => Some(DeviceFacts { battery: true, supported: true, setpoint: true, ..DeviceFacts::default() }),
-            "own-limited" => Some(DeviceFacts {
-                battery: true,
-                supported: true,
-                limits: true,
-                encodings: encodings(&["offset"]),
-                ..DeviceFacts::default()
-            }),
-            "sbau" => Some(DeviceFacts {
-                bms: true,
-                supported: true,
-                tcp_port: Some(2404),
-                longest_poll_ms: Some(5000),
-                ..DeviceFacts::default()
-            }),
-            "own-bms" => Some(DeviceFacts { bms: true, supported: true, ..DeviceFacts::default() }),
-            "powerpack" => Some(DeviceFacts { battery: true, ..DeviceFacts::default() }),
+            "own-meter" => Some(DeviceFacts { meter: true, tcp_port: Some(1502), phases: true, ..DeviceFacts::default() }),
+            "total-meter" => Some(DeviceFacts { meter: true, ..DeviceFacts::default() }),
+            "p1" => Some(DeviceFacts { meter: true, telegrams: true, ..DeviceFacts::default() }),
+            "own-battery" => Some(DeviceFacts { battery: true, setpoint: true, ..DeviceFacts::default() }),
+            "own-limited" => Some(DeviceFacts { battery: true, limits: true, encodings: encodings(&["offset"]), ..DeviceFacts::default() }),
+            "sbau" => Some(DeviceFacts { bms: true, tcp_port: Some(2404), longest_poll_ms: Some(5000), ..DeviceFacts::default() }),
+            "own-bms" => Some(DeviceFacts { bms: true, ..DeviceFacts::default() }),
             _ => None,
         }
     }
@@ -54,7 +40,7 @@ impl Devices for Fake {
     }
 
     fn names(&self) -> Vec<String> {
-        ["sax", "sax-basic", "sax-sunspec", "own-meter", "own-battery", "own-limited", "powerpack"].map(String::from).into()
+        ["sax", "sax-basic", "sax-sunspec", "own-meter", "own-battery", "own-limited"].map(String::from).into()
     }
 }
 

@@ -3,7 +3,7 @@
 use super::Core;
 use crate::control::alarm::Alarm;
 use crate::control::allocate::{Ask, Binding, Needs, SlotPlan, fuse_w, plan, third};
-use crate::control::capability::Capability;
+use crate::control::capability::{Capability, capability, limit_by_trust};
 use crate::control::decision::PhaseDecision;
 use crate::control::demand::Action;
 use crate::control::input::PhaseSample;
@@ -16,7 +16,38 @@ use crate::units::{Phase, Span, Time};
 /// The alarm threshold lies this far below the fuse, mA (`spec/control.md` 2.6: 24 A of 25 A).
 const ALARM_BELOW_FUSE_MA: i64 = 1000;
 
+/// Failed writes in a row that exclude a battery (2.6).
+const WRITES_FAILED_MOST: u32 = 3;
+
 impl Core {
+    /// What each battery may do.
+    pub(super) fn analyse_batteries(&mut self, now: Time) {
+        for k in 0..self.batteries.len() {
+            let site = &self.site.batteries[k];
+            let b = &mut self.batteries[k];
+            let usable = b.writes_failed < WRITES_FAILED_MOST;
+            let sample = b.counted();
+            let mut cap = capability(site, sample.as_ref(), b.blocks, usable, now);
+            b.reserved = self.demand.reserves(b.soc_pm().unwrap_or(0), b.reserved, site.hysteresis_pm);
+            if b.reserved {
+                cap.keep_reserve();
+            }
+            let silent = sample.is_none_or(|s| now.since(s.taken) > site.exclude_age);
+            if silent {
+                b.polled.clear();
+                b.written.clear();
+                b.follow.rest();
+                self.learner.forget(k);
+            }
+            let missed = silent && self.started.is_some_and(|t| now.since(t) > site.exclude_age);
+            self.alarms.set(Alarm::BatteryLost(k), missed, now);
+            self.alarms.set(Alarm::WritesFail(k), !usable, now);
+            let cap = self.under_bms(k, limit_by_trust(cap, &self.trust[k]), now);
+            self.capabilities[k] = cap;
+            self.ready_w[k] = (cap.charge_w, cap.discharge_w);
+        }
+    }
+
     pub(super) fn analyse_phases(&mut self, now: Time, age: Option<Span>) {
         let lost = age.map_or(self.started.is_some_and(|t| now.since(t) > self.site.ladder.hold), |a| a > self.site.ladder.hold);
         self.alarms.set(Alarm::MeterLost, lost, now);

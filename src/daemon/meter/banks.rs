@@ -1,0 +1,67 @@
+//! Which banks the meter is read from, and what to ask them.
+
+use std::sync::Arc;
+
+use super::MeterTask;
+use crate::daemon::clock::Clock;
+use crate::daemon::message::Event;
+use crate::device::plan::{battery_requests, covers, merge, requests};
+use crate::device::profile::{Block, Profile};
+use crate::device::quantity::Quantity;
+
+/// The banks in use and what to ask them.
+pub(super) struct Used {
+    pub(super) total: Arc<Profile>,
+    pub(super) total_unit: u8,
+    pub(super) total_requests: Vec<Block>,
+    pub(super) phases: Option<(Arc<Profile>, u8, Vec<Block>)>,
+    /// The phases come with the total.
+    pub(super) together: bool,
+    /// The battery whose registers come with the total.
+    pub(super) battery: Option<usize>,
+}
+
+impl MeterTask {
+    /// Looks for them, one probe at a time. False as long as they are not known.
+    pub(super) fn find_banks(&mut self, clock: &dyn Clock, report: &mut dyn FnMut(Event)) -> bool {
+        let nothing_fits = "no register bank with meter values answers";
+        let (total, phases) = match self.spec.bank.choice.search(&self.endpoint, clock, nothing_fits, |banks| self.spec.bank.pick(banks)) {
+            Ok(banks) => banks,
+            Err(fault) => {
+                if fault.is_some() {
+                    self.report(None, Default::default(), fault, clock.now(), report);
+                }
+                return false;
+            }
+        };
+        let endpoint = self.endpoint.lock();
+        let unit = |p: &Profile| self.spec.bank.choice.unit_of(p);
+        let own = requests(&total, Quantity::is_total);
+        let beside = self.spec.battery.as_ref().and_then(|(k, bank)| {
+            let profile = bank.pick(&endpoint.banks)?;
+            (profile.name == total.name && bank.choice.unit_of(&profile) == unit(&total)).then_some(*k)
+        });
+        // The battery's bank is not known before its own probing has ended, which may be a moment after ours.
+        if self.spec.battery.as_ref().is_some_and(|(_, bank)| !bank.choice.is_settled(&endpoint.banks)) {
+            return false;
+        }
+        let total_requests = if beside.is_some() { merge(&total, &own, &battery_requests(&total)) } else { own };
+        let phases = phases.map(|p| {
+            let (unit, requests) = (unit(&p), requests(&p, Quantity::is_read_with_phases));
+            (p, unit, requests)
+        });
+        let same_bank = phases.as_ref().is_some_and(|(p, u, _)| p.name == total.name && *u == unit(&total));
+        // Registers that share a block with the total cost nothing more, so they come along every time.
+        let total_requests = match &phases {
+            Some((_, _, r)) if same_bank => merge(&total, &total_requests, r),
+            _ => total_requests,
+        };
+        let together = same_bank && phases.as_ref().is_some_and(|(_, _, r)| covers(&total_requests, r));
+        let from = phases.as_ref().map_or("no phases".into(), |(p, u, _)| format!("phases from {} on unit {u}", p.name));
+        log::info!("meter: total from {} on unit {}, {from}", total.name, unit(&total));
+        let total_unit = unit(&total);
+        drop(endpoint);
+        self.used = Some(Used { total, total_unit, total_requests, phases, together, battery: beside });
+        true
+    }
+}
