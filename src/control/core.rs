@@ -10,6 +10,7 @@ mod group;
 mod limits;
 mod netted;
 mod observe;
+mod steps;
 mod take;
 mod trust;
 
@@ -50,6 +51,8 @@ struct Battery {
     distrusted: bool,
     writes_failed: u32,
     out_w: i64,
+    /// What it would have been told if it took every watt.
+    aim_w: i64,
     ramp_from_w: i64,
     charge_limit: Limit,
     discharge_limit: Limit,

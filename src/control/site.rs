@@ -94,6 +94,8 @@ pub struct BatterySite {
     pub fallback_discharge_w: i64,
     /// Below this power it works badly, W: where others can, they do it alone.
     pub min_power_w: i64,
+    /// It can be told multiples of this only, W; 1 for most.
+    pub step_w: i64,
     /// The ages of what its BMS says, where it has one: the authority on what its cells allow.
     pub bms: Option<BmsSite>,
 }

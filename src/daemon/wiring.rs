@@ -18,6 +18,7 @@ use super::meter::MeterSpec;
 use super::p1::P1Spec;
 use crate::config::{self, Config, ControlMode, Fallback, Link, MeterSource, Phases};
 use crate::control::site::Site;
+use crate::device::encode::step_w;
 use crate::device::library::Library;
 use crate::device::parse::Device;
 use crate::device::profile::Profile;
@@ -89,7 +90,11 @@ pub fn plan(config: &Config, library: &Library) -> Plan {
         let at: usize = batteries[k].endpoint;
         endpoints[at].timeout.times(users(at).saturating_sub(1))
     };
-    let site = site(config, waits);
+    let mut site = site(config, waits);
+    for (told, battery) in site.batteries.iter_mut().zip(&batteries) {
+        let steps = battery.spec.bank.choice.candidates.iter().filter_map(|p| p.setpoint.as_ref()).map(step_w);
+        told.step_w = steps.max().unwrap_or(1);
+    }
     let p1 = P1Spec::of(config, library, nets_phases(config));
     let heartbeat = Span::from_s(config.control.heartbeat_timeout_s.into());
     let comm_log = config.log.comm_log.as_ref().map(PathBuf::from);

@@ -27,6 +27,7 @@ pub fn battery(phase: usize) -> BatterySite {
         fallback_charge_w: 0,
         fallback_discharge_w: 0,
         min_power_w: 0,
+        step_w: 1,
         bms: None,
     }
 }

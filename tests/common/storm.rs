@@ -85,6 +85,7 @@ pub fn random_site(rng: &mut Rng) -> Site {
             fallback_charge_w: if rng.chance(700) { 0 } else { rng.range(0, max_charge_w) },
             fallback_discharge_w: if rng.chance(700) { 0 } else { rng.range(0, max_discharge_w) },
             min_power_w: rng.range(0, 300),
+            step_w: 1,
             bms: None,
         }
     };

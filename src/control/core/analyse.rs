@@ -112,7 +112,7 @@ impl Core {
 
     /// The share of battery `k`, no further than `change_w` from what it was told last.
     pub(super) fn slewed(&self, k: usize, change_w: i64) -> i64 {
-        let out = self.batteries[k].out_w;
+        let out = self.batteries[k].aim_w;
         clamp(self.shares[k], out.saturating_sub(change_w), out.saturating_add(change_w))
     }
 

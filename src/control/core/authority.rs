@@ -21,7 +21,7 @@ impl Core {
         let running = matches!(self.ladder.mode(), Mode::Run { .. });
         if was_lost && !bms.is_lost() && running && self.site.fallback == FallbackKind::Release {
             // It was on its own meanwhile: the first command is what it is doing anyway.
-            b.out_w = b.sample.map_or(0, |s| s.power_w);
+            (b.out_w, b.aim_w) = b.sample.map_or((0, 0), |s| (s.power_w, s.power_w));
         }
         if let Some(soc_pm) = b.soc_pm() {
             b.blocks = b.blocks.after(&self.site.batteries[k], soc_pm);

@@ -39,7 +39,9 @@ impl Core {
         let cap = self.capabilities[k];
         let commanded = self.batteries[k].commanded;
         let change_limit = (self.change_of(k, change_limit.0, now), change_limit.1);
-        let (setpoint_w, mut reason) = self.setpoint(k, age, change_limit, kept);
+        let (exact_w, mut reason) = self.setpoint(k, age, change_limit, kept);
+        let setpoint_w = self.in_steps(k, exact_w);
+        self.batteries[k].aim_w = exact_w;
         let before_w = std::mem::replace(&mut self.batteries[k].out_w, setpoint_w);
         let fallen = self.ladder.mode() == Mode::Fallback || self.lacks_bms(k);
         let forbidden = self.is_forbidden(k, before_w);

@@ -34,7 +34,7 @@ impl Core {
             b.commanded = match (b.commanded, commanded) {
                 (Commanded::Since(since), true) => Commanded::Since(since),
                 (_, true) => {
-                    b.out_w = b.sample.map_or(0, |s| s.power_w);
+                    (b.out_w, b.aim_w) = b.sample.map_or((0, 0), |s| (s.power_w, s.power_w));
                     Commanded::Since(now)
                 }
                 (before, false) => {

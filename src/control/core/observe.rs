@@ -1,6 +1,7 @@
 //! What a sample of the meter says about the net load, given what the batteries may have done when it was taken; and what can be learned
 //! from it.
 
+use super::steps::coarse_w;
 use super::{Battery, Core};
 use crate::control::allocate::{Binding, fuse_w};
 use crate::control::estimate::{BatteriesThen, Circumstances};
@@ -42,8 +43,9 @@ impl Core {
 
     /// A scale that does not fit shows as a phase that does not come to rest at its target: then it is learned anew.
     fn doubt_scales(&mut self, phases: &[PhaseSample; 3], passed: i64) {
+        let off_w = OFF_W + coarse_w(&self.site);
         for (f, phase) in phases.iter().enumerate() {
-            let off = self.plans[f].binding == Binding::Load && (phase.power_w - self.targets_w[f]).abs() > OFF_W;
+            let off = self.plans[f].binding == Binding::Load && (phase.power_w - self.targets_w[f]).abs() > off_w;
             self.off_ms[f] = (self.off_ms[f] + if off { passed } else { -passed }).max(0);
             if self.off_ms[f] < OFF_FOR_MS {
                 continue;
@@ -53,7 +55,7 @@ impl Core {
             members.for_each(|(_, learned)| learned.scale_pm = 1000);
         }
         let missing_w = self.missing_w(phases);
-        let off = self.sum_is_free() && missing_w.abs() > OFF_W;
+        let off = self.sum_is_free() && missing_w.abs() > off_w;
         self.off_ms[ALL_PHASES] = (self.off_ms[ALL_PHASES] + if off { passed } else { -passed }).max(0);
         if self.off_ms[ALL_PHASES] >= OFF_FOR_MS {
             self.off_ms[ALL_PHASES] = 0;
@@ -76,6 +78,8 @@ impl Core {
     /// can do something about it, the sum counts, and each phase takes a third of what is missing there.
     pub(super) fn trim_towards(&self, f: usize, phases: &[PhaseSample; 3]) -> (i64, bool) {
         match self.plans[f].binding {
+            // What a coarse step leaves open is no error of the battery.
+            _ if self.is_coarse(f) => (self.targets_w[f], true),
             Binding::Load => (self.targets_w[f], false),
             binding if binding == Binding::Total || self.sum_is_free() => {
                 let missing = self.missing_w(phases);

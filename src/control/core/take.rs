@@ -115,7 +115,7 @@ impl Core {
     /// The first command is what the battery is doing anyway.
     fn start_bumpless(&mut self) {
         for b in &mut self.batteries {
-            b.out_w = b.sample.map_or(0, |s| s.power_w);
+            (b.out_w, b.aim_w) = b.sample.map_or((0, 0), |s| (s.power_w, s.power_w));
         }
     }
 }

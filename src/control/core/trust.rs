@@ -1,5 +1,6 @@
 //! Which batteries can be counted on: do they follow, and do sign and phase of what they do agree with the meter?
 
+use super::steps::coarse_w;
 use super::{Battery, Core};
 use crate::control::alarm::Alarm;
 use crate::control::capability::Trust;
@@ -75,6 +76,9 @@ impl Core {
         let usual_ms = (self.site.meter_period.times(12).max(SETTLES) + self.learned.window.hi).signed_ms();
         let of_phases: [i64; 3] = std::array::from_fn(|f| phases[f].power_w - self.targets_w[f]);
         let errors_w = [of_phases[0], of_phases[1], of_phases[2], of_phases.iter().sum()];
+        // What a battery cannot be told exactly is no sign of a mistake.
+        let coarse_w = coarse_w(&self.site);
+        let errors_w = errors_w.map(|w: i64| w.signum() * (w.abs() - coarse_w).max(0));
         self.guard.note_errors(errors_w, passed_ms, usual_ms);
         self.guard.sample(ms(arrived), phases.map(|p| p.power_w), self.learned.window, arrived, |k| &batteries[k].polled);
     }

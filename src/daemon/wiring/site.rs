@@ -78,6 +78,7 @@ fn battery_site(b: &config::Battery, config: &Config, wait: Span) -> BatterySite
         fallback_charge_w,
         fallback_discharge_w,
         min_power_w: b.min_power_w.into(),
+        step_w: 1,
         bms: b.bms.as_ref().map(|bms| bms_site(bms, config, wait)),
     }
 }
