@@ -112,7 +112,7 @@ fn sbau() -> Vec<(u16, u16)> {
     registers
 }
 
-const STATIC: StaticLimits = StaticLimits { charge_ma: Some(100_000), discharge_ma: Some(120_000) };
+const STATIC: StaticLimits = StaticLimits { charge_ma: Some(100_000), discharge_ma: Some(120_000), charge_w: None, discharge_w: None };
 
 fn newest(reports: &[BmsReport]) -> BmsSample {
     let report = reports.last().expect("a report");

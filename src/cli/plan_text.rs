@@ -118,6 +118,9 @@ fn schedule(plan: &Plan, out: &mut String) {
     for b in &plan.bmses {
         let b = &b.spec;
         line(out, &format!("poll BMS of battery {}: every {}", b.name, b.poll));
+        if b.limits.charge_w.is_some() || b.limits.discharge_w.is_some() {
+            line(out, "  it gives no current limits as it is set up here: the ratings of the battery count, and what it forbids");
+        }
         let blocks: Vec<_> = bms_requests(&b.profile).iter().map(range).collect();
         let model = b.profile.bms.as_ref().and_then(|bms| bms.sunspec_model);
         let from = model.map_or_else(String::new, |m| format!(", counted from where SunSpec model {m} is found"));

@@ -63,8 +63,6 @@ pub(super) struct BmsDraft {
     pub bms: Bms,
     pub link_at: At,
     pub poll_at: Option<At>,
-    /// Whether the file has max_charge_a and max_discharge_a, right or wrong.
-    pub gives_limits: (bool, bool),
     pub at: At,
 }
 
@@ -84,7 +82,6 @@ pub(super) fn read(battery: &mut Section<'_>, devices: &dyn Devices) -> Option<B
     }
     let link = link::read(s, facts.and_then(|facts| facts.tcp_port), poll_ms);
     let unit = s.integer("unit", 0..=255u8).map(Spanned::get);
-    let gives_limits = (s.has("max_charge_a"), s.has("max_discharge_a"));
     let mut current = |key: &str| s.decimal(key, 3, 0..=10_000_000i32).map(Spanned::get);
     let (max_charge_ma, max_discharge_ma) = (current("max_charge_a"), current("max_discharge_a"));
     let settings = settings::read(s, facts);
@@ -93,5 +90,5 @@ pub(super) fn read(battery: &mut Section<'_>, devices: &dyn Devices) -> Option<B
     let (Some(link), Some(device)) = (link, device.map(|device| device.name)) else { return None };
     let (link_at, poll_at) = (link.at, poll.map(|poll| poll.at));
     let bms = Bms { device, link: link.value, unit, poll_ms, max_charge_ma, max_discharge_ma, settings };
-    Some(BmsDraft { bms, link_at, poll_at, gives_limits, at })
+    Some(BmsDraft { bms, link_at, poll_at, at })
 }

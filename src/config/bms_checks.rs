@@ -2,26 +2,17 @@
 
 use super::battery::BatteryDraft;
 use super::bms::{BmsDraft, FALL};
-use super::devices::Devices;
 use super::link::Link;
 use super::meter::MeterDraft;
-use super::number::fixed_to_text;
 use super::reader::Document;
 use super::site::ControlDraft;
 use crate::units::Span;
 
-pub(super) fn check(
-    document: &Document,
-    control: &ControlDraft,
-    meter: Option<&MeterDraft>,
-    batteries: &[BatteryDraft],
-    devices: &dyn Devices,
-) {
+pub(super) fn check(document: &Document, control: &ControlDraft, meter: Option<&MeterDraft>, batteries: &[BatteryDraft]) {
     for (index, draft) in batteries.iter().enumerate() {
         let Some(bms) = &draft.bms else { continue };
         check_address(document, draft, bms, meter, batteries, index);
         check_ages(document, draft, bms, control);
-        check_limits(document, draft, bms, devices);
     }
 }
 
@@ -65,22 +56,4 @@ fn check_ages(document: &Document, draft: &BatteryDraft, bms: &BmsDraft, control
     );
     let help = format!("poll_ms must be at most {}.", ages.lost.less(FALL).as_ms() / 3);
     document.add_with_help(bms.poll_at.unwrap_or(bms.at), &key_of(draft, "poll_ms"), message, help);
-}
-
-/// Without a limit there would never be any power.
-fn check_limits(document: &Document, draft: &BatteryDraft, bms: &BmsDraft, devices: &dyn Devices) {
-    let (gives_charge, gives_discharge) = devices.current_limits(&bms.bms.device, &bms.bms.settings);
-    let missing: Vec<_> = [
-        ("max_charge_a", "charge", gives_charge || bms.gives_limits.0),
-        ("max_discharge_a", "discharge", gives_discharge || bms.gives_limits.1),
-    ]
-    .into_iter()
-    .filter(|(.., known)| !known)
-    .collect();
-    for (key, verb, _) in missing {
-        let message =
-            format!("\"{}\" gives no {verb} current limit as it is set up here, so the battery would never {verb}.", bms.bms.device);
-        let help = format!("Say what the cells may take, for example {key} = {}; 0 if they must not.", fixed_to_text(100_000, 3));
-        document.add_with_help(bms.at, &key_of(draft, key), message, help);
-    }
 }

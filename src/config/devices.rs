@@ -2,7 +2,7 @@
 
 use super::nearest::nearest;
 use super::reader::{Section, Spanned};
-use crate::device::setting::{Setting, Settings};
+use crate::device::setting::Setting;
 
 /// The device profiles that are known.
 pub trait Devices {
@@ -11,11 +11,6 @@ pub trait Devices {
 
     /// The names of all devices.
     fn names(&self) -> Vec<String>;
-
-    /// Whether the BMS of this name, set up in this way, says how much current it may be charged and discharged with.
-    fn current_limits(&self, _name: &str, _settings: &Settings) -> (bool, bool) {
-        (false, false)
-    }
 }
 
 /// What a device profile says about the use of the device.

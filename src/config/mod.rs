@@ -79,7 +79,7 @@ pub fn parse(text: &str, devices: &dyn Devices) -> Result<Config, Findings> {
 
     check::check(&document, &site, &mut control, meter.as_ref(), &batteries);
     link_checks::check(&document, meter.as_ref(), &batteries, devices);
-    bms_checks::check(&document, &control, meter.as_ref(), &batteries, devices);
+    bms_checks::check(&document, &control, meter.as_ref(), &batteries);
     schedule_checks::check(&document, &site, &windows, &batteries);
     let config = Config {
         site: site.site,

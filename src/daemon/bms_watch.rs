@@ -30,6 +30,10 @@ pub struct StaticLimits {
     pub charge_ma: Option<i64>,
     /// The same for discharging.
     pub discharge_ma: Option<i64>,
+    /// Charge power, W, where neither the BMS nor the configuration can give a current: the battery's rating.
+    pub charge_w: Option<i64>,
+    /// The same for discharging.
+    pub discharge_w: Option<i64>,
 }
 
 /// What is known beside the values themselves.
@@ -80,8 +84,8 @@ impl BmsWatch {
             taken: now,
             may_charge: values.may_charge,
             may_discharge: values.may_discharge,
-            charge_limit_w: power(charge_ma, values.voltage_mv),
-            discharge_limit_w: power(discharge_ma, values.voltage_mv).map(|w| w.saturating_mul(GIVES_PM) / 1000),
+            charge_limit_w: power(charge_ma, values.voltage_mv).or(statics.charge_w),
+            discharge_limit_w: power(discharge_ma, values.voltage_mv).map(|w| w.saturating_mul(GIVES_PM) / 1000).or(statics.discharge_w),
             soc_pm: values.soc_pm,
         };
         Seen {
@@ -202,7 +206,7 @@ mod tests {
         let sample = take(&mut watch, &values(), StaticLimits::default(), 1).sample.unwrap();
         // 38420 W; 46104 W less what is lost on the way out.
         assert_eq!((sample.charge_limit_w, sample.discharge_limit_w), (Some(38_420), Some(43_798)));
-        let set = StaticLimits { charge_ma: Some(10_000), discharge_ma: Some(100_000) };
+        let set = StaticLimits { charge_ma: Some(10_000), discharge_ma: Some(100_000), ..StaticLimits::default() };
         let both = take(&mut watch, &values(), set, 2);
         assert_eq!((both.charge_limit_ma, both.discharge_limit_ma), (Some(10_000), Some(60_000)));
         let without = BmsValues { voltage_mv: None, ..values() };
@@ -216,7 +220,7 @@ mod tests {
     #[test]
     fn the_configuration_speaks_only_where_the_bms_never_did() {
         let none = BmsValues { charge_limit_ma: None, discharge_limit_ma: None, ..values() };
-        let set = StaticLimits { charge_ma: Some(10_000), discharge_ma: None };
+        let set = StaticLimits { charge_ma: Some(10_000), ..StaticLimits::default() };
         let mut watch = BmsWatch::default();
         let seen = take(&mut watch, &none, set, 1);
         assert_eq!((seen.charge_limit_ma, seen.discharge_limit_ma), (Some(10_000), None));
@@ -281,5 +285,14 @@ mod tests {
         assert!(notices(Some(1), Some(700_000)).is_empty() && notices(Some(0), None).is_empty() && notices(None, Some(1)).is_empty());
         let own = BmsValues { notices: vec!["high cell voltage".into()], ..values() };
         assert_eq!(take(&mut watch, &own, StaticLimits::default(), 1).notices, ["high cell voltage"]);
+    }
+
+    #[test]
+    fn a_rating_counts_only_where_nobody_can_give_a_current() {
+        let rated = StaticLimits { charge_w: Some(3_500), ..StaticLimits::default() };
+        let mut watch = BmsWatch::default();
+        let silent = BmsValues { charge_limit_ma: None, discharge_limit_ma: None, ..values() };
+        let sample = take(&mut watch, &silent, rated, 1).sample.unwrap();
+        assert_eq!((sample.charge_limit_w, sample.discharge_limit_w), (Some(3_500), None));
     }
 }

@@ -8,7 +8,7 @@ mod site;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use self::facts::takes_both;
+use self::facts::{current_limits, takes_both};
 use self::site::{fallback_limits, no_wait, site};
 use super::bank_choice::{BankChoice, BatteryBank, MeterBank};
 use super::battery::BatterySpec;
@@ -200,14 +200,26 @@ fn bms(
         index,
         name: b.name.clone(),
         unit: bms.unit.unwrap_or(profile.unit),
+        limits: static_limits(b, bms, &profile),
         profile,
         poll,
         first_poll: Time::ZERO,
         retries: bms.link.retry_count().into(),
-        limits: StaticLimits { charge_ma: bms.max_charge_ma.map(i64::from), discharge_ma: bms.max_discharge_ma.map(i64::from) },
         heartbeat: config.site.strategy != config::Strategy::Observe,
     };
     Some(Placed { endpoint: endpoint(&bms.link, endpoints), spec })
+}
+
+/// A BMS that gives no current limit, like an SBAU whose clusters are not configured, still forbids; how much is then the battery's rating.
+fn static_limits(b: &config::Battery, bms: &config::Bms, profile: &Profile) -> StaticLimits {
+    let (gives_charge, gives_discharge) = current_limits(profile);
+    let (charge_ma, discharge_ma) = (bms.max_charge_ma.map(i64::from), bms.max_discharge_ma.map(i64::from));
+    StaticLimits {
+        charge_ma,
+        discharge_ma,
+        charge_w: (!gives_charge && charge_ma.is_none()).then_some(b.max_charge_w.into()),
+        discharge_w: (!gives_discharge && discharge_ma.is_none()).then_some(b.max_discharge_w.into()),
+    }
 }
 
 fn battery_bank(b: &config::Battery, library: &Library) -> BatteryBank {

@@ -35,10 +35,6 @@ impl Devices for Fake {
         }
     }
 
-    fn current_limits(&self, name: &str, _: &sax_controller::device::setting::Settings) -> (bool, bool) {
-        (name == "sbau", name == "sbau")
-    }
-
     fn names(&self) -> Vec<String> {
         ["sax", "sax-basic", "sax-sunspec", "own-meter", "own-battery", "own-limited"].map(String::from).into()
     }

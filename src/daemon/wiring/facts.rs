@@ -5,7 +5,6 @@ use crate::device::library::Library;
 use crate::device::parse::Device;
 use crate::device::profile::Profile;
 use crate::device::quantity::Quantity;
-use crate::device::setting::Settings;
 
 impl Devices for Library {
     fn find(&self, name: &str) -> Option<DeviceFacts> {
@@ -16,16 +15,16 @@ impl Devices for Library {
         })
     }
 
-    fn current_limits(&self, name: &str, settings: &Settings) -> (bool, bool) {
-        let Some(profile) = self.profile(name).map(|p| p.with_settings(settings)) else { return (true, true) };
-        let group = profile.bms.as_ref().is_some_and(|bms| bms.group.is_some());
-        let has = |quantity| group || profile.point(quantity).is_some();
-        (has(Quantity::ChargeLimit), has(Quantity::DischargeLimit))
-    }
-
     fn names(&self) -> Vec<String> {
         self.iter().map(|d| d.name().to_owned()).collect()
     }
+}
+
+/// Whether a BMS gives a charge and a discharge limit.
+pub(super) fn current_limits(profile: &Profile) -> (bool, bool) {
+    let group = profile.bms.as_ref().is_some_and(|bms| bms.group.is_some());
+    let has = |quantity| group || profile.point(quantity).is_some();
+    (has(Quantity::ChargeLimit), has(Quantity::DischargeLimit))
 }
 
 /// It can be told either.
