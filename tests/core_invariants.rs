@@ -73,6 +73,7 @@ fn orders_stay_inside_what_the_battery_may_do_now() {
                     assert!(sample.is_some(), "{place}: limits to a battery that was never heard");
                 }
                 Order::Release => {
+                    assert!(b.objection.is_none(), "{place}: released although {:?}", b.objection);
                     assert_eq!(storm.site.fallback, FallbackKind::Release, "{place}");
                     assert!(decision.mode == Mode::Fallback || site.bms.is_some(), "{place}: released in {:?}", decision.mode);
                 }
@@ -123,6 +124,7 @@ fn no_order_passes_what_a_bms_allows() {
                     );
                 }
                 Order::Release => {
+                    assert!(b.objection.is_none(), "{place}: released although {:?}", b.objection);
                     released += 1;
                     assert!(bms.lost || decision.mode == Mode::Fallback, "{place}: released in {:?}", decision.mode);
                     assert!(said.0 > 0 && said.1 > 0, "{place}: left to itself against the BMS");
