@@ -102,6 +102,8 @@ fn no_order_passes_what_a_bms_allows() {
             let holds = storm.core.alarms().holds(Alarm::BmsLost(k));
             assert!(!bms.lost || holds, "{place}: no alarm");
             assert!(bms.newest.is_none() || bms.lost || !holds, "{place}: an alarm although it is heard");
+            let heard = bms.newest.is_some() && (!bms.lost || storm.site.fallback == FallbackKind::Release);
+            assert_eq!(b.objection.is_none(), heard && said.0 > 0 && said.1 > 0, "{place}: {:?} of {said:?}", b.objection);
             waiting += u32::from(bms.newest.is_none());
             lost += u32::from(bms.lost);
             match b.order {
