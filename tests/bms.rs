@@ -9,16 +9,17 @@ use std::sync::Arc;
 use register_link::{RegisterLink, Shared};
 use sax_controller::config;
 use sax_controller::control::alarm::Alarm;
-use sax_controller::control::bms::Contact;
+use sax_controller::control::bms::{Contact, Objection};
 use sax_controller::control::capability::Cause;
 use sax_controller::control::decision::{Order, Reason};
 use sax_controller::control::input::BmsSample;
 use sax_controller::daemon::bms::{BmsSpec, BmsTask};
-use sax_controller::daemon::bms_watch::StaticLimits;
+use sax_controller::daemon::bms_watch::{Seen, StaticLimits};
 use sax_controller::daemon::bus_load::bus_loads;
 use sax_controller::daemon::endpoint::SharedEndpoint;
-use sax_controller::daemon::message::{BmsReport, Event};
+use sax_controller::daemon::message::{BmsReport, Event, LinkReport};
 use sax_controller::daemon::wiring::plan;
+use sax_controller::device::bms::BmsValues;
 use sax_controller::device::library::Library;
 use sax_controller::device::plan::bms_requests;
 use sax_controller::device::setting::{Chosen, Settings};
@@ -258,6 +259,123 @@ fn a_sunspec_bms_is_found_and_both_heartbeats_count() {
     let reports = desk.run(18_000, |_, _| {});
     let stood: Vec<bool> = reports.iter().map(|r| r.sample.is_some()).collect();
     assert!(stood[..4].iter().all(|s| *s) && stood[6..].iter().all(|s| !s), "{stood:?}");
+    // What it forbids is passed on all the same: an emergency stop of its string, then its limit.
+    let standing = |reports: &[BmsReport]| *reports.last().and_then(BmsReport::standing).expect("it answers");
+    let before = standing(&reports);
+    assert!(before.may_discharge && before.discharge_limit_w == Some(43_798), "{before:?}");
+    desk.registers.put(&[(MODEL + 46, 0)]);
+    let reports = desk.run(20_000, |_, _| {});
+    assert_eq!((reports.last().and_then(|r| r.sample), standing(&reports).discharge_limit_w), (None, Some(0)));
+    assert!(standing(&reports).taken > before.taken);
+}
+
+/// A report of a BMS whose sign of life stands still.
+fn standing(at_ms: u64, may_discharge: bool) -> Event {
+    let taken = Time::from_ms(at_ms);
+    let word =
+        BmsSample { taken, may_charge: true, may_discharge, charge_limit_w: Some(90_000), discharge_limit_w: Some(90_000), soc_pm: None };
+    let seen = Seen { standing: Some(word), ..Seen::default() };
+    let (device, link) = ("sbau".into(), LinkReport::default());
+    Event::Bms(0, Box::new(BmsReport { at: taken, sample: None, said: Some((BmsValues::default(), seen)), device, fault: None, link }))
+}
+
+#[test]
+fn what_a_standing_bms_forbids_counts_at_once_and_what_it_allows_does_not() {
+    let mut sim = simulation(include_str!("../etc/examples/sbau-bms.toml"), [10_000, 8_000, 6_000]);
+    run_to(&mut sim, 120);
+    let heard = |sim: &Simulation| sim.control().core().bms_state(0).and_then(|b| b.newest()).map(|s| s.taken);
+    assert!(sim.control().decision().batteries[0].setpoint_w > 15_000);
+    sim.site().faults().set(1 + 2, Fault::Silent);
+    run_to(&mut sim, 122);
+    let newest = heard(&sim);
+    sim.director().take(standing(121_500, true));
+    run_to(&mut sim, 123);
+    assert!(sim.control().decision().batteries[0].setpoint_w > 15_000);
+    sim.director().take(standing(122_500, false));
+    run_to(&mut sim, 124);
+    let decision = sim.control().decision().batteries[0];
+    assert_eq!((decision.setpoint_w, decision.objection), (0, Some(Objection::Discharging)), "{decision:?}");
+    // Allowing it again takes a BMS that lives.
+    sim.director().take(standing(123_500, true));
+    run_to(&mut sim, 125);
+    assert_eq!(sim.control().decision().batteries[0].setpoint_w, 0);
+    assert_eq!(heard(&sim), newest, "nobody has heard it");
+    sim.site().faults().clear_all(1 + 2);
+    run_to(&mut sim, 150);
+    let decision = sim.control().decision().batteries[0];
+    assert!(decision.setpoint_w > 15_000 && decision.objection.is_none(), "{decision:?}");
+}
+
+// ---- the end ----
+
+/// What was written to the battery at the stop, s after the start: address and value.
+fn at_the_stop(text: &str, load_w: [i64; 3], silent: bool) -> (Option<Objection>, Vec<(u16, u16)>, Simulation) {
+    let mut sim = simulation(text, load_w);
+    run_to(&mut sim, 60);
+    if silent {
+        sim.site().faults().set(1 + 2, Fault::Silent);
+        run_to(&mut sim, 125);
+    }
+    let before = sim.site().events().count();
+    let objection = sim.control().decision().batteries[0].objection;
+    assert!(sim.stop(), "acknowledged");
+    let written = sim.site().events().skip(before).map(|e| (e.address, e.value)).collect();
+    (objection, written, sim)
+}
+
+#[test]
+fn at_the_stop_a_battery_whose_bms_objects_is_left_at_0_w() {
+    let usual = include_str!("../etc/examples/sbau-bms.toml")
+        .replace("device = \"powerpack\"", "device = \"tesla\"\nsettings = { release_mode = \"site control\" }");
+    let discharges_never = usual.replace("max_discharge_a = 120", "max_discharge_a = 0");
+    let charges_never = usual.replace("max_charge_a = 100", "max_charge_a = 0");
+    // 1000: the mode; 2 is its own control. 1020: the setpoint.
+    let mode = |written: &[(u16, u16)]| written.iter().filter(|w| w.0 == 1000).map(|w| w.1).next_back();
+    let setpoint = |written: &[(u16, u16)]| written.iter().filter(|w| [1020, 1021].contains(&w.0)).map(|w| w.1).collect::<Vec<_>>();
+    let (objection, written, _) = at_the_stop(&usual, [8000; 3], false);
+    assert_eq!((objection, mode(&written)), (None, Some(2)), "{written:?}");
+    for (text, load_w, silent, expected) in [
+        (&discharges_never, [-8000; 3], false, Objection::Discharging),
+        (&charges_never, [8000; 3], false, Objection::Charging),
+        (&usual, [8000; 3], true, Objection::Silence),
+    ] {
+        let (objection, written, sim) = at_the_stop(text, load_w, silent);
+        assert_eq!((objection, mode(&written)), (Some(expected), None), "{written:?}");
+        assert!(setpoint(&written).iter().all(|w| *w == 0) && !written.is_empty(), "{written:?}");
+        let s = sim.now().as_ms() / 1000 + 5;
+        sim.site().advance_to(s * 1000);
+        assert!(sim.site().battery_w(0).abs() < 200, "{expected:?}: {} W", sim.site().battery_w(0));
+    }
+}
+
+/// Where the configuration wants a release when a BMS is lost, the stop does not take it back.
+#[test]
+fn a_battery_that_was_released_because_its_bms_is_lost_stays_so() {
+    let text = include_str!("../etc/examples/sbau-bms.toml");
+    let text = format!("{text}\n[control]\nfallback = \"release\"\n");
+    let (objection, written, _) = at_the_stop(&text, [8000; 3], true);
+    assert_eq!((objection, written.len()), (None, 0), "{written:?}");
+}
+
+#[test]
+fn at_the_stop_limits_let_through_only_what_the_bms_allows() {
+    let sax = "device = \"sax\"\ncontrol = \"limits\"";
+    let usual = include_str!("../etc/examples/sbau-bms.toml")
+        .replace("device = \"powerpack\"\nphase = \"all\"", &format!("{sax}\nphase = \"L1\""))
+        .replace("balance = \"sum\"\n", "")
+        .replace("300000            #", "5800 #")
+        .replace("max_charge_w = 100000", "max_charge_w = 3500")
+        .replace("max_discharge_w = 100000", "max_discharge_w = 4600");
+    let limits = |text: &str, silent: bool| {
+        let (objection, _, sim) = at_the_stop(text, [2000; 3], silent);
+        let (discharge_w, charge_w) = sim.site().battery(0).map(|b| b.limits_w(sim.now().as_ms())).expect("a SAX");
+        (objection, charge_w, discharge_w)
+    };
+    assert_eq!(limits(&usual, false), (None, 3500, 4600));
+    let stops = |what: &str| usual.replace(&format!("{what} = 1"), &format!("{what} = 0 # 1"));
+    assert_eq!(limits(&stops("max_discharge_a"), false), (Some(Objection::Discharging), 3500, 0));
+    assert_eq!(limits(&stops("max_charge_a"), false), (Some(Objection::Charging), 0, 4600));
+    assert_eq!(limits(&usual, true), (Some(Objection::Silence), 0, 0));
 }
 
 #[test]

@@ -22,6 +22,7 @@ use sax_controller::plant::house::House;
 use sax_controller::plant::meter::MeterParams;
 use sax_controller::plant::site::{Site, SiteParams};
 use sax_controller::simulate::Simulation;
+use sax_controller::simulated_devices::devices;
 use sax_controller::units::{Phase, Span, Time};
 
 const POWER_W: i64 = 400;
@@ -422,6 +423,39 @@ fn an_alarm_while_a_battery_runs_away_releases_it_in_the_right_encoding() {
             assert!(run.sim.site().battery_w(k).abs() <= POWER_W, "{said} {k}: {}", run.lines.join("\n"));
             run.assert_released();
         }
+    }
+}
+
+/// The BMS falls silent on the way: then nobody knows what its battery may do, and it is not left to itself.
+#[test]
+fn a_battery_whose_bms_is_silent_is_left_at_0_w() {
+    let bms =
+        "bms = { device = \"sbau\", link = { tcp = { host = \"192.168.1.21\", port = 2404 } }, max_charge_a = 10, max_discharge_a = 10 }";
+    let text = text().replacen("name = \"B\"", &format!("name = \"B\"\n{bms}"), 1);
+    assert!(text.contains(bms), "{text}");
+    let library = house::library();
+    let config = prepared(&sax_controller::config::parse(&text, &library).unwrap_or_else(|f| panic!("{}", f.render("test"))));
+    let plan = planned(&config, &library);
+    for moved in [false, true] {
+        let mut params = params(131);
+        params.devices = devices(&config, &plan, &library);
+        let mut run = Run::new(&text, &library, params);
+        // At rest, or on its way.
+        while run.sim.now() < Time::from_ms(8000) {
+            run.step();
+        }
+        if moved {
+            run.until_moved(1);
+        }
+        let host = run.sim.site().hosts() - 1;
+        run.sim.site().faults().set(host, Fault::Silent);
+        let outcome = run.end();
+        assert_eq!(outcome.stopped.as_deref(), Some("the BMS of battery B does not answer"));
+        assert_eq!(outcome.left, ["battery B: left at 0 W, because its BMS is not heard"]);
+        assert!(run.sim.stop());
+        let control = |k: usize| run.sim.site().battery(k).map(|b| b.control(run.sim.now().as_ms()));
+        assert!(matches!(control(1), Some(Control::Commanded { power_w: 0, .. })), "{moved}: {:?}", control(1));
+        assert_eq!([control(0), control(2)], [Some(Control::OwnMeter); 2], "{moved}");
     }
 }
 

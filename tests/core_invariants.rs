@@ -73,6 +73,7 @@ fn orders_stay_inside_what_the_battery_may_do_now() {
                     assert!(sample.is_some(), "{place}: limits to a battery that was never heard");
                 }
                 Order::Release => {
+                    assert!(b.objection.is_none(), "{place}: released although {:?}", b.objection);
                     assert_eq!(storm.site.fallback, FallbackKind::Release, "{place}");
                     assert!(decision.mode == Mode::Fallback || site.bms.is_some(), "{place}: released in {:?}", decision.mode);
                 }
@@ -101,6 +102,8 @@ fn no_order_passes_what_a_bms_allows() {
             let holds = storm.core.alarms().holds(Alarm::BmsLost(k));
             assert!(!bms.lost || holds, "{place}: no alarm");
             assert!(bms.newest.is_none() || bms.lost || !holds, "{place}: an alarm although it is heard");
+            let heard = bms.newest.is_some() && (!bms.lost || storm.site.fallback == FallbackKind::Release);
+            assert_eq!(b.objection.is_none(), heard && said.0 > 0 && said.1 > 0, "{place}: {:?} of {said:?}", b.objection);
             waiting += u32::from(bms.newest.is_none());
             lost += u32::from(bms.lost);
             match b.order {
@@ -123,6 +126,7 @@ fn no_order_passes_what_a_bms_allows() {
                     );
                 }
                 Order::Release => {
+                    assert!(b.objection.is_none(), "{place}: released although {:?}", b.objection);
                     released += 1;
                     assert!(bms.lost || decision.mode == Mode::Fallback, "{place}: released in {:?}", decision.mode);
                     assert!(said.0 > 0 && said.1 > 0, "{place}: left to itself against the BMS");

@@ -156,6 +156,21 @@ fn without_settings_there_are_no_ramps_and_it_ends_with_0_w() {
     assert_eq!(bytes(&writes[1]), [0x10, 0x03, 0xe8, 0, 1, 2, 0, 2]);
 }
 
+/// At the end nothing can be written later: what puts 0 W into force goes with it, where the device may have lost it.
+#[test]
+fn the_end_at_0_w_brings_what_puts_it_into_force() {
+    let p = with("tesla", &[("release_mode", Chosen::Word("site control".into()))]);
+    let mut w = writer(&p);
+    let mut now = Time::from_ms(1000);
+    w.want(Command::Setpoint(70_000), false, FOREVER);
+    run(&mut w, &p, &mut now, Time::from_ms(4000));
+    let rest = w.rest(true, false);
+    assert_eq!((rest, w.end_jobs(&p, rest)), (Command::Setpoint(0), vec![Job::Heartbeat, Job::Setpoint(0)]));
+    assert_eq!(w.end_jobs(&p, Command::Release), w.release_jobs(&p));
+    w.forget();
+    assert_eq!(w.end_jobs(&p, rest), [Job::Start(0), Job::Heartbeat, Job::Setpoint(0), Job::Start(1), Job::Start(2)]);
+}
+
 #[test]
 fn a_mode_that_fell_back_is_written_again_within_the_budget() {
     let p = with("tesla", &[]);

@@ -214,7 +214,9 @@ fn finish(config: &Config, state: &Path, outcome: Option<Outcome>, released: boo
         print(&format!("{}\nIt took {}. ", kept(state, config, outcome), outcome.took))?;
     }
     if released && outcome.is_some() && unreleased.is_empty() {
-        print("All batteries are released.\n")?;
+        let left = outcome.as_ref().map_or(&[][..], |o| &o.left);
+        left.iter().try_for_each(|sentence| print(&format!("{sentence}.\n")))?;
+        print(if left.is_empty() { "All batteries are released.\n" } else { "All others are released.\n" })?;
     } else {
         let who = if unreleased.is_empty() { "a battery".to_owned() } else { format!("battery {}", unreleased.join(", ")) };
         print(&format!(

@@ -8,6 +8,8 @@ use super::timing::{Averaging, LEGS, Times, averaging, window};
 use crate::config::Encoding;
 use crate::control::learned::Learned;
 use crate::control::site::{BatterySite, Connection, ControlKind, Window};
+use crate::daemon::battery::left_at;
+use crate::device::writer::Command;
 use crate::units::{Span, Time};
 
 /// Clean legs that a finding needs.
@@ -103,6 +105,8 @@ pub struct Outcome {
     pub stopped: Option<String>,
     /// Batteries that did not acknowledge their release.
     pub unreleased: Vec<String>,
+    /// Batteries that were not handed back, but left at 0 W, and why, in words.
+    pub left: Vec<String>,
 }
 
 impl Outcome {
@@ -147,8 +151,20 @@ pub(super) fn conclude(c: &Commission, end: Time) -> Outcome {
         took: end.since(c.begun.unwrap_or(end)),
         stopped: c.stopped.clone(),
         unreleased: c.subjects.iter().filter(|s| s.is_told() && !s.released).map(|s| s.setup.name.clone()).collect(),
+        left: c.subjects.iter().zip(&c.setup.site.batteries).filter(|(s, _)| s.is_told()).filter_map(|(s, site)| left(s, site)).collect(),
         findings,
     }
+}
+
+fn left(s: &Subject, site: &BatterySite) -> Option<String> {
+    let objection = s.objection?;
+    let end = match site.control {
+        ControlKind::Setpoint => Command::Setpoint(0),
+        ControlKind::Limits | ControlKind::Hybrid => {
+            Command::Limits { charge_w: objection.allows_charging().into(), discharge_w: objection.allows_discharging().into() }
+        }
+    };
+    Some(format!("battery {}: {}", s.setup.name, left_at(end, objection)))
 }
 
 fn finding(s: &Subject, site: &BatterySite) -> Finding {

@@ -16,6 +16,7 @@ use super::setup::Setup;
 use super::stages::Stage;
 use super::subject::Subject;
 use crate::config::fixed_to_text;
+use crate::control::bms::Objection;
 use crate::control::decision::Order;
 use crate::control::input::{BmsSample, MeterSample};
 use crate::control::site::Connection;
@@ -86,7 +87,7 @@ impl Commission {
             return;
         }
         self.stopped = Some(why.to_owned());
-        self.say(format!("Stopping: {why}. All batteries are handed back."));
+        self.say(format!("Stopping: {why}. All batteries are handed back, as far as a BMS has nothing against it."));
         self.release_all(now);
     }
 
@@ -107,8 +108,9 @@ impl Commission {
     }
 
     pub(super) fn release_all(&mut self, now: Time) {
-        for subject in self.subjects.iter_mut().filter(|s| s.is_told()) {
-            subject.order = Order::Release;
+        let objections: Vec<_> = (0..self.subjects.len()).map(|k| self.objection(k, now)).collect();
+        for (subject, objection) in self.subjects.iter_mut().zip(objections).filter(|(s, _)| s.is_told()) {
+            subject.let_go(objection);
         }
         self.stage = Stage::Stopping { since: now };
     }
@@ -140,6 +142,15 @@ impl Commission {
             let all = allows(said.may_charge, said.charge_limit_w) && allows(said.may_discharge, said.discharge_limit_w);
             (!all).then(|| format!("the BMS of battery {name} does not allow {power_w} W in both directions"))
         })
+    }
+
+    /// What the BMS of a battery has against handing it back.
+    fn objection(&self, k: usize, now: Time) -> Option<Objection> {
+        let ages = self.setup.site.batteries.get(k)?.bms?;
+        match self.bms.get(k)?.filter(|s| now.since(s.taken) <= ages.fresh) {
+            Some(word) => Objection::of(&word),
+            None => Some(Objection::Silence),
+        }
     }
 
     /// What must not go on, in words.
@@ -242,8 +253,11 @@ impl Director for Commission {
                 }
             }
             Event::Bms(k, report) => {
-                if let (Some(newest), Some(sample)) = (self.bms.get_mut(k), report.sample.filter(BmsSample::is_plausible)) {
+                let Some(newest) = self.bms.get_mut(k) else { return false };
+                if let Some(sample) = report.sample.filter(BmsSample::is_plausible) {
                     *newest = Some(sample);
+                } else if let (Some(newest), Some(standing)) = (newest, report.standing()) {
+                    *newest = newest.lowered_by(standing);
                 }
             }
             Event::Thread(name, alive) => {
@@ -266,8 +280,10 @@ impl Director for Commission {
         }
         self.advance(now);
         for (k, subject) in self.subjects.iter().enumerate().filter(|(_, s)| s.is_told()) {
-            let encoding = Some(subject.encoding);
-            instruct(k, Instruction { order: subject.order, valid_until: now + COMMAND_VALID, only_if_commanded: false, encoding });
+            let (order, encoding) = (subject.order, Some(subject.encoding));
+            // What was decided when it was to be handed back holds: one that is back is not taken again.
+            let objection = if order == Order::Release { subject.objection } else { self.objection(k, now) };
+            instruct(k, Instruction { order, valid_until: now + COMMAND_VALID, only_if_commanded: false, encoding, objection });
         }
     }
 

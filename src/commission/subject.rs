@@ -6,6 +6,7 @@ use super::leg::{Clean, Leg, Movement};
 use super::setup::BatterySetup;
 use super::timing::Times;
 use crate::config::Encoding;
+use crate::control::bms::Objection;
 use crate::control::decision::Order;
 use crate::control::input::{BatterySample, Written};
 use crate::control::site::ControlKind;
@@ -24,6 +25,8 @@ pub struct Subject {
     pub setup: BatterySetup,
     /// What it is told.
     pub order: Order,
+    /// What its BMS had against handing it back when that was to be done.
+    pub objection: Option<Objection>,
     /// The encoding that its setpoints are written in.
     pub encoding: Encoding,
     /// How often that was changed.
@@ -97,6 +100,7 @@ impl Subject {
             encoding: setup.encoding,
             setup,
             order: Order::Silent,
+            objection: None,
             changes: 0,
             followed: false,
             ignores: false,
@@ -151,6 +155,17 @@ impl Subject {
             ControlKind::Setpoint => self.tell(0, false),
             _ => self.order = Order::Limits { charge_w: 0, discharge_w: 0, urgent: false },
         }
+    }
+
+    /// Ends its part: it is handed back, or left at 0 W where its BMS objects. Then nothing is written where that stands already.
+    pub fn let_go(&mut self, objection: Option<Objection>) {
+        let rests = match self.order {
+            Order::Setpoint { watts: 0, .. } => self.acknowledged && self.sent.is_some_and(|s| s.0 == 0),
+            Order::Limits { charge_w: 0, discharge_w: 0, .. } => self.sent.is_some(),
+            _ => false,
+        };
+        self.released |= rests && objection.is_some();
+        (self.order, self.objection) = (Order::Release, objection);
     }
 
     /// Takes an answer.

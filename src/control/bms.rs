@@ -8,6 +8,8 @@
 //! Before the first sample, and when lost, it allows nothing. In between its limits hold until `fresh` and then fall steadily, to nothing at
 //! `lost`. A limit that it does not give is no power. It never orders: it lowers what a battery may do, and even a fuse cannot pass that.
 
+use std::fmt;
+
 use super::capability::{Capability, Cause};
 use super::input::BmsSample;
 use super::site::BmsSite;
@@ -29,6 +31,52 @@ pub enum Contact {
         /// Samples in a row since.
         good: u32,
     },
+}
+
+/// What a BMS has against leaving its battery to its own control when nobody commands it any more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Objection {
+    /// It forbids charging.
+    Charging,
+    /// It forbids discharging.
+    Discharging,
+    /// It forbids both.
+    Both,
+    /// It is not heard: nobody knows what it forbids.
+    Silence,
+}
+
+impl Objection {
+    /// What this word says against it.
+    pub fn of(word: &BmsSample) -> Option<Objection> {
+        match word.most_w() {
+            (1.., 1..) => None,
+            (_, 1..) => Some(Objection::Charging),
+            (1.., _) => Some(Objection::Discharging),
+            _ => Some(Objection::Both),
+        }
+    }
+
+    /// The battery may be charged all the same.
+    pub fn allows_charging(self) -> bool {
+        self == Objection::Discharging
+    }
+
+    /// The battery may be discharged all the same.
+    pub fn allows_discharging(self) -> bool {
+        self == Objection::Charging
+    }
+}
+
+impl fmt::Display for Objection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Objection::Charging => "its BMS forbids charging",
+            Objection::Discharging => "its BMS forbids discharging",
+            Objection::Both => "its BMS forbids charging and discharging",
+            Objection::Silence => "its BMS is not heard",
+        })
+    }
 }
 
 /// The BMS of one battery.
@@ -77,6 +125,13 @@ impl Bms {
         true
     }
 
+    /// It says this, but shows no sign of life: what it forbids counts, what it allows does not, and nobody has heard it.
+    pub fn forbid(&mut self, standing: &BmsSample) {
+        if let Some(newest) = self.newest.as_mut().filter(|s| standing.is_plausible() && standing.taken > s.taken) {
+            *newest = newest.lowered_by(standing);
+        }
+    }
+
     /// Time passes. True when this lost it.
     pub fn pass(&mut self, now: Time) -> bool {
         let lost = self.contact == Contact::Heard && self.newest.is_none_or(|s| now.since(s.taken) >= self.ages.lost);
@@ -93,27 +148,28 @@ impl Bms {
 
     /// Charge and discharge power that its last word allows, W, however old that is.
     pub fn last_word_w(&self) -> (i64, i64) {
-        self.newest.map_or((0, 0), |s| (said_w(s.may_charge, s.charge_limit_w), said_w(s.may_discharge, s.discharge_limit_w)))
+        self.newest.map_or((0, 0), |s| s.most_w())
     }
 
     /// What is left at `now` of what the battery may do by itself.
     pub fn limit(&self, cap: Capability, now: Time) -> Capability {
         let (left_ms, of_ms) = self.left(now);
         let sample = self.newest.unwrap_or_default();
+        let (most_charge_w, most_discharge_w) = sample.most_w();
         let one = |w: i64, most_w: i64| {
             let most_w = w.min(most_w);
             let left = i128::from(most_w) * i128::from(left_ms) / i128::from(of_ms);
             i64::try_from(left).unwrap_or(0).max(0)
         };
-        let lowered = |w: i64, may: bool, limit: Option<i64>, was: Cause| {
-            let most = one(w, said_w(may, limit));
-            if most < w { (most, self.cause(may, limit, left_ms < of_ms && w <= said_w(may, limit))) } else { (w, was) }
+        let lowered = |w: i64, said_w: i64, may: bool, limit: Option<i64>, was: Cause| {
+            let most = one(w, said_w);
+            if most < w { (most, self.cause(may, limit, left_ms < of_ms && w <= said_w)) } else { (w, was) }
         };
-        let charge = lowered(cap.charge_w, sample.may_charge, sample.charge_limit_w, cap.charge_cause);
-        let discharge = lowered(cap.discharge_w, sample.may_discharge, sample.discharge_limit_w, cap.discharge_cause);
+        let charge = lowered(cap.charge_w, most_charge_w, sample.may_charge, sample.charge_limit_w, cap.charge_cause);
+        let discharge = lowered(cap.discharge_w, most_discharge_w, sample.may_discharge, sample.discharge_limit_w, cap.discharge_cause);
         Capability {
-            hard_charge_w: one(cap.hard_charge_w, said_w(sample.may_charge, sample.charge_limit_w)),
-            hard_discharge_w: one(cap.hard_discharge_w, said_w(sample.may_discharge, sample.discharge_limit_w)),
+            hard_charge_w: one(cap.hard_charge_w, most_charge_w),
+            hard_discharge_w: one(cap.hard_discharge_w, most_discharge_w),
             charge_w: charge.0,
             discharge_w: discharge.0,
             charge_cause: charge.1,
@@ -140,11 +196,6 @@ impl Bms {
             None => (0, falls),
         }
     }
-}
-
-/// A limit that is not given, and a direction that is forbidden, are no power.
-fn said_w(may: bool, limit_w: Option<i64>) -> i64 {
-    limit_w.filter(|_| may).unwrap_or(0).max(0)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::allocate::SlotPlan;
+use super::bms::Objection;
 use super::capability::{Capability, Cause};
 use super::ladder::Mode;
 use crate::units::{Phase, Span, Time};
@@ -161,6 +162,8 @@ pub struct BatteryDecision {
     pub capability: Capability,
     /// Why.
     pub reason: Reason,
+    /// What its BMS has against leaving it to its own control; `None`: it may be released.
+    pub objection: Option<Objection>,
 }
 
 /// The state of one phase.

@@ -118,6 +118,24 @@ impl BmsSample {
         let limits = [self.charge_limit_w, self.discharge_limit_w].into_iter().flatten().all(|w| w >= 0);
         limits && self.soc_pm.is_none_or(|soc| (0..=1000).contains(&soc))
     }
+
+    /// Charge and discharge power that it allows, W: a limit that is not given, and a direction that is forbidden, are no power.
+    pub fn most_w(&self) -> (i64, i64) {
+        let said_w = |may: bool, limit_w: Option<i64>| limit_w.filter(|_| may).unwrap_or(0).max(0);
+        (said_w(self.may_charge, self.charge_limit_w), said_w(self.may_discharge, self.discharge_limit_w))
+    }
+
+    /// This answer, allowing nothing that `other` does not; age and state of charge stay.
+    pub fn lowered_by(&self, other: &BmsSample) -> BmsSample {
+        let smaller = |a: Option<i64>, b: Option<i64>| a.zip(b).map(|(a, b)| a.min(b));
+        BmsSample {
+            may_charge: self.may_charge && other.may_charge,
+            may_discharge: self.may_discharge && other.may_discharge,
+            charge_limit_w: smaller(self.charge_limit_w, other.charge_limit_w),
+            discharge_limit_w: smaller(self.discharge_limit_w, other.discharge_limit_w),
+            ..*self
+        }
+    }
 }
 
 /// Whether the magnitude of `x` is at most `most`, for any `x` at all.

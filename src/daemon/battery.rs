@@ -9,6 +9,7 @@ use super::clock::Clock;
 use super::endpoint::SharedEndpoint;
 use super::message::{BatteryReport, Event, Instruction};
 use super::schedule::Schedule;
+use crate::control::bms::Objection;
 use crate::control::decision::Order;
 use crate::device::budget::Bucket;
 use crate::device::encode::Context;
@@ -47,6 +48,8 @@ pub struct BatterySpec {
     pub write_refill: Option<Span>,
     /// What to do when no command is valid.
     pub fallback: Command,
+    /// What there is against its own control until an instruction says otherwise: the silence of its BMS, where it has one.
+    pub objection: Option<Objection>,
 }
 
 /// The state of the task.
@@ -57,13 +60,15 @@ pub struct BatteryTask {
     bank: Option<BankInUse>,
     /// The newest instruction while the bank is not known yet.
     waiting: Option<Instruction>,
+    /// What there is against its own control, by the newest instruction.
+    objection: Option<Objection>,
 }
 
 impl BatteryTask {
     /// A task that has not asked anything yet.
     pub fn new(spec: BatterySpec, endpoint: SharedEndpoint) -> BatteryTask {
         let schedule = Schedule::new(spec.poll, spec.first_poll, spec.retries);
-        BatteryTask { spec, endpoint, schedule, bank: None, waiting: None }
+        BatteryTask { objection: spec.objection, spec, endpoint, schedule, bank: None, waiting: None }
     }
 
     /// The battery's name.
@@ -73,6 +78,7 @@ impl BatteryTask {
 
     /// Takes the newest instruction.
     pub fn instruct(&mut self, instruction: Instruction) {
+        self.objection = instruction.objection;
         if let Some(encoding) = instruction.encoding.filter(|e| e.name() != self.spec.encoding) {
             self.spec.encoding = encoding.name().to_owned();
             if let Some(used) = &mut self.bank {
@@ -110,13 +116,18 @@ impl BatteryTask {
         if self.bank.is_none() && !self.find_bank(clock, report) {
             return;
         }
-        let fallback = self.spec.fallback;
+        let (fallback, objection) = (self.spec.fallback, self.spec.objection);
         let Some(used) = &mut self.bank else { return };
         // Another task may be using the link. What is sent is what holds when it is our turn.
         let mut endpoint = self.endpoint.lock();
         let now = clock.now();
         if used.notice_reconnect(&endpoint) && !used.writer.context.is_complete(&used.profile) {
             self.schedule.restart(now);
+        }
+        let fallback = allowed(&used.writer, fallback, objection);
+        if used.writer.valid_until().is_some_and(|until| now >= until) {
+            // Nobody knows any more what the BMS says.
+            self.objection = objection;
         }
         if used.writer.expire(now, fallback) {
             log::warn!("battery {}: no fresh command, applying the fallback", self.spec.name);
@@ -145,24 +156,28 @@ impl BatteryTask {
         }
     }
 
-    /// Hands the battery back to its own control, if it stands under a command. Each write is tried once more after a fault. False when
-    /// one of them was not acknowledged.
+    /// Hands the battery back to its own control, if it stands under a command; one whose BMS objects is left at 0 W, or between limits that
+    /// forbid what the BMS forbids. Each write is tried once more after a fault. False when one of them was not acknowledged.
     pub fn release(&mut self, clock: &dyn Clock, report: &mut dyn FnMut(Event)) -> bool {
         let Some(used) = &mut self.bank else { return true };
         if !used.writer.holds_command(&used.profile) {
             return true;
         }
         let mut released = true;
-        used.writer.want(Command::Release, true, Time::from_ms(u64::MAX));
+        let end = allowed(&used.writer, Command::Release, self.objection);
+        if let Some(objection) = self.objection {
+            log::warn!("battery {}: {}", self.spec.name, left_at(end, objection));
+        }
+        used.writer.want(end, true, Time::from_ms(u64::MAX));
         self.endpoint.lock().set_timeout(RELEASE_TIMEOUT.to_duration());
-        for job in used.writer.release_jobs(&used.profile) {
+        for job in used.writer.end_jobs(&used.profile, end) {
             for attempt in 0..2 {
                 let written = used.write(job, &mut self.endpoint.lock(), clock);
                 let failed = written.fault.clone();
                 report(Event::Written(self.spec.index, written));
                 match failed {
                     None => break,
-                    Some(fault) => log::warn!("battery {}: the release was not acknowledged: {fault}", self.spec.name),
+                    Some(fault) => log::warn!("battery {}: {} was not acknowledged: {fault}", self.spec.name, end_name(end)),
                 }
                 released &= attempt == 0;
             }
@@ -225,6 +240,32 @@ fn offset(encoding: &str, profile: &Profile) -> i64 {
     encodings.iter().find(|e| e.0 == encoding).map_or(0, |e| e.1)
 }
 
+/// This command, or the nearest that the BMS has nothing against.
+fn allowed(writer: &Writer, command: Command, objection: Option<Objection>) -> Command {
+    match (command, objection) {
+        (Command::Release, Some(objection)) => writer.rest(objection.allows_charging(), objection.allows_discharging()),
+        (command, _) => command,
+    }
+}
+
+/// Where a battery is left that is not handed back, and why, in words.
+pub fn left_at(end: Command, objection: Objection) -> String {
+    let place = match end {
+        Command::Limits { charge_w: 0, discharge_w: 0 } => "limits of 0 W",
+        Command::Limits { charge_w: 0, .. } => "a charge limit of 0 W",
+        Command::Limits { .. } => "a discharge limit of 0 W",
+        Command::Setpoint(_) | Command::Release => "0 W",
+    };
+    format!("left at {place}, because {objection}")
+}
+
+fn end_name(end: Command) -> &'static str {
+    match end {
+        Command::Release => "the release",
+        Command::Setpoint(_) | Command::Limits { .. } => "0 W at the end",
+    }
+}
+
 fn instruct(writer: &mut Writer, instruction: Instruction) {
     match instruction.order {
         Order::Silent => {}
@@ -232,6 +273,6 @@ fn instruct(writer: &mut Writer, instruction: Instruction) {
         Order::Limits { charge_w, discharge_w, urgent } => {
             writer.want(Command::Limits { charge_w, discharge_w }, urgent, instruction.valid_until);
         }
-        Order::Release => writer.want(Command::Release, true, instruction.valid_until),
+        Order::Release => writer.want(allowed(writer, Command::Release, instruction.objection), true, instruction.valid_until),
     }
 }

@@ -11,7 +11,6 @@ use super::clock::Clock;
 use super::endpoint::{Endpoint, SharedEndpoint};
 use super::message::{BmsReport, Event};
 use super::schedule::Schedule;
-use crate::control::input::BmsSample;
 use crate::device::bms::{BmsParts, read};
 use crate::device::decode::Registers;
 use crate::device::plan::bms_requests;
@@ -231,7 +230,10 @@ impl BmsTask {
                 if self.beat.lost >= HEARTBEATS_LOST {
                     seen.notices.push("it does not take our heartbeat".into());
                 }
-                said.sample = seen.sample.map(|sample| BmsSample { taken: self.begun, ..sample });
+                for sample in seen.sample.iter_mut().chain(&mut seen.standing) {
+                    sample.taken = self.begun;
+                }
+                said.sample = seen.sample;
                 said.fault = said.sample.is_none().then(|| Fault::Invalid("its heartbeat register stands still".into()));
                 said.said = Some((values, seen));
             }

@@ -41,6 +41,8 @@ pub struct StaticLimits {
 pub struct Seen {
     /// For the core; `None` where the BMS does not live.
     pub sample: Option<BmsSample>,
+    /// For the core, where the BMS does not live: it can still forbid.
+    pub standing: Option<BmsSample>,
     /// Most current it may be charged with, mA, of BMS and configuration together.
     pub charge_limit_ma: Option<i64>,
     /// The same for discharging.
@@ -88,8 +90,10 @@ impl BmsWatch {
             discharge_limit_w: power(discharge_ma, values.voltage_mv).map(|w| w.saturating_mul(GIVES_PM) / 1000).or(statics.discharge_w),
             soc_pm: values.soc_pm,
         };
+        let lives = self.lives(values.alive, parts, now);
         Seen {
-            sample: self.lives(values.alive, parts, now).then_some(sample),
+            sample: lives.then_some(sample),
+            standing: (!lives).then_some(sample),
             charge_limit_ma: charge_ma,
             discharge_limit_ma: discharge_ma,
             counters: parts.counters.iter().zip(&self.counters).map(|(c, counter)| (c.0.clone(), counter.count)).collect(),

@@ -144,10 +144,8 @@ impl ControlTask {
         let decision = self.core.step(now);
         for (k, battery) in decision.batteries.iter().enumerate() {
             if battery.order != Order::Silent {
-                instruct(
-                    k,
-                    Instruction { order: battery.order, valid_until: now + COMMAND_VALID, only_if_commanded: false, encoding: None },
-                );
+                let (order, objection) = (battery.order, battery.objection);
+                instruct(k, Instruction { order, valid_until: now + COMMAND_VALID, only_if_commanded: false, encoding: None, objection });
             }
         }
         self.say_what_changed();
@@ -231,6 +229,9 @@ impl ControlTask {
     fn take_bms(&mut self, k: usize, report: BmsReport) {
         self.note_link(&report.link);
         let Some(view) = self.bmses.get_mut(k) else { return };
+        if let Some(standing) = report.standing() {
+            self.core.bms_forbids(k, standing);
+        }
         view.take(report);
         if let Some(sample) = view.newest_sample() {
             self.core.bms(k, sample);

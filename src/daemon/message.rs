@@ -3,6 +3,7 @@
 
 use super::bms_watch::Seen;
 use crate::config::Encoding;
+use crate::control::bms::Objection;
 use crate::control::decision::Order;
 use crate::control::input::{BatterySample, BmsSample, MeterSample, Written};
 use crate::device::bms::BmsValues;
@@ -91,6 +92,13 @@ pub struct BmsReport {
     pub link: LinkReport,
 }
 
+impl BmsReport {
+    /// What a BMS that shows no sign of life says: it can only forbid.
+    pub fn standing(&self) -> Option<&BmsSample> {
+        self.said.as_ref().and_then(|(_, seen)| seen.standing.as_ref())
+    }
+}
+
 /// The outcome of a write to a battery.
 #[derive(Clone, PartialEq, Debug)]
 pub struct WriteReport {
@@ -124,4 +132,6 @@ pub struct Instruction {
     pub only_if_commanded: bool,
     /// Setpoints are written in this encoding from now on, where the device leaves a choice; `None`: as before.
     pub encoding: Option<Encoding>,
+    /// What its BMS has against leaving it to its own control; `None`: it may be released.
+    pub objection: Option<Objection>,
 }

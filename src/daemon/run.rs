@@ -86,7 +86,7 @@ pub fn run(config: &Config, library: &Library, state: &Path, reload: &dyn Fn() -
             say_what_a_restart_would_change(config, reload());
             continue;
         }
-        log::info!("stopping: every battery under command is handed back");
+        log::info!("stopping: every battery under command is handed back, as far as its BMS has nothing against it");
         break;
     }
     tell_systemd(&[sd_notify::NotifyState::Stopping]);

@@ -96,13 +96,13 @@ impl Threads {
         };
         let mut slots = Vec::new();
         for placed in plan.batteries {
-            let fallback = order(placed.spec.fallback);
+            let (fallback, objection) = (order(placed.spec.fallback), placed.spec.objection);
             let name = format!("battery {}", placed.spec.name);
             let (slot, instructions) = slot();
             let c = join(&name, patience[placed.endpoint], true);
             let task = BatteryTask::new(placed.spec, endpoints[placed.endpoint].clone());
             spawn(&name, move || device_loop(task, &instructions, &c))?;
-            slots.push((slot, fallback));
+            slots.push((slot, fallback, objection));
         }
         for placed in plan.bmses {
             let name = format!("bms {}", placed.spec.name);
@@ -193,7 +193,13 @@ fn device_loop(mut task: impl Device, instructions: &Receiver<Instruction>, c: &
     loop {
         let wait = c.wait(task.wake_at(c.clock.now()), worked);
         select_biased! {
-            recv(c.stop) -> _ => break,
+            recv(c.stop) -> _ => {
+                // It may have come while a request was under way, and forbid the release.
+                if let Ok(newest) = instructions.try_recv() {
+                    task.instruct(newest);
+                }
+                break;
+            }
             recv(instructions) -> instruction => if let Ok(instruction) = instruction { task.instruct(instruction) },
             default(wait) => {}
         }

@@ -9,6 +9,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use super::clock::Clock;
 use super::message::{Event, Instruction};
 use super::slot::Slot;
+use crate::control::bms::Objection;
 use crate::control::decision::Order;
 use crate::units::{Span, Time};
 
@@ -83,8 +84,8 @@ pub struct Watchdog {
     pub stop: Receiver<()>,
     /// To the control thread.
     pub events: Sender<Event>,
-    /// Every battery's slot, and its fallback.
-    pub batteries: Vec<(Slot<Instruction>, Order)>,
+    /// Every battery's slot, its fallback, and what there is against its own control while nobody decides.
+    pub batteries: Vec<(Slot<Instruction>, Order, Option<Objection>)>,
     /// Number of the control thread.
     pub control: usize,
 }
@@ -124,8 +125,9 @@ impl Watchdog {
             let _ = self.events.try_send(Event::Thread(name, alive));
         }
         if self.life.silent(self.control, now) > CONTROL_SILENT {
-            for (slot, fallback) in &self.batteries {
-                slot.put(Instruction { order: *fallback, valid_until: now + CONTROL_SILENT, only_if_commanded: true, encoding: None });
+            let valid_until = now + CONTROL_SILENT;
+            for &(ref slot, order, objection) in &self.batteries {
+                slot.put(Instruction { order, valid_until, only_if_commanded: true, encoding: None, objection });
             }
         }
     }

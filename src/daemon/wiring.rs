@@ -17,6 +17,7 @@ use super::bms_watch::StaticLimits;
 use super::meter::MeterSpec;
 use super::p1::P1Spec;
 use crate::config::{self, Config, ControlMode, Fallback, Link, MeterSource, Phases};
+use crate::control::bms::Objection;
 use crate::control::site::Site;
 use crate::device::encode::step_w;
 use crate::device::library::Library;
@@ -182,6 +183,7 @@ fn battery(
         write_spacing: b.write_spacing_ms.map(|ms| Span::from_ms(ms.into())),
         write_refill: b.write_refill_ms.map(|ms| Span::from_ms(ms.into())),
         fallback,
+        objection: b.bms.as_ref().map(|_| Objection::Silence),
     };
     Placed { endpoint: endpoint(&b.link, endpoints), spec }
 }

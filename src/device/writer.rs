@@ -304,11 +304,41 @@ impl Writer {
         profile.start.iter().zip(&self.start).any(|(fixed, asserted)| fixed.required && asserted.is_some_and(|a| a.0 == NOT_TAKEN))
     }
 
+    /// What comes nearest to its own control for a battery that may not be handed back: 0 W, or limits that let through no more than this.
+    pub fn rest(&self, may_charge: bool, may_discharge: bool) -> Command {
+        let most = |may: bool, rated_w: i64| if may { rated_w } else { 0 };
+        let charge_w = most(may_charge, self.settings.rated_charge_w);
+        let discharge_w = most(may_discharge, self.settings.rated_discharge_w);
+        if self.settings.limits { Command::Limits { charge_w, discharge_w } } else { Command::Setpoint(0) }
+    }
+
+    /// What brings the device to this command, in order, whatever it holds: for the end, when nothing can be written later.
+    pub fn end_jobs(&self, profile: &Profile, command: Command) -> Vec<Job> {
+        match command {
+            Command::Release => self.release_jobs(profile),
+            Command::Limits { charge_w, discharge_w } => self.limit_jobs(charge_w, discharge_w),
+            Command::Setpoint(w) => {
+                // Without what puts it into force, it would be no command.
+                let missing = |after: bool| {
+                    let starts = profile.start.iter().zip(&self.start).enumerate();
+                    let needed = move |fixed: &FixedWrite| fixed.after_setpoint == after && (!after || fixed.required);
+                    starts.filter(move |(_, (fixed, asserted))| needed(fixed) && asserted.is_none()).map(|(i, _)| Job::Start(i))
+                };
+                let beat = profile.heartbeat.iter().map(|_| Job::Heartbeat);
+                missing(false).chain(beat).chain([Job::Setpoint(w)]).chain(missing(true)).collect()
+            }
+        }
+    }
+
+    fn limit_jobs(&self, charge_w: i64, discharge_w: i64) -> Vec<Job> {
+        let first = self.setpoint_stands.then_some(Job::Setpoint(0));
+        first.into_iter().chain([Job::Charge(charge_w), Job::Discharge(discharge_w)]).collect()
+    }
+
     /// What hands the device back, in order: the profile's own writes, or what means the same.
     pub fn release_jobs(&self, profile: &Profile) -> Vec<Job> {
         if self.settings.limits {
-            let first = self.setpoint_stands.then_some(Job::Setpoint(0));
-            first.into_iter().chain([Job::Charge(self.settings.rated_charge_w), Job::Discharge(self.settings.rated_discharge_w)]).collect()
+            self.limit_jobs(self.settings.rated_charge_w, self.settings.rated_discharge_w)
         } else if profile.release.is_empty() {
             profile.heartbeat.iter().map(|_| Job::Heartbeat).chain([Job::Setpoint(0)]).collect()
         } else {

@@ -2,7 +2,7 @@
 
 use super::{Battery, Core};
 use crate::control::alarm::Alarm;
-use crate::control::bms::{Bms, Contact};
+use crate::control::bms::{Bms, Contact, Objection};
 use crate::control::capability::Capability;
 use crate::control::input::{BatterySample, BmsSample};
 use crate::control::ladder::Mode;
@@ -25,6 +25,13 @@ impl Core {
         }
         if let Some(soc_pm) = b.soc_pm() {
             b.blocks = b.blocks.after(&self.site.batteries[k], soc_pm);
+        }
+    }
+
+    /// The BMS of battery `k` answers, but shows no sign of life: what it forbids counts at once, and it is as unheard as before.
+    pub fn bms_forbids(&mut self, k: usize, standing: &BmsSample) {
+        if let Some(bms) = self.batteries.get_mut(k).and_then(|b| b.bms.as_mut()) {
+            bms.forbid(standing);
         }
     }
 
@@ -58,12 +65,14 @@ impl Core {
         })
     }
 
-    /// Whether battery `k` may be left to its own control: not while the last word of its BMS forbids a direction.
-    pub(super) fn may_be_released(&self, k: usize) -> bool {
-        self.batteries[k].bms.is_none_or(|bms| {
-            let (charge_w, discharge_w) = bms.last_word_w();
-            charge_w > 0 && discharge_w > 0
-        })
+    /// What there is against leaving battery `k` to its own control: that the last word of its BMS forbids a direction, and that it is not
+    /// heard, unless the configuration wants a release just then.
+    pub(super) fn objection(&self, k: usize) -> Option<Objection> {
+        let bms = self.batteries[k].bms.as_ref()?;
+        match bms.newest() {
+            Some(word) if !bms.is_lost() || self.site.fallback == FallbackKind::Release => Objection::of(word),
+            _ => Some(Objection::Silence),
+        }
     }
 
     /// The limits that battery `k` may be given at most, W: in a fallback, which is not bound by what it could do, its BMS still counts.

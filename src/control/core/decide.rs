@@ -47,8 +47,9 @@ impl Core {
         let forbidden = self.is_forbidden(k, before_w);
         // The fallback must not wait for the write budget either, and what a BMS forbids must end.
         let urgent = self.violated[self.site.batteries[k].connection.slot()] || fallen || forbidden;
+        let objection = self.objection(k);
         let mut order = match self.ladder.mode() {
-            _ if fallen && self.site.fallback == FallbackKind::Release && self.may_be_released(k) => Order::Release,
+            _ if fallen && self.site.fallback == FallbackKind::Release && objection.is_none() => Order::Release,
             mode if commanded == Commanded::Not => self.limits(k, if fallen { Mode::Fallback } else { mode }, age, urgent, now),
             _ => Order::Setpoint { watts: setpoint_w, urgent },
         };
@@ -67,7 +68,7 @@ impl Core {
             reason = Reason::Observing;
             order = Order::Silent;
         }
-        BatteryDecision { order, setpoint_w, capability: cap, reason }
+        BatteryDecision { order, setpoint_w, capability: cap, reason, objection }
     }
 
     fn setpoint(&self, k: usize, age: Span, (change_w, change_why): (i64, Reason), kept: &[(i64, i64); SLOTS]) -> (i64, Reason) {
