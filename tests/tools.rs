@@ -276,8 +276,12 @@ fn wrong_arguments_end_with_2_and_a_sentence() {
         (&["write", "h", "1", "1", "2", "--function", "6"], "Function 6 writes one register"),
     ] {
         let said = fails(2, arguments);
-        assert!(said.contains(part) && said.contains("Usage: sax-controller"), "{arguments:?}: {said}");
+        let see = format!("See 'sax-controller {} --help'.\n", arguments[0]);
+        assert!(said.contains(part) && said.ends_with(&see) && said.lines().count() == 2, "{arguments:?}: {said}");
     }
+    // Short ones are shown at once.
+    assert!(fails(2, &["devices", "--nonsense"]).contains("\n\nUsage: sax-controller devices "));
+    assert!(fails(2, &["nonsense"]).contains("\n\nUsage: sax-controller COMMAND "));
     for command in ["read", "write", "scan"] {
         assert!(out(&[command, "--help"]).starts_with(&format!("Usage: sax-controller {command} ")));
     }
