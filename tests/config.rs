@@ -286,6 +286,17 @@ fn syntax_errors() {
     assert_eq!(findings(&format!("{SMALL}{SECOND}[site]\nname = \"x\"\n")), ["18:2: site stands here a second time."]);
 }
 
+/// A picture, a shell script, another program's file: what it lacks as a configuration is of no interest.
+#[test]
+fn of_what_is_no_toml_at_all_only_that_is_said() {
+    assert_eq!(findings("garbage["), ["1:8: This is not valid TOML: Key with no value, expected `=`."]);
+    let script = findings("#!/bin/sh\necho \"hello\"\nexit\n");
+    assert!(script.len() == 2 && script.iter().all(|f| f.contains("This is not valid TOML: ")), "{script:?}");
+    let partly = findings("garbage[\n[site]\nstrategy = \"self-consumption\"\n");
+    assert!(partly.iter().any(|f| f.ends_with("site fuse_a: this key is missing.")), "{partly:?}");
+    assert_eq!(findings("# nothing\n").len(), 3, "an empty file lacks what it lacks");
+}
+
 #[test]
 fn wrong_types() {
     small("fuse_a = 25.0", "fuse_a = \"25\"", "3:10: site fuse_a: must be a number, this is a string.");

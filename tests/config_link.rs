@@ -61,6 +61,8 @@ fn wrong_serial_links_are_refused() {
     refused("link.rtu = { port = \"/x\", data_bits = 7 }", expected);
     let expected = "12:34: battery \"A\" link.rtu.baud: 299 is out of range, it must be 300 to 4000000.";
     refused("link.rtu = { port = \"/x\", baud = 299 }", expected);
+    let expected = "12:34: battery \"A\" link.rtu.baud: 9700 is no rate of a serial port, the nearest is 9600.";
+    refused("link.rtu = { port = \"/x\", baud = 9700 }", expected);
     let expected = "12:36: battery \"A\" link.rtu.parity: \"mark\" is not one of \"none\", \"even\", \"odd\".";
     refused("link.rtu = { port = \"/x\", parity = \"mark\" }", expected);
     let expected = "12:55: battery \"A\" link.rtu.rs485.delay_before_ms: 101 is out of range, it must be 0 to 100.";

@@ -2,19 +2,24 @@
 //! the real binary over TCP, a serial bus and a P1 port on pseudo terminals.
 #![allow(missing_docs)]
 
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use sax_controller::config::{self, Balance, Config, Strategy};
 use sax_controller::control::ladder::Mode;
 use sax_controller::daemon::wiring::plan;
 use sax_controller::device::library::Library;
+use sax_controller::link::place::Place;
 use sax_controller::plant::battery_params::{BatteryParams, SaxParams, Wiring};
 use sax_controller::plant::house::House;
 use sax_controller::plant::meter::MeterParams;
+use sax_controller::plant::serve::{LiveSite, Reached};
 use sax_controller::plant::site::SiteParams;
 use sax_controller::simulate::Simulation;
-use sax_controller::simulated_devices::{devices, like_its_profile};
+use sax_controller::simulated_devices::{devices, like_its_profile, places};
 use sax_controller::units::Time;
 
 fn examples() -> Vec<PathBuf> {
@@ -180,4 +185,78 @@ fn the_real_program_with_a_p1_port_and_on_an_example() {
     // Polled every 5 s: it has just begun when it is stopped again.
     let text = worked(&live(&three, &["--seconds", "3"]));
     assert!(text.contains("3 seconds"), "{text}");
+}
+
+/// Whether the device at this place answers a request for a register within two seconds; an exception is an answer too.
+fn answers(stream: &mut TcpStream) -> bool {
+    let mut reply = [0; 64];
+    stream.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+    let asked = stream.write_all(&[0, 7, 0, 0, 0, 6, 1, 3, 0, 200, 0, 1]);
+    asked.is_ok() && stream.read(&mut reply).is_ok_and(|n| n >= 9) && reply[..2] == [0, 7]
+}
+
+#[test]
+fn a_device_by_a_profile_takes_four_clients_and_a_sax_battery_one() {
+    let library = library();
+    let sax = "[[battery]]\nname = \"Sax\"\ndevice = \"sax\"\nphase = \"L1\"\nlink.tcp = { host = \"192.0.2.3\" }\npoll_ms = 1000\n";
+    let config = config::parse(&[MIXED, sax].concat(), &library).unwrap_or_else(|f| panic!("{}", f.render("mixed")));
+    let places = places(&config, &plan(&config, &library), &library);
+    let tcp = |place: &Option<Place>| matches!(place, Some(Place::Tcp { .. }));
+    let hosts: Vec<_> = places.iter().map(|p| if tcp(p) { Reached::Tcp(Ipv4Addr::LOCALHOST) } else { Reached::Never }).collect();
+    let live = LiveSite::start_hosts(params(&config, &library), 1, &hosts).unwrap();
+    let at = |host: &str| {
+        let here = |p: &Option<Place>| matches!(p, Some(Place::Tcp { host: h, .. }) if h == host);
+        live.addresses()[places.iter().position(here).unwrap()]
+    };
+    let mut clients: Vec<_> = (0..4).map(|_| TcpStream::connect(at("192.0.2.1")).unwrap()).collect();
+    for _ in 0..3 {
+        assert!(clients.iter_mut().all(answers));
+    }
+    let fifth = || TcpStream::connect(at("192.0.2.1")).unwrap();
+    assert!(!answers(&mut fifth()), "four and no more");
+    assert!(clients.iter_mut().all(answers));
+    clients.remove(1);
+    assert!(answers(&mut fifth()), "one has left");
+    assert!(clients.iter_mut().all(answers));
+
+    let mut only = TcpStream::connect(at("192.0.2.3")).unwrap();
+    let ask = |stream: &mut TcpStream| stream.write_all(&[0, 7, 0, 0, 0, 6, 64, 3, 0, 46, 0, 1]).and_then(|()| stream.read(&mut [0; 64]));
+    assert_eq!(ask(&mut only).unwrap(), 11);
+    assert!(!matches!(ask(&mut TcpStream::connect(at("192.0.2.3")).unwrap()), Ok(1..)), "facts/sax.md 2: one connection");
+    assert_eq!(ask(&mut only).unwrap(), 11);
+}
+
+/// What the program says up to this text, and where the device of this place is simulated.
+fn place_in(lines: &mut impl Iterator<Item = std::io::Result<String>>, place: &str) -> String {
+    let line = lines.map(|l| l.unwrap()).find(|l| l.trim_start().starts_with(place)).unwrap();
+    line.split_once(" -> ").unwrap().1.split_once(": ").unwrap().0.to_owned()
+}
+
+#[test]
+fn the_tools_work_beside_the_running_controller() {
+    let file = File::new("tools", MIXED);
+    let program = || Command::new(env!("CARGO_BIN_EXE_sax-controller"));
+    let mut live = program();
+    live.args(["simulate", "--live", "--site"]).arg(&file.0).args(["--seconds", "120", "--devices", "/nowhere"]);
+    let mut live = live.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut lines = BufReader::new(live.stdout.take().unwrap()).lines();
+    let tesla = place_in(&mut lines, "192.0.2.1:");
+    // By now the controller has its connection.
+    lines.by_ref().map(|l| l.unwrap()).find(|l| l.contains("log |") && l.contains("run")).unwrap();
+    let output = |arguments: &[&str]| {
+        let done = program().args(arguments).output().unwrap();
+        let text = String::from_utf8_lossy(&[done.stdout, done.stderr].concat()).into_owned();
+        assert!(done.status.success(), "{arguments:?}: {text}");
+        text
+    };
+    let (host, port) = tesla.rsplit_once(':').unwrap();
+    for _ in 0..3 {
+        assert!(output(&["read", &tesla, "201", "2", "--socket", "/nowhere"]).contains("201"));
+    }
+    let found = output(&["scan", host, "--port", port, "--units", "1", "--devices", "/nowhere", "--socket", "/nowhere"]);
+    assert!(found.contains(&tesla) && found.contains("tesla"), "{found}");
+    assert!(Command::new("kill").args(["-INT", &live.id().to_string()]).status().unwrap().success());
+    let rest: Vec<String> = lines.map(|l| l.unwrap()).collect();
+    assert!(live.wait().unwrap().success() && rest.iter().any(|l| l.contains("The batteries were released")), "{rest:?}");
+    assert!(!rest.iter().any(|l| l.contains("log | WARN")), "the controller was not disturbed: {rest:?}");
 }

@@ -9,12 +9,15 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use sax_controller::config::TelegramLink;
+use sax_controller::config::{self, TelegramLink};
 use sax_controller::daemon::clock::Clock;
+use sax_controller::daemon::control::ControlTask;
 use sax_controller::daemon::director::Device;
 use sax_controller::daemon::message::{Event, MeterReport};
 use sax_controller::daemon::p1::source::ByteSource;
 use sax_controller::daemon::p1::{P1Spec, P1Task};
+use sax_controller::daemon::wiring::plan;
+use sax_controller::device::library::Library;
 use sax_controller::p1::Checksum;
 use sax_controller::units::{Span, Time};
 use telegrams::*;
@@ -155,6 +158,29 @@ fn a_connection_with_one_phase_is_that_phase() {
             && sample.is_plausible([true, false, false], 60_000)
             && !sample.is_plausible([true, true, false], 60_000)
     );
+}
+
+/// What a person sees who has a meter on one phase and names batteries on others.
+#[test]
+fn a_battery_on_a_phase_that_the_meter_does_not_have_is_said_with_its_phase() {
+    let battery = |name: &str, phase: &str, role: &str| {
+        format!(
+            "[[battery]]\nname = \"{name}\"\ndevice = \"sax\"\nphase = \"{phase}\"\nrole = \"{role}\"\nlink.tcp = {{ host = \"192.0.2.{}\" }}\npoll_ms = 1000\n",
+            phase.trim_start_matches('L')
+        )
+    };
+    let site = "[site]\nstrategy = \"self-consumption\"\nfuse_a = 25\n[meter]\ndevice = \"p1\"\nlink.serial = { port = \"/dev/p1\" }\n";
+    let text = [site, &battery("A", "L1", "master"), &battery("B", "L2", "slave"), &battery("C", "L3", "slave")].concat();
+    let library = Library::built_in().unwrap();
+    let config = config::parse(&text, &library).unwrap_or_else(|f| panic!("{}", f.render("text")));
+    let mut control = ControlTask::new(config.clone(), &plan(&config, &library));
+    let mut bench = Bench::new(1_000, false);
+    for _ in 0..3 {
+        control.take(Event::Meter(bench.says(ISK)));
+    }
+    let alarms: Vec<_> = control.document(bench.clock.now()).alarms.into_iter().map(|a| a.name).collect();
+    let expected = "meter: values that cannot be (L2: 0 W at 0 V although a battery is connected there)";
+    assert!(alarms.iter().any(|name| name == expected), "{alarms:?}");
 }
 
 #[test]

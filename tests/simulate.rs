@@ -88,7 +88,10 @@ fn wrong_arguments_end_with_2_and_say_why() {
         let output = simulate(arguments);
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {stderr}");
-        assert!(stderr.starts_with(said) && stderr.contains("Usage: "), "{arguments:?}: {stderr}");
+        assert!(
+            stderr.starts_with(said) && stderr.ends_with("\nSee 'sax-controller simulate --help'.\n") && stderr.lines().count() == 2,
+            "{arguments:?}: {stderr}"
+        );
     }
 }
 

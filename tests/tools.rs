@@ -269,6 +269,9 @@ fn wrong_arguments_end_with_2_and_a_sentence() {
         (&["read", "h", "1", "--word-order", "abcd"], "is no word order"),
         (&["read", "h", "1", "--watch=0"], "--watch takes seconds"),
         (&["read", "h", "1", "--baud", "9600"], "--baud is for a serial port"),
+        (&["read", "/x", "1", "--baud", "9000"], "9000 is no rate of a serial port for --baud, the nearest is 9600."),
+        (&["scan", "/x", "--baud", "9600,128000"], "128000 is no rate of a serial port for --baud, the nearest is 115200."),
+        (&["scan", "/x", "--baud", "fast"], "--baud must be a whole number from 300 to 4000000, not \"fast\"."),
         (&["read", "h", "1", "--nonsense"], "There is no option --nonsense."),
         (&["write", "h", "1"], "The value is missing."),
         (&["write", "h", "1", "70000"], "out of the range of u16"),
@@ -276,8 +279,12 @@ fn wrong_arguments_end_with_2_and_a_sentence() {
         (&["write", "h", "1", "1", "2", "--function", "6"], "Function 6 writes one register"),
     ] {
         let said = fails(2, arguments);
-        assert!(said.contains(part) && said.contains("Usage: sax-controller"), "{arguments:?}: {said}");
+        let see = format!("See 'sax-controller {} --help'.\n", arguments[0]);
+        assert!(said.contains(part) && said.ends_with(&see) && said.lines().count() == 2, "{arguments:?}: {said}");
     }
+    // Short ones are shown at once.
+    assert!(fails(2, &["devices", "--nonsense"]).contains("\n\nUsage: sax-controller devices "));
+    assert!(fails(2, &["nonsense"]).contains("\n\nUsage: sax-controller COMMAND "));
     for command in ["read", "write", "scan"] {
         assert!(out(&[command, "--help"]).starts_with(&format!("Usage: sax-controller {command} ")));
     }

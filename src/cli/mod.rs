@@ -50,6 +50,9 @@ Commands:
   version    print the version
 ";
 
+/// A usage of more lines is not printed for a mistake in the arguments.
+const LONGEST_USAGE: usize = 10;
+
 /// Why a command did not do what was asked.
 pub(crate) enum Failure {
     /// The arguments are wrong; with the usage of the command.
@@ -88,9 +91,20 @@ pub fn main() -> ExitCode {
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Failure::Usage(said, usage)) => complain(&format!("{said}\n\n{usage}"), 2),
+        Err(Failure::Usage(said, usage)) => complain(&misused(&said, usage), 2),
         Err(Failure::Configuration(said)) => complain(&said, 78),
         Err(Failure::Failed(said)) => complain(&format!("{said}\n"), 1),
+    }
+}
+
+/// What is wrong with the arguments, and how they are written: a long usage would hide the sentence, so it is only pointed at. The list of
+/// commands is always shown, for who has named none.
+fn misused(said: &str, usage: &str) -> String {
+    match usage.split_whitespace().nth(2) {
+        Some(command) if usage != USAGE && usage.lines().count() > LONGEST_USAGE => {
+            format!("{said}\nSee 'sax-controller {command} --help'.\n")
+        }
+        _ => format!("{said}\n\n{usage}"),
     }
 }
 

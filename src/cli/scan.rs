@@ -10,7 +10,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::files::DEVICES;
 use super::scan_text::{Report, document, report};
-use super::target::{MODBUS_PORT, Options, number, parity, text};
+use super::target::{MODBUS_PORT, Options, baud, number, parity, text};
 use super::{Failure, print, wrong};
 use crate::device::library::Library;
 use crate::link::place::Parity;
@@ -189,16 +189,20 @@ fn arguments_of(arguments: Vec<OsString>) -> Result<Option<Scanning>, Failure> {
         match argument {
             Long("help") | Short('h') => return Ok(None),
             Long("port") => {
-                scanning.ports = list(&text(&mut parser, USAGE)?, "port", |p| p.parse().ok().filter(|p| *p > 0)).map_err(failed)?
+                scanning.ports =
+                    list(&text(&mut parser, USAGE)?, "port", |p| p.parse().ok().filter(|p| *p > 0).ok_or_else(|| nothing(p, "port")))
+                        .map_err(failed)?
             }
             Long("units") => scanning.units = Some(units(&text(&mut parser, USAGE)?).map_err(failed)?),
             Long("connect-ms") => scanning.connect = ms(number(&mut parser, "connect-ms", 50..=10_000, USAGE)?),
             Long("timeout-ms") => scanning.timeout = Some(ms(number(&mut parser, "timeout-ms", 20..=10_000, USAGE)?)),
             Long("baud") => {
-                let known = |baud: &str| baud.parse().ok().filter(|baud| (300..=4_000_000).contains(baud));
-                scanning.bauds = list(&text(&mut parser, USAGE)?, "baud", known).map_err(failed)?;
+                scanning.bauds = list(&text(&mut parser, USAGE)?, "baud", baud).map_err(failed)?;
             }
-            Long("parity") => scanning.parities = list(&text(&mut parser, USAGE)?, "parity", |p| parity(p).ok()).map_err(failed)?,
+            Long("parity") => {
+                scanning.parities =
+                    list(&text(&mut parser, USAGE)?, "parity", |p| parity(p).map_err(|_| nothing(p, "parity"))).map_err(failed)?
+            }
             Long("all") => scanning.all = true,
             Long("json") => scanning.json = true,
             Long("progress") => scanning.progress = true,
@@ -224,11 +228,15 @@ fn arguments_of(arguments: Vec<OsString>) -> Result<Option<Scanning>, Failure> {
     }
 }
 
+fn nothing(part: &str, name: &str) -> String {
+    format!("\"{part}\" is nothing for --{name}.")
+}
+
 /// A list with commas, each entry once.
-fn list<T: PartialEq>(text: &str, name: &str, read: impl Fn(&str) -> Option<T>) -> Result<Vec<T>, String> {
+fn list<T: PartialEq>(text: &str, name: &str, read: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>, String> {
     let mut all = Vec::new();
     for part in text.split(',') {
-        let value = read(part.trim()).ok_or_else(|| format!("\"{part}\" is nothing for --{name}."))?;
+        let value = read(part.trim())?;
         if !all.contains(&value) {
             all.push(value);
         }

@@ -9,7 +9,7 @@ use lexopt::Parser;
 use super::status::{fetch, parse};
 use super::{Failure, wrong};
 use crate::link::deadline::Hurry;
-use crate::link::place::{Parity, Place, Serial};
+use crate::link::place::{BAUDS, Parity, Place, Serial, nearest_baud};
 use crate::scan::bus::{self, Bus};
 
 /// The port of Modbus TCP.
@@ -61,7 +61,7 @@ impl Options {
         match name {
             "unit" => self.unit = number(parser, name, 0..=255, usage)? as u8,
             "timeout-ms" => self.timeout_ms = number(parser, name, 10..=60_000, usage)?,
-            "baud" => self.baud = Some(number(parser, name, 300..=4_000_000, usage)?),
+            "baud" => self.baud = Some(baud(&text(parser, usage)?).map_err(|said| Failure::Usage(said, usage))?),
             "data-bits" => self.data_bits = Some(number(parser, name, 7..=8, usage)? as u8),
             "stop-bits" => self.stop_bits = Some(number(parser, name, 1..=2, usage)? as u8),
             "parity" => self.parity = Some(parity(&text(parser, usage)?).map_err(|said| Failure::Usage(said, usage))?),
@@ -211,6 +211,17 @@ pub(super) fn number(parser: &mut Parser, name: &str, range: std::ops::RangeIncl
     let text = text(parser, usage)?;
     let said = || format!("--{name} must be a whole number from {} to {}, not \"{text}\".", range.start(), range.end());
     text.parse().ok().filter(|number| range.contains(number)).ok_or_else(|| Failure::Usage(said(), usage))
+}
+
+/// One of the rates that Linux knows.
+pub(super) fn baud(text: &str) -> Result<u32, String> {
+    let (least, most) = (BAUDS[0], BAUDS[BAUDS.len() - 1]);
+    let baud = text.parse().ok().filter(|baud| (least..=most).contains(baud));
+    let baud = baud.ok_or_else(|| format!("--baud must be a whole number from {least} to {most}, not \"{text}\"."))?;
+    match nearest_baud(baud) {
+        nearest if nearest == baud => Ok(baud),
+        nearest => Err(format!("{baud} is no rate of a serial port for --baud, the nearest is {nearest}.")),
+    }
 }
 
 /// Takes the next argument where it is a number with a minus before it, which would be read as an option.

@@ -22,7 +22,10 @@ impl Document {
         let Repaired { text: repaired, findings, gave_up } = syntax::repair(text);
         let faulty = findings.iter().filter_map(|finding| text.lines().nth(finding.line - 1));
         let blanked = faulty.map(str::to_owned).collect();
-        Document { text: text.to_owned(), blanked, gave_up, root: tree::parse(&repaired), findings: RefCell::new(findings) }
+        let root = tree::parse(&repaired);
+        // Of a text that is no TOML at all nothing is left, and nobody wants to read what else it does not say.
+        let gave_up = gave_up || (root.is_empty() && !findings.is_empty());
+        Document { text: text.to_owned(), blanked, gave_up, root, findings: RefCell::new(findings) }
     }
 
     /// The top of the text.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::ladder::DEFAULT_POLL_MS;
 use super::reader::{Section, Spanned};
 use super::words;
-use crate::link::place::{Parity, Place, Rs485, Serial};
+use crate::link::place::{BAUDS, Parity, Place, Rs485, Serial, nearest_baud};
 
 /// The longest that one request may keep a link busy, in ms, retries included: a write that must come must not wait behind it for longer.
 const LONGEST_REQUEST_MS: u32 = 30_000;
@@ -175,7 +175,7 @@ pub(super) enum Speaks {
 /// The keys of a serial port, for a section that may have more of them.
 pub(super) fn serial_keys(section: &mut Section<'_>, speaks: Speaks) -> Option<Spanned<Serial>> {
     let port = section.required("port", words::path);
-    let baud = section.integer("baud", 300..=4_000_000u32);
+    let baud = read_baud(section);
     let parity = section.choice("parity", &[("none", Parity::None), ("even", Parity::Even), ("odd", Parity::Odd)]);
     let data_bits = section.integer("data_bits", 7..=8u8);
     let stop_bits = section.integer("stop_bits", 1..=2u8);
@@ -194,6 +194,17 @@ pub(super) fn serial_keys(section: &mut Section<'_>, speaks: Speaks) -> Option<S
             rs485,
         })
     })
+}
+
+/// One of the rates that Linux knows.
+fn read_baud(section: &mut Section<'_>) -> Option<Spanned<u32>> {
+    let baud = section.integer("baud", BAUDS[0]..=BAUDS[BAUDS.len() - 1])?;
+    let nearest = nearest_baud(baud.value);
+    if nearest == baud.value {
+        return Some(baud);
+    }
+    section.add(baud.at, "baud", format!("{} is no rate of a serial port, the nearest is {nearest}.", baud.value));
+    None
 }
 
 /// One spelling per path, as far as that can be told without looking at the disk.

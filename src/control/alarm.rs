@@ -1,5 +1,6 @@
 //! Conditions a person should know of, each with the time since when it holds. The list is fixed at the start, so it cannot grow.
 
+use super::input::Implausible;
 use crate::units::{Phase, Time};
 
 /// A condition that is reported until it ends.
@@ -9,8 +10,8 @@ pub enum Alarm {
     MeterLost,
     /// The meter answers, but always the same.
     MeterFrozen,
-    /// The meter says what cannot be.
-    MeterImplausible,
+    /// The meter says what cannot be; what it was when that began.
+    MeterImplausible(Implausible),
     /// More current than the fuse should carry.
     FuseOverload(Phase),
     /// No usable data of this battery.
@@ -37,7 +38,7 @@ fn place(alarm: Alarm) -> usize {
     match alarm {
         Alarm::MeterLost => 0,
         Alarm::MeterFrozen => 1,
-        Alarm::MeterImplausible => 2,
+        Alarm::MeterImplausible(_) => 2,
         Alarm::FuseOverload(phase) => 3 + phase.index(),
         Alarm::BatteryLost(k) => battery(k, 0),
         Alarm::NotFollowed(k) => battery(k, 1),
@@ -58,7 +59,8 @@ impl AlarmBoard {
     /// For a site of `batteries`.
     pub fn new(batteries: usize) -> AlarmBoard {
         let mut entries = vec![(Alarm::MeterLost, None); OF_SITE + batteries * OF_BATTERY];
-        let site = [Alarm::MeterLost, Alarm::MeterFrozen, Alarm::MeterImplausible].into_iter().chain(Phase::ALL.map(Alarm::FuseOverload));
+        let meter = [Alarm::MeterLost, Alarm::MeterFrozen, Alarm::MeterImplausible(Implausible::Nothing)];
+        let site = meter.into_iter().chain(Phase::ALL.map(Alarm::FuseOverload));
         let battery = |k| {
             let own = [Alarm::BatteryLost(k), Alarm::NotFollowed(k), Alarm::WritesFail(k), Alarm::SignWrong(k)];
             own.into_iter().chain(Phase::ALL.map(|p| Alarm::PhaseWrong(k, p))).chain([Alarm::BmsLost(k)])
@@ -69,18 +71,18 @@ impl AlarmBoard {
         AlarmBoard { entries }
     }
 
-    /// Notes whether `alarm` holds at `now`.
+    /// Notes whether `alarm` holds at `now`. While it holds it stays as it was when it began.
     pub fn set(&mut self, alarm: Alarm, holds: bool, now: Time) {
         if let Some(entry) = self.entries.get_mut(place(alarm)) {
             match (holds, entry.1) {
-                (true, None) => entry.1 = Some(now),
+                (true, None) => *entry = (alarm, Some(now)),
                 (false, _) => entry.1 = None,
                 _ => {}
             }
         }
     }
 
-    /// Whether `alarm` holds.
+    /// Whether `alarm` holds, with whatever value.
     pub fn holds(&self, alarm: Alarm) -> bool {
         self.entries.get(place(alarm)).is_some_and(|e| e.1.is_some())
     }
@@ -104,5 +106,22 @@ mod tests {
         assert_eq!(board.active().collect::<Vec<_>>(), [(Alarm::PhaseWrong(1, Phase::L3), Time::from_ms(5))]);
         board.set(Alarm::WritesFail(2), true, Time::ZERO);
         assert!(!board.holds(Alarm::WritesFail(2)), "there is no third battery");
+    }
+
+    #[test]
+    fn an_alarm_keeps_the_value_with_which_it_began() {
+        let mut board = AlarmBoard::new(0);
+        let alarm = |power_w| Alarm::MeterImplausible(Implausible::Total { power_w });
+        board.set(alarm(500_000), true, Time::from_ms(5));
+        board.set(alarm(600_000), true, Time::from_ms(7));
+        assert_eq!(
+            board.active().collect::<Vec<_>>(),
+            [(alarm(500_000), Time::from_ms(5))],
+            "else every sample would be a line in the log"
+        );
+        board.set(alarm(0), false, Time::from_ms(8));
+        assert!(!board.holds(alarm(500_000)));
+        board.set(alarm(600_000), true, Time::from_ms(9));
+        assert_eq!(board.active().collect::<Vec<_>>(), [(alarm(600_000), Time::from_ms(9))]);
     }
 }

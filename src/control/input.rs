@@ -1,6 +1,6 @@
 //! What goes into the core: samples of the meter and the batteries, each with the time at which it was taken.
 
-use crate::units::Time;
+use crate::units::{Phase, Time};
 
 /// No phase and no battery of a household has more power, W (`spec/control.md` 2.6); [`Site`](super::site::Site) knows larger ones.
 pub const PLAUSIBLE_W: i64 = 60_000;
@@ -34,9 +34,19 @@ impl MeterSample {
     /// Whether it can be true where no phase has more power than `most_w`. A phase without voltage and power is not connected, unless a
     /// battery is connected to it.
     pub fn is_plausible(&self, used_phases: [bool; 3], most_w: i64) -> bool {
-        let total = self.total_w.is_none_or(|w| is_within(w, 3 * most_w));
-        let phases = self.phases.is_none_or(|phases| phases.iter().zip(used_phases).all(|(phase, used)| phase.is_plausible(used, most_w)));
-        total && phases && (self.total_w.is_some() || self.phases.is_some())
+        self.implausible(used_phases, most_w).is_none()
+    }
+
+    /// The first of its values that cannot be true; see [`is_plausible`](MeterSample::is_plausible).
+    pub fn implausible(&self, used_phases: [bool; 3], most_w: i64) -> Option<Implausible> {
+        if self.total_w.is_none() && self.phases.is_none() {
+            return Some(Implausible::Nothing);
+        }
+        let total = self.total_w.filter(|w| !is_within(*w, 3 * most_w)).map(|power_w| Implausible::Total { power_w });
+        total.or_else(|| {
+            let phases = self.phases.as_ref()?;
+            Phase::ALL.into_iter().find_map(|phase| phases[phase.index()].implausible(phase, used_phases[phase.index()], most_w))
+        })
     }
 }
 
@@ -47,11 +57,63 @@ impl PhaseSample {
         self.power_w.saturating_abs().saturating_mul(1_000_000) / voltage_mv
     }
 
-    fn is_plausible(&self, used: bool, most_w: i64) -> bool {
-        let absent = !used && is_within(self.power_w, 10) && self.voltage_mv.is_some_and(|v| (0..ABSENT_MV).contains(&v));
-        let voltage = self.voltage_mv.is_none_or(|v| PLAUSIBLE_MV.contains(&v));
-        is_within(self.power_w, most_w) && is_within(self.reactive_var, most_w) && (voltage || absent)
+    fn implausible(&self, phase: Phase, used: bool, most_w: i64) -> Option<Implausible> {
+        let PhaseSample { power_w, reactive_var, .. } = *self;
+        if !is_within(power_w, most_w) {
+            return Some(Implausible::Power { phase, power_w });
+        }
+        if !is_within(reactive_var, most_w) {
+            return Some(Implausible::ReactivePower { phase, reactive_var });
+        }
+        let voltage_mv = self.voltage_mv.filter(|v| !PLAUSIBLE_MV.contains(v))?;
+        match (is_within(power_w, 10) && (0..ABSENT_MV).contains(&voltage_mv), used) {
+            (true, false) => None,
+            (true, true) => Some(Implausible::NotConnected { phase, power_w, voltage_mv }),
+            (false, _) => Some(Implausible::Voltage { phase, voltage_mv }),
+        }
     }
+}
+
+/// Why an answer of the meter cannot be true, with the value.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Implausible {
+    /// It has neither a total nor phases.
+    Nothing,
+    /// More power of all phases together than fuses and batteries have.
+    Total {
+        /// W, import positive.
+        power_w: i64,
+    },
+    /// More power than the fuse and the batteries have.
+    Power {
+        /// Where.
+        phase: Phase,
+        /// W, import positive.
+        power_w: i64,
+    },
+    /// More reactive power than the fuse and the batteries have.
+    ReactivePower {
+        /// Where.
+        phase: Phase,
+        /// var.
+        reactive_var: i64,
+    },
+    /// No grid has this voltage.
+    Voltage {
+        /// Where.
+        phase: Phase,
+        /// mV.
+        voltage_mv: i64,
+    },
+    /// Neither voltage nor power, as of a phase that is not connected, but a battery is on it.
+    NotConnected {
+        /// Where.
+        phase: Phase,
+        /// W, import positive.
+        power_w: i64,
+        /// mV.
+        voltage_mv: i64,
+    },
 }
 
 /// One phase of the grid connection.

@@ -31,7 +31,7 @@ impl fmt::Display for Place {
 pub struct Serial {
     /// Its path, best one of `/dev/serial/by-id`.
     pub port: String,
-    /// 300 to 4000000 baud; default 9600 for `link.rtu`, 115200 for `link.serial`.
+    /// One of [`BAUDS`]; default 9600 for `link.rtu`, 115200 for `link.serial`.
     pub baud: u32,
     /// Default [`Parity::None`].
     pub parity: Parity,
@@ -41,6 +41,18 @@ pub struct Serial {
     pub stop_bits: u8,
     /// The kernel drives the direction of an RS-485 transceiver; `None`: the adapter does it by itself.
     pub rs485: Option<Rs485>,
+}
+
+/// The rates of serial ports that Linux knows (termios(3), from B300 on), in baud. The kernel takes others from some adapters, and rounds
+/// them in silence.
+pub const BAUDS: [u32; 24] = [
+    300, 600, 1_200, 1_800, 2_400, 4_800, 9_600, 19_200, 38_400, 57_600, 115_200, 230_400, 460_800, 500_000, 576_000, 921_600, 1_000_000,
+    1_152_000, 1_500_000, 2_000_000, 2_500_000, 3_000_000, 3_500_000, 4_000_000,
+];
+
+/// The rate nearest to this one; itself where it is one of [`BAUDS`].
+pub fn nearest_baud(baud: u32) -> u32 {
+    BAUDS.into_iter().min_by_key(|known| known.abs_diff(baud)).unwrap_or(baud)
 }
 
 /// The parity bit.

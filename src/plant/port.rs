@@ -2,6 +2,7 @@
 //!
 //! Part of [`serve`](super::serve). Works in short turns; every wait has a limit.
 
+use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
@@ -29,7 +30,9 @@ pub(super) struct Port {
     faults: Faults,
     address: SocketAddr,
     listener: Option<TcpListener>,
-    connection: Option<Connection>,
+    connections: VecDeque<Connection>,
+    /// As many clients it takes at once.
+    most: usize,
     previous: Vec<u8>,
 }
 
@@ -40,107 +43,128 @@ struct Connection {
     starts: Option<u32>,
 }
 
+/// What becomes of a request.
+enum Replying {
+    Send(Sending),
+    Silence,
+    Close,
+}
+
 impl Port {
-    pub(super) fn new(host: usize, listener: TcpListener, faults: Faults) -> io::Result<Port> {
+    pub(super) fn new(host: usize, listener: TcpListener, most: usize, faults: Faults) -> io::Result<Port> {
         listener.set_nonblocking(true)?;
-        Ok(Port { host, faults, address: listener.local_addr()?, listener: Some(listener), connection: None, previous: Vec::new() })
+        let address = listener.local_addr()?;
+        Ok(Port { host, faults, address, listener: Some(listener), connections: VecDeque::new(), most, previous: Vec::new() })
     }
 
-    /// Takes a new client, hears the present one, answers it.
+    /// Takes new clients, hears the present ones, answers them.
     pub(super) fn turn(&mut self, shared: &Shared) {
         let faults = self.faults.active(self.host);
         if faults.contains(&Fault::Refuse) {
-            (self.listener, self.connection) = (None, None);
+            self.listener = None;
+            self.connections.clear();
             return thread::sleep(TURN);
         }
-        self.accept();
-        let Some(connection) = &mut self.connection else { return thread::sleep(TURN / 2) };
+        self.accept(None);
+        let count = self.connections.len();
+        if count == 0 {
+            return thread::sleep(TURN / 2);
+        }
         if faults.contains(&Fault::Reset) {
             // A connection that is closed with bytes unread is reset.
-            if connection.has_unread() {
-                self.connection = None;
+            return self.connections.retain(|connection| !connection.has_unread());
+        }
+        for _ in 0..count {
+            let Some(mut connection) = self.connections.pop_front() else { return };
+            // Where it seemed gone while it was served, another client may have its place.
+            if self.attend(shared, &mut connection, TURN / count as u32) && self.connections.len() < self.most {
+                self.connections.push_back(connection);
             }
-            return;
-        }
-        if !connection.hear() {
-            self.connection = None;
-            return;
-        }
-        while let Some(frame) = self.connection.as_mut().and_then(Connection::next_frame) {
-            self.serve(shared, &frame);
-        }
-        if self.connection.as_ref().is_some_and(|c| c.buffer.len() >= BUFFER) {
-            self.connection = None;
         }
     }
 
-    /// A second client is closed at once, unless the first one has left in the meantime.
-    fn accept(&mut self) {
+    /// A client too many is closed at once, unless another one has left in the meantime. `served` is the one that is no longer in the list.
+    fn accept(&mut self, served: Option<&Connection>) {
         if self.listener.is_none() {
             let bound = TcpListener::bind(self.address);
             self.listener = bound.ok().filter(|listener| listener.set_nonblocking(true).is_ok());
         }
         let Some(Ok((stream, _))) = self.listener.as_ref().map(TcpListener::accept) else { return };
-        if self.connection.as_ref().is_some_and(Connection::is_alive) {
-            // Dropped, and thereby closed.
-            return;
+        self.connections.retain(Connection::is_alive);
+        let present = self.connections.len() + usize::from(served.is_some_and(Connection::is_alive));
+        if present < self.most {
+            self.connections.extend(Connection::new(stream));
         }
-        self.connection = Connection::new(stream).ok();
+        // Dropped otherwise, and thereby closed.
     }
 
-    fn serve(&mut self, shared: &Shared, asked: &Frame) {
-        let Some(sending) = self.answer(shared, asked) else { return };
-        self.wait(shared, sending.delay_ms);
-        let Some(connection) = &mut self.connection else { return };
-        if sending.per_byte_ms == 0 {
-            if connection.stream.write_all(&sending.bytes).is_err() {
-                self.connection = None;
+    /// Hears one client, waiting at most this long, and answers what it asks; false when the connection is over.
+    fn attend(&mut self, shared: &Shared, connection: &mut Connection, wait: Duration) -> bool {
+        if !connection.hear(wait) {
+            return false;
+        }
+        while let Some(frame) = connection.next_frame() {
+            if !self.serve(shared, connection, &frame) {
+                return false;
             }
-            return;
+        }
+        connection.buffer.len() < BUFFER
+    }
+
+    fn serve(&mut self, shared: &Shared, connection: &mut Connection, asked: &Frame) -> bool {
+        let sending = match self.answer(shared, connection, asked) {
+            Replying::Send(sending) => sending,
+            Replying::Silence => return true,
+            Replying::Close => return false,
+        };
+        self.wait(shared, connection, sending.delay_ms);
+        if sending.per_byte_ms == 0 {
+            return connection.stream.write_all(&sending.bytes).is_ok();
         }
         for byte in &sending.bytes {
-            let Some(connection) = &mut self.connection else { return };
             if connection.stream.write_all(&[*byte]).is_err() {
-                self.connection = None;
+                return false;
             }
-            self.wait(shared, sending.per_byte_ms);
+            self.wait(shared, connection, sending.per_byte_ms);
         }
+        true
     }
 
-    fn answer(&mut self, shared: &Shared, asked: &Frame) -> Option<Sending> {
+    fn answer(&mut self, shared: &Shared, connection: &mut Connection, asked: &Frame) -> Replying {
         let mut site = shared.site();
         let active = self.faults.active(self.host);
         let starts = site.is_up(self.host).then(|| site.starts(self.host));
-        let connection = self.connection.as_mut()?;
         // No connection survives a start of the battery, and none is of use during one.
         let over = starts.is_none() || *connection.starts.get_or_insert(starts.unwrap_or(0)) != starts.unwrap_or(0);
         if over || active.contains(&Fault::Reset) || active.contains(&Fault::Close) {
-            self.connection = None;
-            return None;
+            return Replying::Close;
         }
         let reply = match Request::decode(&asked.pdu) {
             Ok(request) => match wire::respond(&mut site, self.host, asked.unit, &request, &active) {
                 Answer::Reply(reply) => reply,
-                Answer::Silence => return None,
+                Answer::Silence => return Replying::Silence,
             },
-            Err(e) => Reply::Exception { function: asked.pdu.first()? & 0x7F, code: e.exception_code() },
+            Err(e) => match asked.pdu.first() {
+                Some(function) => Reply::Exception { function: function & 0x7F, code: e.exception_code() },
+                None => return Replying::Silence,
+            },
         };
         let sending = wire::bytes(&site, self.host, asked, &reply, &active, &self.previous);
         if !active.contains(&Fault::StaleReplay) {
             self.previous = sending.bytes.clone();
         }
-        Some(sending)
+        Replying::Send(sending)
     }
 
-    /// Waits, and meanwhile turns other clients away; ends early when the site ends.
-    fn wait(&mut self, shared: &Shared, ms: u64) {
+    /// Waits, and meanwhile takes other clients or turns them away; ends early when the site ends.
+    fn wait(&mut self, shared: &Shared, served: &Connection, ms: u64) {
         let until = Instant::now() + Duration::from_millis(ms.min(3_600_000));
         while !shared.stopped() {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return;
             }
-            self.accept();
+            self.accept(Some(served));
             thread::sleep(left.min(TURN));
         }
     }
@@ -155,8 +179,11 @@ impl Connection {
         Ok(Connection { stream, buffer: Vec::new(), heard: Instant::now(), starts: None })
     }
 
-    /// Reads what is there, waiting a moment; false when the connection is over.
-    fn hear(&mut self) -> bool {
+    /// Reads what is there, waiting at most this long; false when the connection is over.
+    fn hear(&mut self, wait: Duration) -> bool {
+        if self.stream.set_read_timeout(Some(wait)).is_err() {
+            return false;
+        }
         let mut bytes = [0; BUFFER];
         let room = BUFFER.saturating_sub(self.buffer.len());
         match self.stream.read(&mut bytes[..room]) {

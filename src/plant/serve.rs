@@ -1,7 +1,7 @@
 //! The simulated site over Modbus TCP on loopback and over pseudo terminals, in real time.
 //!
-//! One listener and one thread per host or bus, one connection at a time as a SAX battery has it (facts/sax.md 2, Connection quirks): a
-//! second client is accepted and closed at once. One more thread lets the time pass. Everything ends when [`LiveSite`] is dropped.
+//! One listener and one thread per host or bus. A SAX battery has one connection at a time (facts/sax.md 2, Connection quirks), devices by
+//! a profile have up to four: a client too many is accepted and closed at once. One more thread lets the time pass. Everything ends when [`LiveSite`] is dropped.
 //! No wait is longer than a few milliseconds, so that it ends soon. Never listens on anything but loopback.
 
 use std::io;
@@ -21,6 +21,8 @@ use super::site::{Site, SiteParams, Truth};
 
 /// How often the pacer lets the time pass.
 const PACE_EVERY: Duration = Duration::from_millis(20);
+/// As many clients a device by a profile takes at once; meters and gateways have few sockets, but more than one.
+const MOST_CLIENTS: usize = 4;
 /// Stack of a thread of the simulator.
 const STACK: usize = 256 * 1024;
 
@@ -95,7 +97,8 @@ impl LiveSite {
             Reached::Tcp(ip) => {
                 let listener = TcpListener::bind((*ip, 0))?;
                 address = SocketAddrV4::new(*ip, listener.local_addr()?.port());
-                let mut port = Port::new(host, listener, self.faults())?;
+                let most = self.with(|site| if site.is_sax(host) { 1 } else { MOST_CLIENTS });
+                let mut port = Port::new(host, listener, most, self.faults())?;
                 self.spawn(format!("sim-{host}"), move |shared| {
                     while !shared.stopped() {
                         port.turn(shared);

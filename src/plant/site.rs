@@ -182,8 +182,13 @@ impl Site {
                 _ => Behind::Device(k),
             };
         }
+        if self.is_sax(host) { Behind::Sax(host) } else { Behind::Nobody }
+    }
+
+    /// Whether this host is a SAX battery; a meter may be behind it.
+    pub(super) fn is_sax(&self, host: usize) -> bool {
         let by_profile = self.devices.iter().any(|d| d.params.serves == Serves::Battery(host));
-        if host < self.cells.len() && !by_profile { Behind::Sax(host) } else { Behind::Nobody }
+        host < self.cells.len() && !by_profile
     }
 
     /// Whether there is somebody with this unit.

@@ -6,7 +6,7 @@ use crate::control::alarm::Alarm;
 use crate::control::bms::Contact;
 use crate::control::frozen::Freshness;
 use crate::control::history::ms;
-use crate::control::input::{BatterySample, MeterSample, Written};
+use crate::control::input::{BatterySample, Implausible, MeterSample, Written};
 use crate::control::ladder::Mode;
 use crate::units::{Span, Time};
 
@@ -59,9 +59,9 @@ impl Core {
         }
         self.newest_sample = Some(sample.taken);
         let now = sample.taken;
-        let plausible = sample.is_plausible(self.site.used_phases(), self.site.plausible_phase_w());
-        self.alarms.set(Alarm::MeterImplausible, !plausible, now);
-        if !plausible {
+        let implausible = sample.implausible(self.site.used_phases(), self.site.plausible_phase_w());
+        self.alarms.set(Alarm::MeterImplausible(implausible.unwrap_or(Implausible::Nothing)), implausible.is_some(), now);
+        if implausible.is_some() {
             self.ladder.bad_sample();
             return;
         }

@@ -1,7 +1,9 @@
 //! What the control task says: states and alarms in words, and a line in the log for each of their changes. Decides nothing.
 
 use super::ControlTask;
+use crate::config::fixed_to_text;
 use crate::control::alarm::Alarm;
+use crate::control::input::Implausible;
 use crate::control::ladder::Mode;
 use crate::schedule::{Now, Said, Schedule};
 
@@ -12,7 +14,7 @@ impl ControlTask {
         match alarm {
             Alarm::MeterLost => "meter: no good data".into(),
             Alarm::MeterFrozen => "meter: frozen, it answers but no longer measures".into(),
-            Alarm::MeterImplausible => "meter: values that cannot be".into(),
+            Alarm::MeterImplausible(what) => format!("meter: values that cannot be ({})", implausible(what)),
             Alarm::FuseOverload(phase) => format!("fuse {phase}: overload"),
             Alarm::BatteryLost(k) => format!("battery {}: no usable data", battery(k)),
             Alarm::NotFollowed(k) => format!("battery {}: command not followed", battery(k)),
@@ -48,6 +50,21 @@ impl ControlTask {
     }
 }
 
+/// Which value it was.
+fn implausible(what: Implausible) -> String {
+    let volts = |mv| fixed_to_text(mv, 3);
+    match what {
+        Implausible::Nothing => "neither a total nor phases".into(),
+        Implausible::Total { power_w } => format!("{power_w} W in all"),
+        Implausible::Power { phase, power_w } => format!("{phase}: {power_w} W"),
+        Implausible::ReactivePower { phase, reactive_var } => format!("{phase}: {reactive_var} var"),
+        Implausible::Voltage { phase, voltage_mv } => format!("{phase}: {} V", volts(voltage_mv)),
+        Implausible::NotConnected { phase, power_w, voltage_mv } => {
+            format!("{phase}: {power_w} W at {} V although a battery is connected there", volts(voltage_mv))
+        }
+    }
+}
+
 /// One line for what ends and one for what begins.
 pub(super) fn say_schedule(schedule: &Schedule, before: Option<Now>, now: Now) {
     let window = |index: usize| schedule.windows.get(index).map_or_else(String::new, |w| format!("{w}: {}", Said(w.action)));
@@ -73,5 +90,34 @@ pub fn mode_name(mode: Mode) -> &'static str {
         Mode::Hold { .. } => "hold",
         Mode::Ramp => "ramp",
         Mode::Fallback => "fallback",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::Phase;
+
+    #[test]
+    fn a_value_that_cannot_be_is_said_with_its_unit() {
+        let phase = Phase::L3;
+        let said = [
+            Implausible::Nothing,
+            Implausible::Total { power_w: -500_000 },
+            Implausible::Power { phase, power_w: 99_999 },
+            Implausible::ReactivePower { phase, reactive_var: -99_999 },
+            Implausible::Voltage { phase, voltage_mv: 120_500 },
+            Implausible::NotConnected { phase, power_w: -3, voltage_mv: 250 },
+        ]
+        .map(implausible);
+        let expected = [
+            "neither a total nor phases",
+            "-500000 W in all",
+            "L3: 99999 W",
+            "L3: -99999 var",
+            "L3: 120.5 V",
+            "L3: -3 W at 0.25 V although a battery is connected there",
+        ];
+        assert_eq!(said, expected);
     }
 }
