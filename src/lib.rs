@@ -1,8 +1,9 @@
 //! The library behind the `sax-controller` binary, so that tests, benchmarks and the simulator reach every part of it.
 //!
-//! Data flows one way: reading → decision → command. `control`, `modbus`, `p1`, `plant`, `schedule` and the decoding half of `device` are pure:
+//! Data flows one way: reading → decision → command. `balancer`, `control`, `modbus`, `p1`, `plant`, `schedule` and the decoding half of `device` are pure:
 //! they do no I/O, read no clock, start no thread and write no log. `daemon`, `link` and `serve` are the thin shell around them.
 
+pub mod balancer;
 pub mod cli;
 pub mod commission;
 pub mod config;

@@ -19,6 +19,7 @@ use crate::config::Config;
 use crate::control::learned::Learned;
 use crate::daemon::battery::{BatterySpec, BatteryTask};
 use crate::daemon::bms::{BmsSpec, BmsTask};
+use crate::daemon::charger::{ChargerSpec, ChargerTask};
 use crate::daemon::clock::Clock;
 use crate::daemon::control::ControlTask;
 use crate::daemon::director::Director;
@@ -48,6 +49,7 @@ pub struct Simulation<D = ControlTask> {
     p1: Option<Turns<P1Task>>,
     batteries: Vec<Turns<BatteryTask>>,
     bmses: Vec<Turns<BmsTask>>,
+    chargers: Vec<Turns<ChargerTask>>,
     tick: Time,
     /// What tasks reported, and when: on a bus that is when its request is over.
     queue: Vec<(Time, Event)>,
@@ -98,6 +100,10 @@ impl<D: Director> Simulation<D> {
             let (endpoint, bus) = at(p.endpoint);
             Turns::new(BmsTask::new(p.spec, endpoint), bus)
         };
+        let charger = |p: Placed<ChargerSpec>| {
+            let (endpoint, bus) = at(p.endpoint);
+            Turns::new(ChargerTask::new(p.spec, endpoint), bus)
+        };
         let meter = |p: Placed<MeterSpec>| {
             let (endpoint, bus) = at(p.endpoint);
             Turns::new(MeterTask::new(p.spec, endpoint), bus)
@@ -111,6 +117,7 @@ impl<D: Director> Simulation<D> {
             }),
             batteries: plan.batteries.into_iter().map(battery).collect(),
             bmses: plan.bmses.into_iter().map(bms).collect(),
+            chargers: plan.chargers.into_iter().map(charger).collect(),
             site,
             clock: VirtualClock { now: Cell::default(), wall_start_s: Cell::new(wall_start_s) },
             tick: Time::ZERO,
@@ -183,8 +190,9 @@ impl<D: Director> Simulation<D> {
         let meter = self.meter.iter().map(|m| m.wake_at(now)).chain(self.p1.iter().map(|m| m.wake_at(now)));
         let batteries = self.batteries.iter().map(|b| b.wake_at(now));
         let bmses = self.bmses.iter().map(|b| b.wake_at(now));
+        let chargers = self.chargers.iter().map(|c| c.wake_at(now));
         let reports = self.queue.iter().map(|(at, _)| *at);
-        meter.chain(batteries).chain(bmses).chain(reports).fold(self.next_step(), Time::min).max(now)
+        meter.chain(batteries).chain(bmses).chain(chargers).chain(reports).fold(self.next_step(), Time::min).max(now)
     }
 
     fn advance(&mut self, to: Time) {
@@ -212,6 +220,9 @@ impl<D: Director> Simulation<D> {
         for bms in &mut self.bmses {
             bms.turn(now, &self.clock, &mut self.queue);
         }
+        for charger in &mut self.chargers {
+            charger.turn(now, &self.clock, &mut self.queue);
+        }
         if self.drain() {
             self.step(now);
         }
@@ -230,6 +241,8 @@ impl<D: Director> Simulation<D> {
     fn step(&mut self, now: Time) {
         let batteries = &mut self.batteries;
         self.director.step(now, self.clock.wall_s(), &mut |k, instruction| batteries[k].task.instruct(instruction));
+        let chargers = &mut self.chargers;
+        self.director.instruct_chargers(now, &mut |k, instruction| chargers[k].task.instruct(instruction));
         if now >= self.tick {
             self.tick = now + TICK;
         }

@@ -161,7 +161,7 @@ fn peak_shaving_rests_discharges_above_and_recharges_below() {
 #[test]
 fn dimming_bounds_what_is_charged_from_the_grid_but_not_from_the_sun() {
     let mut h = House::new(three(), [500, 500, 500]);
-    h.core.demand(Demand { action: Some(Action::Charge(6000)), dimmed_w: Some(2000) });
+    h.core.demand(Demand { action: Some(Action::Charge(6000)), dimmed_w: Some(2000), ..Demand::default() });
     assert_eq!(h.settled().iter().sum::<i64>(), -2000);
     assert_eq!(h.reason(0), Reason::Dimmed);
     h.load_w = [-1500; 3];

@@ -21,27 +21,12 @@ pub(super) fn choice<T: Copy>(section: &mut Section<'_>, key: &str, choices: &[(
     Some(word.map(|_| value))
 }
 
-/// The sections of later releases.
-pub(super) fn read(root: &mut Section<'_>) {
-    if let Some(balancer) = root.section("load_balancer") {
-        refuse(&balancer);
-        read_load_balancer(balancer);
-    }
-    for charger in root.sections("charger").unwrap_or_default() {
-        refuse(&charger);
-        read_charger(charger);
-    }
-    if let Some(server) = root.section("server") {
-        refuse(&server);
-        read_server(server);
-    }
-}
-
-fn refuse(section: &Section<'_>) {
+/// A section of a later release.
+pub(super) fn refuse(section: &Section<'_>) {
     section.document().add(section.at(), section.name(), "this section is not supported yet.");
 }
 
-fn read_load_balancer(mut s: Section<'_>) {
+pub(super) fn read_load_balancer(mut s: Section<'_>) {
     let _ = s.integer("phases", 1..=3u8);
     for key in ["charger_limit_a", "alarm_limit_a", "alarm_change_a", "upper_limit_a", "upper_change_a", "lower_limit_a"] {
         let _ = s.decimal(key, 3, 0..=250_000i32);
@@ -56,7 +41,7 @@ fn read_load_balancer(mut s: Section<'_>) {
     s.finish();
 }
 
-fn read_charger(mut s: Section<'_>) {
+pub(super) fn read_charger(mut s: Section<'_>) {
     let _ = s.required("name", words::name);
     let _ = s.required("device", Section::string);
     link::check_only(&mut s);
@@ -68,7 +53,7 @@ fn read_charger(mut s: Section<'_>) {
     s.finish();
 }
 
-fn read_server(mut s: Section<'_>) {
+pub(super) fn read_server(mut s: Section<'_>) {
     let _ = s.integer("address", 1..=247u8);
     if let Some(mut tcp) = s.section("tcp") {
         let _ = tcp.required("listen", words::listener);

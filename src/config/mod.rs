@@ -6,6 +6,7 @@
 mod battery;
 mod bms;
 mod bms_checks;
+mod charger;
 mod check;
 mod devices;
 mod document;
@@ -15,6 +16,7 @@ mod ladder;
 mod later;
 mod link;
 mod link_checks;
+mod load_balancer;
 mod meter;
 mod nearest;
 mod number;
@@ -22,6 +24,7 @@ pub mod reader;
 mod schedule;
 mod schedule_checks;
 mod serve;
+mod server;
 mod settings;
 mod site;
 mod syntax;
@@ -30,15 +33,18 @@ mod words;
 
 pub use battery::{Battery, ControlMode, Encoding, Phases, Role};
 pub use bms::{Bms, BmsAges};
+pub use charger::Charger;
 pub use devices::{DeviceFacts, Devices};
 pub use effective::effective;
 pub use findings::{Finding, Findings};
 pub use ladder::{Ages, Ladder};
 pub use link::{Link, Rtu, Tcp};
+pub use load_balancer::LoadBalancer;
 pub use meter::{Meter, MeterSource, TelegramLink};
 pub(crate) use nearest::nearest;
 pub(crate) use number::fixed_to_text;
 pub use serve::{Log, LogLevel, Status};
+pub use server::{Gateway, Network, RtuServer, Server, TcpServer};
 pub use site::{Balance, Control, Fallback, Site, Strategy};
 
 use crate::schedule::Schedule;
@@ -57,6 +63,12 @@ pub struct Config {
     pub batteries: Vec<Battery>,
     /// `[[schedule]]`, where there is one.
     pub schedule: Option<Schedule>,
+    /// `[load_balancer]`, where there is one.
+    pub load_balancer: Option<LoadBalancer>,
+    /// `[[charger]]`, in the order of the file.
+    pub chargers: Vec<Charger>,
+    /// `[server]`, where there is one.
+    pub server: Option<Server>,
     /// `[status]`
     pub status: Status,
     /// `[log]`
@@ -74,7 +86,9 @@ pub fn parse(text: &str, devices: &dyn Devices) -> Result<Config, Findings> {
     let windows = schedule::read(&mut root);
     let status = serve::read_status(&mut root);
     let log = serve::read_log(&mut root);
-    later::read(&mut root);
+    let load_balancer = load_balancer::read(&mut root);
+    let chargers = charger::read(&mut root);
+    let server = server::read(&mut root);
     root.finish();
 
     check::check(&document, &site, &mut control, meter.as_ref(), &batteries);
@@ -87,6 +101,9 @@ pub fn parse(text: &str, devices: &dyn Devices) -> Result<Config, Findings> {
         meter: meter.map(|draft| draft.resolve(&batteries)),
         batteries: batteries.into_iter().map(|draft| draft.battery).collect(),
         schedule: schedule::resolve(&windows),
+        load_balancer,
+        chargers,
+        server,
         status,
         log,
     };

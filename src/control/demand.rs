@@ -7,6 +7,19 @@ pub struct Demand {
     pub action: Option<Action>,
     /// Dimmed by the grid operator (§14a EnWG): the batteries may take this much from the grid at most, W.
     pub dimmed_w: Option<i64>,
+    /// What another controller asks of the batteries.
+    pub remote: Remote,
+}
+
+/// What another controller asks of the batteries, all of them together; it comes with a heartbeat, and without one there is none.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Remote {
+    /// Their power, W, discharge positive; `None`: the site's own strategy decides.
+    pub setpoint_w: Option<i64>,
+    /// Most they may be charged with, W, ≥ 0.
+    pub charge_limit_w: Option<i64>,
+    /// Most they may be discharged with, W, ≥ 0.
+    pub discharge_limit_w: Option<i64>,
 }
 
 impl Demand {

@@ -2,8 +2,12 @@
 //!
 //! It never touches a device, and it never waits for one.
 
+mod charging;
+mod registers;
 mod words;
 
+use self::charging::Charging;
+use self::registers::Registers;
 pub(super) use self::words::CLOCK_NOT_SET;
 pub use self::words::mode_name;
 use self::words::say_schedule;
@@ -54,6 +58,10 @@ pub struct ControlTask {
     /// What the schedule says; `None` before the first step, and where there is none.
     pub(super) scheduled: Option<Now>,
     pub(super) demand: Demand,
+    /// `[load_balancer]` and the chargers, where there is one.
+    pub(super) charging: Option<Charging>,
+    /// Our own registers, where `[server]` serves them.
+    registers: Option<Registers>,
     /// What was learned when it was put aside last, and where it is put.
     kept: Option<(Learned, Slot<Learned>)>,
     meter_health: Health,
@@ -80,6 +88,8 @@ impl ControlTask {
             dead_threads: Vec::new(),
             scheduled: None,
             demand: Demand::default(),
+            charging: Charging::of(&config, plan),
+            registers: Registers::of(&config, plan),
             kept: None,
             meter_health: Health::new("meter".into()),
             battery_health: names.iter().map(|n| Health::new(format!("battery {n}"))).collect(),
@@ -114,6 +124,19 @@ impl ControlTask {
                 self.take_written(k, report);
                 false
             }
+            Event::Charger(k, report) => {
+                self.note_link(&report.link);
+                if let Some(charging) = &mut self.charging {
+                    charging.take(k, *report);
+                }
+                false
+            }
+            Event::ChargerWritten(k, report) => {
+                if let Some(charging) = &mut self.charging {
+                    charging.take_written(k, report);
+                }
+                false
+            }
             Event::Thread(name, alive) => {
                 self.dead_threads.retain(|n| *n != name);
                 if !alive {
@@ -141,7 +164,12 @@ impl ControlTask {
     /// unix seconds: only which window of the schedule is active follows from it.
     pub fn step(&mut self, now: Time, wall_s: i64, mut instruct: impl FnMut(usize, Instruction)) {
         self.look_at_schedule(wall_s);
-        let decision = self.core.step(now);
+        self.look_at_remote(now);
+        self.core.step(now);
+        if let Some(charging) = &mut self.charging {
+            charging.step(&self.core, now);
+        }
+        let decision = self.core.decision();
         for (k, battery) in decision.batteries.iter().enumerate() {
             if battery.order != Order::Silent {
                 let (order, objection) = (battery.order, battery.objection);

@@ -2,6 +2,7 @@
 //! newest value, and events beyond the bound are dropped, for then nobody takes them any more.
 
 use super::bms_watch::Seen;
+use super::charger::ChargerReport;
 use crate::config::Encoding;
 use crate::control::bms::Objection;
 use crate::control::decision::Order;
@@ -24,6 +25,10 @@ pub enum Event {
     Written(usize, WriteReport),
     /// The BMS of a battery was asked.
     Bms(usize, Box<BmsReport>),
+    /// A charger was asked.
+    Charger(usize, Box<ChargerReport>),
+    /// A limit was written to a charger, or may have been.
+    ChargerWritten(usize, WriteReport),
     /// A thread gives signs of life, or no longer.
     Thread(String, bool),
 }

@@ -208,6 +208,8 @@ impl P1Task {
 }
 
 impl Device for P1Task {
+    type Told = ();
+
     fn wake_at(&self, now: Time) -> Time {
         self.source.ready_at(now).min(self.patience)
     }

@@ -8,6 +8,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, never, sele
 
 use super::battery::BatteryTask;
 use super::bms::BmsTask;
+use super::charger::{ChargerInstruction, ChargerTask};
 use super::clock::{Clock, Monotonic};
 use super::comm_log::CommLog;
 use super::director::{Device, Director};
@@ -21,6 +22,7 @@ use super::wiring::Plan;
 use crate::control::decision::Order;
 use crate::device::writer::Command;
 use crate::link::{self, deadline::Hurry};
+use crate::serve::ask::Asked;
 use crate::serve::socket::Published;
 use crate::units::{Span, Time};
 
@@ -33,6 +35,9 @@ pub const IDLE: Span = Span::from_ms(20);
 /// Events that wait for the control thread; more are dropped, for it would be dead.
 const EVENTS_MOST: usize = 1024;
 
+/// Requests of Modbus clients that wait for the control thread; more are refused.
+const ASKED_MOST: usize = 64;
+
 /// Longest silence of a thread that listens: one attempt to connect, and some.
 const LISTENER: Span = Span::from_s(20);
 
@@ -44,6 +49,8 @@ pub struct Threads {
     done: Receiver<Unreleased>,
     /// Ends the waiting for answers at the stop.
     hurry: Hurry,
+    /// Where the server's threads ask; held here, so that the control thread never finds it closed.
+    _asked: Sender<Asked>,
 }
 
 /// A battery was not released.
@@ -68,7 +75,7 @@ impl Threads {
         D: Director + Send + 'static,
     {
         let (stop_sender, stop) = bounded::<()>(0);
-        let (done_sender, done) = bounded(plan.batteries.len());
+        let (done_sender, done) = bounded(plan.batteries.len() + plan.chargers.len());
         let (events_sender, events) = bounded(EVENTS_MOST);
         let (beats_sender, beats) = bounded(EVENTS_MOST);
         let hurry = Hurry::default();
@@ -104,6 +111,15 @@ impl Threads {
             spawn(&name, move || device_loop(task, &instructions, &c))?;
             slots.push((slot, fallback, objection));
         }
+        let mut charger_slots = Vec::new();
+        for placed in plan.chargers {
+            let name = format!("charger {}", placed.spec.name);
+            let (slot, instructions) = slot();
+            let c = join(&name, patience[placed.endpoint], !observe);
+            let task = ChargerTask::new(placed.spec, endpoints[placed.endpoint].clone());
+            spawn(&name, move || device_loop(task, &instructions, &c))?;
+            charger_slots.push(slot);
+        }
         for placed in plan.bmses {
             let name = format!("bms {}", placed.spec.name);
             let c = join(&name, patience[placed.endpoint], false);
@@ -129,9 +145,10 @@ impl Threads {
         };
         spawn("watchdog", move || watchdog.run(&clock))?;
         let c = context(0, false);
-        let slots: Vec<_> = slots.into_iter().map(|s| s.0).collect();
-        spawn("control", move || director_loop(director, &events, &slots, &published, &c))?;
-        Ok(Threads { stop: stop_sender, done, hurry })
+        let told = Slots { batteries: slots.into_iter().map(|s| s.0).collect(), chargers: charger_slots };
+        let (asked_sender, asked) = bounded(ASKED_MOST);
+        spawn("control", move || director_loop(director, &events, &asked, &told, &published, &c))?;
+        Ok(Threads { stop: stop_sender, done, hurry, _asked: asked_sender })
     }
 
     /// Stops everything: batteries are released. False when one of them did not acknowledge that within `patience`.
@@ -188,7 +205,13 @@ impl Context {
     }
 }
 
-fn device_loop(mut task: impl Device, instructions: &Receiver<Instruction>, c: &Context) {
+/// Where the newest instructions lie.
+struct Slots {
+    batteries: Vec<Slot<Instruction>>,
+    chargers: Vec<Slot<ChargerInstruction>>,
+}
+
+fn device_loop<T: Device>(mut task: T, instructions: &Receiver<T::Told>, c: &Context) {
     let mut worked = true;
     loop {
         let wait = c.wait(task.wake_at(c.clock.now()), worked);
@@ -218,28 +241,48 @@ fn device_loop(mut task: impl Device, instructions: &Receiver<Instruction>, c: &
     }
 }
 
-fn director_loop(mut director: impl Director, events: &Receiver<Event>, slots: &[Slot<Instruction>], published: &Published, c: &Context) {
+fn director_loop(
+    mut director: impl Director,
+    events: &Receiver<Event>,
+    asked: &Receiver<Asked>,
+    told: &Slots,
+    published: &Published,
+    c: &Context,
+) {
     let mut tick = c.clock.now();
     loop {
         let mut step = false;
         let wake = director.wake_at().map_or(tick, |at| at.min(tick));
+        let mut first_asked = None;
         select_biased! {
             recv(c.stop) -> _ => return,
             recv(events) -> event => if let Ok(event) = event { step |= director.take(event) },
+            recv(asked) -> ask => first_asked = ask.ok(),
             default(wake.since(c.clock.now()).to_duration()) => {}
         }
         for event in events.try_iter().take(EVENTS_MOST) {
             step |= director.take(event);
         }
         let now = c.clock.now();
+        let mut answers = false;
+        for ask in first_asked.into_iter().chain(asked.try_iter().take(ASKED_MOST)) {
+            director.asked(ask, now);
+            answers = true;
+        }
         if now >= tick {
             step = true;
             let missed = now.since(tick).as_ms() / TICK.as_ms();
             tick += TICK.times(missed + 1);
         }
         if step || now >= wake {
-            director.step(now, c.clock.wall_s(), &mut |k, instruction| slots[k].put(instruction));
-            published.publish(director.document(now));
+            director.step(now, c.clock.wall_s(), &mut |k, instruction| told.batteries[k].put(instruction));
+            director.instruct_chargers(now, &mut |k, instruction| told.chargers[k].put(instruction));
+            published.publish(director.document(now), director.image(now));
+        } else if answers {
+            published.publish_image(director.image(now));
+        }
+        if answers {
+            director.answer();
         }
         c.beat();
     }

@@ -14,6 +14,7 @@ use super::bank_choice::{BankChoice, BatteryBank, MeterBank};
 use super::battery::BatterySpec;
 use super::bms::BmsSpec;
 use super::bms_watch::StaticLimits;
+use super::charger::ChargerSpec;
 use super::meter::MeterSpec;
 use super::p1::P1Spec;
 use crate::config::{self, Config, ControlMode, Fallback, Link, MeterSource, Phases};
@@ -43,6 +44,10 @@ pub struct Plan {
     pub batteries: Vec<Placed<BatterySpec>>,
     /// The BMSes, in the order of their batteries.
     pub bmses: Vec<Placed<BmsSpec>>,
+    /// The chargers, in the order of the configuration.
+    pub chargers: Vec<Placed<ChargerSpec>>,
+    /// Our own Modbus server.
+    pub server: Option<ServerPlan>,
     /// The grid meter, where it is asked.
     pub meter: Option<Placed<MeterSpec>>,
     /// The grid meter, where it sends telegrams by itself.
@@ -53,6 +58,17 @@ pub struct Plan {
     pub heartbeat: Span,
     /// Where communication faults are written down.
     pub comm_log: Option<PathBuf>,
+}
+
+/// Our own Modbus server.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ServerPlan {
+    /// As configured.
+    pub server: config::Server,
+    /// Index of the gateway's link in [`Plan::endpoints`].
+    pub gateway: Option<usize>,
+    /// Where settings that a client saved are kept; `None`: they cannot be saved.
+    pub state: Option<PathBuf>,
 }
 
 /// One host, or one serial port.
@@ -99,7 +115,7 @@ pub fn plan(config: &Config, library: &Library) -> Plan {
     let p1 = P1Spec::of(config, library, nets_phases(config));
     let heartbeat = Span::from_s(config.control.heartbeat_timeout_s.into());
     let comm_log = config.log.comm_log.as_ref().map(PathBuf::from);
-    Plan { endpoints, batteries, bmses, meter, p1, site, heartbeat, comm_log }
+    Plan { endpoints, batteries, bmses, chargers: Vec::new(), server: None, meter, p1, site, heartbeat, comm_log }
 }
 
 /// Whether it does not matter how the power lies on the phases: no battery is commanded for a phase of its own.

@@ -7,6 +7,7 @@
 
 pub mod bms;
 pub mod budget;
+pub mod charger;
 pub mod decode;
 pub mod encode;
 pub mod library;

@@ -158,6 +158,7 @@ fn profile(root: &mut Section<'_>) -> Option<Profile> {
         statuses,
         low_word_first,
         bms: transpose(bms)?,
+        charger: None,
         heartbeat: transpose(heartbeat)?,
         silent_unless_ready,
         register_base,

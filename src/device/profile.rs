@@ -5,6 +5,7 @@ mod writes;
 pub use self::writes::{Budget, FixedWrite, Heartbeat, Limits, RawWrite, Register, Setpoint, Words};
 
 use super::bms::BmsParts;
+use super::charger::ChargerParts;
 use super::quantity::Quantity;
 use super::setting::{Only, Setting};
 use super::status::Status;
@@ -51,6 +52,8 @@ pub struct Profile {
     pub low_word_first: bool,
     /// It is a battery management system, with these parts.
     pub bms: Option<BmsParts>,
+    /// It is a charger, told its limit like this.
+    pub charger: Option<ChargerParts>,
     /// What is written beside commands, so that the device knows we live.
     pub heartbeat: Option<Heartbeat>,
     /// Nothing is written, except to end a command, while the state allows neither charging nor discharging.

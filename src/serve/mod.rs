@@ -1,4 +1,8 @@
-//! What the controller tells others: the status document and the socket that serves it. It only ever writes; nobody can command through it.
+//! What the controller tells others: the status document on a socket, which nobody can command
+//! through, and the registers of the Modbus server, whose writes the control thread decides about.
 
+pub mod ask;
 pub mod document;
+pub mod image;
+pub mod judge;
 pub mod socket;

@@ -4,37 +4,61 @@ use std::io::{self, Write};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::document::Document;
+use super::image::Image;
 
 /// A reader that does not take the document in this time is dropped; the others wait for no longer.
 const WRITE_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// The newest document, shared with those who serve it.
+/// The newest document and registers, shared with those who serve them.
 #[derive(Clone)]
-pub struct Published(Arc<Mutex<(Arc<Document>, Instant)>>);
+pub struct Published(Arc<Mutex<Snapshot>>);
+
+struct Snapshot {
+    document: Arc<Document>,
+    image: Option<Arc<Image>>,
+    at: Instant,
+}
 
 /// A document that is older than this says so.
 const STALE: Duration = Duration::from_secs(5);
 
 impl Default for Published {
     fn default() -> Self {
-        Published(Arc::new(Mutex::new((Arc::default(), Instant::now()))))
+        Published(Arc::new(Mutex::new(Snapshot { document: Arc::default(), image: None, at: Instant::now() })))
     }
 }
 
 impl Published {
-    /// Replaces the document.
-    pub fn publish(&self, document: Document) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = (Arc::new(document), Instant::now());
+    /// Replaces the document and the registers.
+    pub fn publish(&self, document: Document, image: Option<Image>) {
+        *self.lock() = Snapshot { document: Arc::new(document), image: image.map(Arc::new), at: Instant::now() };
+    }
+
+    /// Replaces the registers alone, between two documents.
+    pub fn publish_image(&self, image: Option<Image>) {
+        self.lock().image = image.map(Arc::new);
+    }
+
+    /// The newest registers; `None` where there are none, or where nobody has looked after them for too long to believe them.
+    pub fn image(&self) -> Option<Arc<Image>> {
+        let snapshot = self.lock();
+        snapshot.image.clone().filter(|_| snapshot.at.elapsed() < STALE)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Snapshot> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The newest document; where it is stale, its state and reason say so, since what it tells is of then.
     pub fn newest(&self) -> Arc<Document> {
-        let (document, published) = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let age = published.elapsed();
+        let (document, age) = {
+            let snapshot = self.lock();
+            (Arc::clone(&snapshot.document), snapshot.at.elapsed())
+        };
         if age < STALE {
             return document;
         }
