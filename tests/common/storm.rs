@@ -136,7 +136,7 @@ pub fn random_demand(rng: &mut Rng) -> Demand {
         3 => Some(Action::ReserveSoc(rng.range(0, 1000))),
         _ => None,
     };
-    Demand { action, dimmed_w: rng.chance(200).then(|| rng.range(0, 5000)) }
+    Demand { action, dimmed_w: rng.chance(200).then(|| rng.range(0, 5000)), ..Demand::default() }
 }
 
 /// An input to the core.
