@@ -39,7 +39,9 @@ fn facts<'p>(banks: impl Iterator<Item = &'p Profile>) -> DeviceFacts {
         facts.meter |= p.has_total() || p.has_phases();
         facts.via_battery |= p.meter_behind_battery;
         facts.phases |= p.has_phases();
+        facts.currents |= (0..3).all(|f| p.point(Quantity::GridCurrentOf(f)).is_some());
         facts.bms |= p.bms.is_some();
+        facts.charger |= p.charger.is_some();
         facts.longest_poll_ms = facts.longest_poll_ms.or(p.bms.as_ref().and_then(|b| b.longest_poll_ms));
         facts.settings.extend(p.settings.iter().cloned());
         facts.tcp_port = facts.tcp_port.or(Some(p.tcp_port));
