@@ -2,6 +2,7 @@
 
 use super::devices::{self, Devices, Known, Use};
 use super::link::{self, Link, Tcp};
+use super::load_balancer::amperes;
 use super::reader::{At, Section, Spanned};
 use super::settings;
 use super::site::keep;
@@ -81,14 +82,31 @@ fn read_one(mut section: Section<'_>, devices: &dyn Devices) -> ChargerDraft {
     let name_at = keep(name, &mut charger.name);
     let min_current_at = keep(s.decimal("min_current_a", 3, LEAST_MA..=MOST_MA), &mut charger.min_current_ma);
     let fallback_at = keep(s.decimal("fallback_limit_a", 3, 0..=MOST_MA), &mut charger.fallback_limit_ma);
-    if let Some(at) = fallback_at.filter(|_| (1..LEAST_MA).contains(&charger.fallback_limit_ma)) {
-        s.add_with_help(at, "fallback_limit_a", "no car charges with less than 6 A.", "It must be 0, which stops it, or at least 6.");
+    if let Some(at) = fallback_at {
+        check_fallback(s, at, charger.fallback_limit_ma, device.as_ref());
     }
     keep(s.integer("min_pause_s", 0..=3_600u32), &mut charger.min_pause_s);
     keep(s.integer("min_run_s", 0..=3_600u32), &mut charger.min_run_s);
     let at = s.at();
     section.finish();
     ChargerDraft { charger, device, name_at, link_at, min_current_at, fallback_at, at }
+}
+
+/// What the device can be told to fall to.
+fn check_fallback(s: &Section<'_>, at: At, limit_ma: u32, device: Option<&Known>) {
+    if (1..LEAST_MA).contains(&limit_ma) {
+        s.add_with_help(at, "fallback_limit_a", "no car charges with less than 6 A.", "It must be 0, which stops it, or at least 6.");
+        return;
+    }
+    let Some(Known { name, facts }) = device else { return };
+    match facts.fallback_step_ma {
+        None => s.add(at, "fallback_limit_a", format!("\"{name}\" cannot be told what to fall to.")),
+        Some(step_ma) if limit_ma % step_ma.max(1) != 0 => {
+            let message = format!("{} A cannot be told to \"{name}\", only multiples of {} A.", amperes(limit_ma), amperes(step_ma));
+            s.add(at, "fallback_limit_a", message);
+        }
+        Some(_) => {}
+    }
 }
 
 /// The longest period is half of the communication timeout that the profile writes into the charger at the start (4106h of the ABB Terra

@@ -38,6 +38,8 @@ pub struct DeviceFacts {
     pub bms: bool,
     /// It charges cars, and takes a limit for that.
     pub charger: bool,
+    /// The limit to which a charger falls when nobody asks it can be told in steps of this, mA; `None`: it cannot be told.
+    pub fallback_step_ma: Option<u32>,
     /// A BMS or charger must be polled at least this often, ms.
     pub longest_poll_ms: Option<u32>,
     /// It sends telegrams by itself.

@@ -35,6 +35,7 @@ impl Devices for Fake {
                 charger: true,
                 tcp_port: Some(502),
                 units: vec![1],
+                fallback_step_ma: Some(1_000),
                 longest_poll_ms: Some(30_000),
                 ..DeviceFacts::default()
             }),
