@@ -82,10 +82,10 @@ impl ChargerParts {
         write(self.fallback.as_ref()?, limit_ma)
     }
 
-    /// The communication timeout that is written.
+    /// The communication timeout that is written; `None` also while a setting is still to say it.
     pub fn timeout(&self) -> Option<Span> {
-        let words = self.timeout.as_ref()?.write.words;
-        words.as_slice().last().map(|seconds| Span::from_s((*seconds).into()))
+        let fixed = self.timeout.as_ref().filter(|fixed| fixed.value_from.is_none())?;
+        fixed.write.words.as_slice().last().map(|seconds| Span::from_s((*seconds).into()))
     }
 
     /// It must be asked at least this often: twice within its timeout.
