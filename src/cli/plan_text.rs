@@ -183,6 +183,9 @@ fn charger_writes(plan: &Plan, out: &mut String) {
 }
 
 fn times(config: &Config, plan: &Plan, out: &mut String) {
+    if config.batteries.is_empty() {
+        return;
+    }
     let l = &plan.site.ladder;
     line(out, &format!("commands expire {COMMAND_VALID} after they were made: fallback"));
     line(
