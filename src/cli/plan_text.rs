@@ -10,7 +10,7 @@ use crate::daemon::bank_choice::BankChoice;
 use crate::daemon::bus_load::{bus_loads, percent};
 use crate::daemon::forward::MOST_READERS;
 use crate::daemon::wiring::{COMMAND_VALID, Plan};
-use crate::device::plan::{battery_requests, bms_requests, merge, requests};
+use crate::device::plan::{battery_requests, bms_requests, charger_requests, merge, requests};
 use crate::device::profile::{Block, Profile};
 use crate::device::quantity::Quantity;
 use crate::link::place::Place;
@@ -64,7 +64,7 @@ fn links(plan: &Plan, out: &mut String) {
         let bmses = plan.bmses.iter().filter(|b| b.endpoint == i).map(|b| format!("the BMS of battery {}", b.spec.name));
         let chargers = plan.chargers.iter().filter(|c| c.endpoint == i).map(|c| format!("charger {}", c.spec.name));
         let gateway = plan.server.iter().filter(|s| s.gateway == Some(i)).map(|_| "the gateway".to_owned());
-        let passes = if gateway.clone().next().is_some() { ", and with what the gateway passes on" } else { "" };
+        let passes = if gateway.clone().next().is_some() { ", and for what the gateway passes on" } else { "" };
         let users: Vec<_> = batteries.chain(bmses).chain(meter).chain(chargers).chain(gateway).collect();
         let users = users.join(" and ");
         match (&e.place, loads.iter().find(|load| load.endpoint == i)) {
@@ -127,6 +127,11 @@ fn schedule(plan: &Plan, out: &mut String) {
         if let Some(at) = b.profile.bms.as_ref().and_then(|bms| bms.heartbeat_at).filter(|_| b.heartbeat) {
             line(out, &format!("  register {at} is counted up every second{from}"));
         }
+    }
+    for c in plan.chargers.iter().map(|c| &c.spec) {
+        line(out, &format!("poll charger {}: every {}", c.name, c.poll));
+        let blocks: Vec<_> = charger_requests(&c.profile).iter().map(range).collect();
+        line(out, &format!("  as {}: unit {}, registers {}", c.profile.name, c.unit, blocks.join(", ")));
     }
 }
 
