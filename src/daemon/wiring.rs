@@ -34,6 +34,8 @@ use crate::units::{Span, Time};
 pub const COMMAND_VALID: Span = Span::from_s(15);
 /// Batteries are polled this long after the meter, so that a command that follows from the meter need not wait for their answers.
 const AFTER_METER: Span = Span::from_ms(100);
+/// So far below the upper limit of the load balancer the phases are watched closely, mA.
+const WATCHED_BELOW_MA: u32 = 1_000;
 
 /// Everything that runs.
 #[derive(Clone, PartialEq, Debug)]
@@ -156,6 +158,7 @@ fn meter(meter: &config::Meter, config: &Config, library: &Library, endpoints: &
     let spec = MeterSpec {
         balance_sum: nets_phases(config),
         nominal_mv: config.site.voltage_mv.into(),
+        watched_ma: config.load_balancer.as_ref().map(|l| l.settings.upper.limit_ma.saturating_sub(WATCHED_BELOW_MA)),
         bank: MeterBank { choice, total: names.total, phases: names.phases },
         poll: Span::from_ms(meter.poll_ms.into()),
         first_poll: Time::ZERO,
