@@ -176,9 +176,13 @@ fn patience(users: usize, timeout: Span) -> Span {
     timeout.times(2 + 2 * u64::try_from(users).unwrap_or(u64::MAX)) + Span::from_s(10)
 }
 
-/// The patience with the users of each endpoint; the meter may be one of them.
+/// The patience with the users of each endpoint; the meter may be one of them, and so may the clients of a gateway.
 fn patiences(plan: &Plan) -> Vec<Span> {
-    let tasks = || plan.batteries.iter().map(|b| b.endpoint).chain(plan.bmses.iter().map(|b| b.endpoint));
+    let gateway = plan.server.as_ref().and_then(|server| server.gateway);
+    let tasks = || {
+        let batteries = plan.batteries.iter().map(|b| b.endpoint).chain(plan.bmses.iter().map(|b| b.endpoint));
+        batteries.chain(plan.chargers.iter().map(|c| c.endpoint)).chain(gateway)
+    };
     let users = |endpoint: usize| tasks().filter(|e| *e == endpoint).count() + 1;
     plan.endpoints.iter().enumerate().map(|(i, e)| patience(users(i), e.timeout)).collect()
 }
