@@ -38,6 +38,7 @@ mod reading;
 pub mod run;
 pub mod schedule;
 pub mod slot;
+pub mod state_file;
 mod status;
 pub mod threads;
 pub mod watchdog;
