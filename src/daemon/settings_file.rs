@@ -1,0 +1,172 @@
+//! What a client saved with register 1091, on disk, so that it survives a restart: `load_balancer.json` in the state directory.
+//!
+//! Holds beside it the configuration's own values at the time: where these have changed since, somebody edited the configuration, and it
+//! counts again. Trusts nothing in the file. That it is either whole or not there is the part of [`StateFile`].
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::state_file::{StateFile, Unwritable};
+use crate::balancer::SettingsFault;
+use crate::config::{Config, Server};
+use crate::serve::ask::Saved;
+
+/// The file in the state directory.
+const FILE: &str = "load_balancer.json";
+/// Of this form; another one is dropped.
+const VERSION: u32 = 1;
+/// More than the configuration takes, mA.
+const MOST_MA: u32 = 250_000;
+/// A wait in seconds is one byte, of which 255 is none (facts/p1-load-balancer.md 1.3).
+const MOST_S: u8 = 254;
+
+/// The saved settings of one controller.
+#[derive(Clone, Debug)]
+pub struct SettingsFile {
+    file: StateFile,
+    configured: Saved,
+    held: Option<Saved>,
+}
+
+/// Why a file is dropped: the end of a sentence.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Unusable {
+    /// The operating system does not give it.
+    Unreadable(String),
+    /// It is no JSON, or not ours.
+    Malformed(String),
+    /// It was written by another release.
+    Version(u64),
+    /// The configuration was edited since, so it counts.
+    Edited,
+    /// A value that cannot be.
+    OutOfRange(&'static str),
+    /// Settings that contradict each other.
+    Fault(SettingsFault),
+}
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Unusable::Unreadable(error) => write!(f, "it cannot be read: {error}."),
+            Unusable::Malformed(error) => write!(f, "it is damaged: {error}."),
+            Unusable::Version(found) => write!(f, "its form is version {found}, and this release has version {VERSION}."),
+            Unusable::Edited => f.write_str("[load_balancer] or the server's address in the configuration was edited since it was saved."),
+            Unusable::OutOfRange(what) => write!(f, "its {what} is out of range."),
+            Unusable::Fault(fault) => write!(f, "{fault}."),
+        }
+    }
+}
+
+impl SettingsFile {
+    /// The file of this configuration in this folder. Touches nothing yet.
+    pub fn open(directory: &Path, config: &Config, server: &Server) -> SettingsFile {
+        let settings = config.load_balancer.as_ref().map(|l| l.settings).unwrap_or_default();
+        SettingsFile { file: StateFile::new(directory, FILE), configured: Saved { settings, address: server.address }, held: None }
+    }
+
+    /// The file.
+    pub fn path(&self) -> PathBuf {
+        self.file.path()
+    }
+
+    /// What was saved before, where it still counts; the log says why it does not.
+    pub fn load(&mut self) -> Option<Saved> {
+        let path = self.file.path();
+        match self.read() {
+            Ok(None) => {}
+            Ok(Some(saved)) => {
+                log::info!(
+                    "server: settings that a client saved are in force, from {}; register 1092 restores the configuration's",
+                    path.display()
+                );
+                self.held = Some(saved);
+            }
+            Err(why @ Unusable::Edited) => log::warn!("server: {} is dropped, the configuration counts: {why}", path.display()),
+            Err(why) => log::error!("server: {} is dropped, the configuration counts: {why}", path.display()),
+        }
+        self.held
+    }
+
+    /// As [`SettingsFile::load`], but says why instead of logging it. `None`: there is no file.
+    pub fn read(&self) -> Result<Option<Saved>, Unusable> {
+        match self.file.text() {
+            Ok(text) => from_text(&text, &self.configured).map(Some),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Unusable::Unreadable(error.to_string())),
+        }
+    }
+
+    /// What it held when it was read or written last.
+    pub fn held(&self) -> Option<Saved> {
+        self.held
+    }
+
+    /// Whether there is a folder to save in.
+    pub fn check(&self) -> Result<(), Unwritable> {
+        self.file.check()
+    }
+
+    /// Replaces the file, or leaves it as it is; `None` removes it.
+    pub fn put(&mut self, saved: Option<Saved>) -> Result<(), Unwritable> {
+        match &saved {
+            Some(saved) => self.file.replace(&to_text(saved, &self.configured))?,
+            None => self.file.remove()?,
+        }
+        self.held = saved;
+        Ok(())
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Form {
+    version: u32,
+    /// What the configuration said when this was saved.
+    configured: Saved,
+    saved: Saved,
+}
+
+fn to_text(saved: &Saved, configured: &Saved) -> String {
+    let form = Form { version: VERSION, configured: *configured, saved: *saved };
+    // Integers always become JSON.
+    serde_json::to_string_pretty(&form).unwrap_or_default() + "\n"
+}
+
+fn from_text(text: &str, configured: &Saved) -> Result<Saved, Unusable> {
+    let malformed = |error: serde_json::Error| Unusable::Malformed(error.to_string());
+    // The version first: a later form may have anything else.
+    let value: serde_json::Value = serde_json::from_str(text).map_err(malformed)?;
+    match value["version"].as_u64() {
+        Some(version) if version != u64::from(VERSION) => return Err(Unusable::Version(version)),
+        _ => {}
+    }
+    let form: Form = serde_json::from_value(value).map_err(malformed)?;
+    if form.configured != *configured {
+        return Err(Unusable::Edited);
+    }
+    if let Some(what) = out_of_range(&form.saved) {
+        return Err(Unusable::OutOfRange(what));
+    }
+    form.saved.settings.fault().map_or(Ok(form.saved), |fault| Err(Unusable::Fault(fault)))
+}
+
+/// The first value that cannot be.
+fn out_of_range(saved: &Saved) -> Option<&'static str> {
+    let s = &saved.settings;
+    let steps = [s.alarm, s.upper, s.lower];
+    let faults = [
+        ("address", !(1..=247).contains(&saved.address)),
+        ("phases", !(1..=3).contains(&s.phases)),
+        ("charger_limit_ma", s.charger_limit_ma > MOST_MA),
+        ("fallback_limit_ma", s.fallback_limit_ma > MOST_MA),
+        ("fallback_time_s", !(1..=MOST_S).contains(&s.fallback_time_s)),
+        ("limit_ma", steps.iter().any(|step| step.limit_ma > MOST_MA)),
+        ("change_ma", steps.iter().any(|step| step.change_ma > MOST_MA)),
+        ("wait_s", steps.iter().any(|step| step.wait_s > MOST_S)),
+    ];
+    faults.iter().find(|fault| fault.1).map(|fault| fault.0)
+}
