@@ -31,6 +31,7 @@ pub mod forward;
 pub mod gateway;
 pub mod health;
 pub mod journal;
+mod known;
 pub mod memory;
 pub mod message;
 pub mod meter;

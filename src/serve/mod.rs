@@ -6,6 +6,7 @@ pub mod ask;
 pub mod document;
 pub mod image;
 pub mod judge;
+pub mod registers;
 pub mod socket;
 mod tcp_connection;
 pub mod tcp_server;
