@@ -1,6 +1,7 @@
 //! The command line: one file per command. Exit codes: 0 done, 1 failed, 2 wrong usage, 78 the configuration has mistakes or cannot be read
 //! (EX_CONFIG).
 
+mod charging_text;
 mod check;
 mod commission;
 mod devices;

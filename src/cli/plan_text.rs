@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::charging_text::{charging_text, frame};
 use super::policy_text::policy_text;
 use crate::config::{Config, Strategy, TelegramLink};
 use crate::control::site::ControlKind;
@@ -12,16 +13,19 @@ use crate::daemon::wiring::{COMMAND_VALID, Plan};
 use crate::device::plan::{battery_requests, bms_requests, merge, requests};
 use crate::device::profile::{Block, Profile};
 use crate::device::quantity::Quantity;
-use crate::link::place::{Parity, Place};
+use crate::link::place::Place;
 
 /// The plan of a configuration; `wall_s` is what the wall clock shows, in unix seconds.
 pub fn plan_text(config: &Config, plan: &Plan, wall_s: i64) -> String {
     let mut out = String::from("# The plan\n#\n");
-    policy_text(config, wall_s).iter().for_each(|text| line(&mut out, text));
+    policy_text(config, wall_s).iter().chain(&charging_text(config, plan)).for_each(|text| line(&mut out, text));
     threads(plan, &mut out);
     links(plan, &mut out);
     schedule(plan, &mut out);
     writes(config, plan, &mut out);
+    if config.site.strategy != Strategy::Observe {
+        charger_writes(plan, &mut out);
+    }
     times(config, plan, &mut out);
     out
 }
@@ -34,10 +38,11 @@ fn line(out: &mut String, text: &str) {
 fn threads(plan: &Plan, out: &mut String) {
     let batteries = plan.batteries.iter().map(|b| format!("battery {}", b.spec.name));
     let bmses = plan.bmses.iter().map(|b| format!("bms {}", b.spec.name));
+    let chargers = plan.chargers.iter().map(|c| format!("charger {}", c.spec.name));
     let meter = plan.meter.iter().map(|_| ()).chain(plan.p1.iter().map(|_| ())).map(|()| "meter".to_owned());
     let comm_log = plan.comm_log.iter().map(|path| format!("comm-log (to {})", path.display()));
     let others = ["control", "watchdog", "memory", "status", "main (signals)"].map(String::from);
-    let all: Vec<_> = batteries.chain(bmses).chain(meter).chain(comm_log).chain(others).collect();
+    let all: Vec<_> = batteries.chain(bmses).chain(chargers).chain(meter).chain(comm_log).chain(others).collect();
     line(out, &format!("threads: {}", all.join(", ")));
 }
 
@@ -57,26 +62,20 @@ fn links(plan: &Plan, out: &mut String) {
         let batteries = plan.batteries.iter().filter(|b| b.endpoint == i).map(|b| format!("battery {}", b.spec.name));
         let meter = plan.meter.iter().filter(|m| m.endpoint == i).map(|_| "the meter".to_owned());
         let bmses = plan.bmses.iter().filter(|b| b.endpoint == i).map(|b| format!("the BMS of battery {}", b.spec.name));
-        let users: Vec<_> = batteries.chain(bmses).chain(meter).collect();
+        let chargers = plan.chargers.iter().filter(|c| c.endpoint == i).map(|c| format!("charger {}", c.spec.name));
+        let gateway = plan.server.iter().filter(|s| s.gateway == Some(i)).map(|_| "the gateway".to_owned());
+        let passes = if gateway.clone().next().is_some() { ", and with what the gateway passes on" } else { "" };
+        let users: Vec<_> = batteries.chain(bmses).chain(meter).chain(chargers).chain(gateway).collect();
         let users = users.join(" and ");
         match (&e.place, loads.iter().find(|load| load.endpoint == i)) {
             (Place::Rtu(s), Some(load)) => {
-                let frame = format!("{} baud, {}{}{}", s.baud, s.data_bits, parity(s.parity), s.stop_bits);
+                let frame = frame(s);
                 let rs485 = if s.rs485.is_some() { ", RS-485 direction by the kernel" } else { "" };
-                let busy = format!("busy for {} of the time", percent(load.busy_pm));
+                let busy = format!("busy for {} of the time{passes}", percent(load.busy_pm));
                 line(out, &format!("link {}: {frame}{rs485}; a bus for {users}, answers within {}, {busy}", e.place, e.timeout));
             }
             _ => line(out, &format!("link {}: one connection for {users}, answers within {}", e.place, e.timeout)),
         }
-    }
-}
-
-/// As in "8N1".
-fn parity(parity: Parity) -> char {
-    match parity {
-        Parity::None => 'N',
-        Parity::Even => 'E',
-        Parity::Odd => 'O',
     }
 }
 
@@ -162,6 +161,19 @@ fn writes(config: &Config, plan: &Plan, out: &mut String) {
                 ),
             );
         }
+    }
+}
+
+fn charger_writes(plan: &Plan, out: &mut String) {
+    for c in plan.chargers.iter().map(|c| &c.spec) {
+        let Some(parts) = &c.profile.charger else { continue };
+        let registers = [
+            (parts.timeout.as_ref().map(|t| t.write.address), "its timeout"),
+            (parts.fallback.as_ref().map(|f| f.address), "what it falls to"),
+        ];
+        let start: Vec<_> = registers.iter().filter_map(|(at, what)| Some(format!("; {} ({what}) at the start", (*at)?))).collect();
+        let limit = format!("register {} (limit) on changes and again after {}", parts.limit.address, parts.refresh);
+        line(out, &format!("write charger {}: unit {}, {limit}{}", c.name, c.unit, start.concat()));
     }
 }
 

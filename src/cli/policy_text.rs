@@ -11,7 +11,7 @@ pub fn policy_text(config: &Config, wall_s: i64) -> Vec<String> {
     let mut lines = vec![strategy(config)];
     // Nothing of this holds while nothing is written.
     let observes = config.site.strategy == Strategy::Observe;
-    if !observes {
+    if !observes && !config.batteries.is_empty() {
         lines.extend(by_itself(config));
         limits(config, &mut lines);
         shared(config, &mut lines);
@@ -36,6 +36,10 @@ fn strategy(config: &Config) -> String {
     match site.strategy {
         _ if nobody_is_commanded(config) => by_themselves.to_owned(),
         Strategy::Observe => "strategy: everything is read, nothing is written".to_owned(),
+        _ if config.batteries.is_empty() => {
+            "strategy: no battery: the targets and limits of [site] have no effect, and the load balancer alone relieves the phases"
+                .to_owned()
+        }
         Strategy::SelfConsumption => format!("strategy: the grid connection is kept at {} W; {who}", site.grid_target_w),
         Strategy::PeakShaving { recharge_below_w } => {
             let limit_w = site.import_limit_w.unwrap_or_default();

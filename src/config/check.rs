@@ -3,9 +3,9 @@
 use super::battery::{BatteryDraft, ControlMode, Phases};
 use super::ladder::{DEFAULT_POLL_MS, Ladder, default_stale_ms};
 use super::link::Link;
-use super::meter::{MeterDraft, TelegramLink};
+use super::meter::MeterDraft;
 use super::number::fixed_to_text;
-use super::reader::{At, Document, Spanned};
+use super::reader::{At, Document};
 use super::site::{Balance, ControlDraft, Site, SiteDraft, Strategy};
 use crate::units::{Phase, Span};
 
@@ -32,7 +32,6 @@ pub(super) fn check(
     if let Some(meter) = meter {
         check_meter_battery(document, meter, batteries);
         check_meter_phases(document, site, meter, batteries);
-        check_meter_port(document, meter, batteries);
     }
 }
 
@@ -43,7 +42,7 @@ fn check_present(document: &Document, site: &SiteDraft, meter: Option<&MeterDraf
     if site.observes {
         return;
     }
-    if batteries.is_empty() && !document.has("battery") {
+    if batteries.is_empty() && !document.has("battery") && !document.has("load_balancer") {
         document.add_missing(At::default(), "battery", "", "there is no [[battery]], and nothing to control without one.");
     }
     if meter.is_none() && !document.has("meter") {
@@ -129,16 +128,6 @@ fn check_meter_phases(document: &Document, site: &SiteDraft, meter: &MeterDraft,
         let message = "this meter gives no power per phase, and the batteries on single phases work for their own phase.";
         let help = "With balance = \"sum\" in [site] they work for the total of all phases, for which it will do.";
         document.add_with_help(meter.at, "meter device", message, help);
-    }
-}
-
-/// A meter that sends by itself has a serial port of its own.
-fn check_meter_port(document: &Document, meter: &MeterDraft, batteries: &[BatteryDraft]) {
-    let Some(Spanned { value: TelegramLink::Serial(serial), at }) = &meter.telegrams else { return };
-    let shares = |draft: &&BatteryDraft| matches!(&draft.battery.link, Link::Rtu(rtu) if rtu.serial.port == serial.port);
-    if let Some(draft) = batteries.iter().find(shares) {
-        let message = format!("battery \"{}\" is on this port, and a meter that sends by itself needs one of its own.", draft.battery.name);
-        document.add(*at, "meter link.serial.port", message);
     }
 }
 

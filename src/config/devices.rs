@@ -36,12 +36,18 @@ pub struct DeviceFacts {
     pub encodings: Vec<String>,
     /// It is a battery management system.
     pub bms: bool,
-    /// It must be polled at least this often, ms.
+    /// It charges cars, and takes a limit for that.
+    pub charger: bool,
+    /// The limit to which a charger falls when nobody asks it can be told in steps of this, mA; `None`: it cannot be told.
+    pub fallback_step_ma: Option<u32>,
+    /// A BMS or charger must be polled at least this often, ms.
     pub longest_poll_ms: Option<u32>,
     /// It sends telegrams by itself.
     pub telegrams: bool,
     /// As a meter it gives the power of every phase.
     pub phases: bool,
+    /// As a meter it gives the current of every phase.
+    pub currents: bool,
     /// What the configuration may set.
     pub settings: Vec<Setting>,
 }
@@ -52,6 +58,7 @@ pub(super) enum Use {
     Battery,
     Meter,
     Bms,
+    Charger,
 }
 
 /// A device that is fit for this use.
@@ -79,6 +86,7 @@ pub(super) fn read(section: &mut Section<'_>, devices: &dyn Devices, wanted: Use
         Use::Battery => (facts.battery, "a battery"),
         Use::Meter => (facts.meter, "a meter"),
         Use::Bms => (facts.bms, "a battery management system"),
+        Use::Charger => (facts.charger, "a charger"),
     };
     if !fit {
         section.add(name.at, "device", format!("\"{}\" is not {kind}.", name.value));

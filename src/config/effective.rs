@@ -2,8 +2,11 @@
 //!
 //! What the file leaves to the device profile (`unit`, `write_spacing_ms`, `write_refill_ms`) is left to it here too.
 
+mod charging;
+
 use std::fmt::{Display, Write as _};
 
+use self::charging::{write_charger, write_load_balancer, write_server};
 use super::number::fixed_to_text;
 use super::settings;
 use super::{Battery, Bms, Config, ControlMode, Fallback, Link, Meter, MeterSource, Role, Strategy, TelegramLink};
@@ -24,6 +27,15 @@ pub fn effective(config: &Config) -> String {
     }
     if let Some(schedule) = &config.schedule {
         schedule.windows.iter().for_each(|window| write_window(&mut out, schedule, window));
+    }
+    if let Some(balancer) = &config.load_balancer {
+        write_load_balancer(&mut out, balancer);
+    }
+    for charger in &config.chargers {
+        write_charger(&mut out, charger);
+    }
+    if let Some(server) = &config.server {
+        write_server(&mut out, server);
     }
     out.header("[status]");
     out.text("socket", &config.status.socket);
@@ -63,13 +75,16 @@ impl Toml {
     }
 
     fn link(&mut self, link: &Link) {
-        let timing = format!("timeout_ms = {}, retry_count = {}", link.timeout_ms(), link.retry_count());
-        match link {
-            Link::Tcp(tcp) => {
-                self.number("link.tcp", format!("{{ host = {}, port = {}, {timing} }}", quoted(&tcp.host), tcp.port));
-            }
-            Link::Rtu(rtu) => self.number("link.rtu", format!("{{ {}, {timing} }}", serial(&rtu.serial))),
-        }
+        self.number(&format!("link.{}", link.kind()), inline(link));
+    }
+}
+
+/// A link, without the key.
+fn inline(link: &Link) -> String {
+    let timing = format!("timeout_ms = {}, retry_count = {}", link.timeout_ms(), link.retry_count());
+    match link {
+        Link::Tcp(tcp) => format!("{{ host = {}, port = {}, {timing} }}", quoted(&tcp.host), tcp.port),
+        Link::Rtu(rtu) => format!("{{ {}, {timing} }}", serial(&rtu.serial)),
     }
 }
 

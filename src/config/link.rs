@@ -55,6 +55,14 @@ impl Link {
 }
 
 impl Link {
+    /// Its key below `link`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Link::Tcp(_) => "tcp",
+            Link::Rtu(_) => "rtu",
+        }
+    }
+
     /// Where it is.
     pub fn place(&self) -> Place {
         match self {

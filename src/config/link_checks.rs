@@ -1,10 +1,12 @@
-//! What devices on one serial port must agree on: its settings, and who answers to which unit.
+//! What devices on one serial port must agree on: its settings, and who answers to which unit. And which ports cannot be shared.
 
 use super::battery::BatteryDraft;
+use super::charger::ChargerDraft;
 use super::devices::{Devices, Known};
 use super::link::Link;
-use super::meter::MeterDraft;
-use super::reader::{At, Document};
+use super::meter::{MeterDraft, TelegramLink};
+use super::reader::{At, Document, Spanned};
+use super::server::ServerDraft;
 use crate::link::place::{Parity, Serial};
 
 /// The units after it are reserved (Modbus over serial line 2.2).
@@ -26,8 +28,23 @@ struct User<'d> {
 }
 
 /// Adds what does not fit together on one port.
-pub(super) fn check(document: &Document, meter: Option<&MeterDraft>, batteries: &[BatteryDraft], devices: &dyn Devices) {
-    let users = users(meter, batteries, devices);
+pub(super) fn check(
+    document: &Document,
+    meter: Option<&MeterDraft>,
+    batteries: &[BatteryDraft],
+    chargers: &[ChargerDraft],
+    server: Option<&ServerDraft>,
+    devices: &dyn Devices,
+) {
+    let mut users = users_of(batteries, devices);
+    users.extend(meter.and_then(user_of_meter));
+    users.extend(chargers.iter().filter_map(user_of_charger));
+    users.extend(server.and_then(user_of_gateway));
+    check_buses(document, &users);
+    check_own_ports(document, &users, meter, server);
+}
+
+fn check_buses(document: &Document, users: &[User<'_>]) {
     for (index, user) in users.iter().enumerate() {
         let neighbours = || users.iter().take(index).filter(|other| other.serial.port == user.serial.port);
         if user.units == [0] {
@@ -50,7 +67,26 @@ pub(super) fn check(document: &Document, meter: Option<&MeterDraft>, batteries: 
     }
 }
 
-fn users<'d>(meter: Option<&'d MeterDraft>, batteries: &'d [BatteryDraft], devices: &dyn Devices) -> Vec<User<'d>> {
+/// Ports that nobody else may use: of a meter that sends by itself, and of our own server.
+fn check_own_ports(document: &Document, users: &[User<'_>], meter: Option<&MeterDraft>, server: Option<&ServerDraft>) {
+    let on = |port: &str| users.iter().find(|user| user.serial.port == port);
+    let telegrams = match meter.and_then(|meter| meter.telegrams.as_ref()) {
+        Some(Spanned { value: TelegramLink::Serial(serial), at }) => Some((serial, *at)),
+        _ => None,
+    };
+    if let Some((user, at)) = telegrams.and_then(|(serial, at)| Some((on(&serial.port)?, at))) {
+        let message = format!("{} is on this port, and a meter that sends by itself needs one of its own.", user.name);
+        document.add(at, "meter link.serial.port", message);
+    }
+    let Some((server, at)) = server.and_then(|draft| draft.server.rtu.as_ref().zip(draft.rtu_port_at)) else { return };
+    let meter = telegrams.filter(|(serial, _)| serial.port == server.serial.port).map(|_| "the meter");
+    if let Some(name) = on(&server.serial.port).map(|user| user.name.as_str()).or(meter) {
+        let message = format!("{name} is on this port, and we would be asked there ourselves: it needs one of its own.");
+        document.add(at, "server rtu.port", message);
+    }
+}
+
+fn users_of<'d>(batteries: &'d [BatteryDraft], devices: &dyn Devices) -> Vec<User<'d>> {
     let mut users = Vec::new();
     for draft in batteries.iter().filter(|draft| draft.host_at.is_some()) {
         let name = format!("battery \"{}\"", draft.battery.name);
@@ -71,16 +107,36 @@ fn users<'d>(meter: Option<&'d MeterDraft>, batteries: &'d [BatteryDraft], devic
             users.push(User { name, key, at: bms.link_at, serial: &rtu.serial, units, unit_key, device: None });
         }
     }
-    if let Some((link, unit)) = meter.and_then(MeterDraft::own_link) {
-        if let Link::Rtu(rtu) = &link.value {
-            let device = meter.and_then(|meter| meter.device.as_ref());
-            let units = units(device, unit);
-            let (name, key) = ("the meter".to_owned(), "meter link.rtu.port".to_owned());
-            let device = device.map(|known| known.name.as_str());
-            users.push(User { name, key, at: link.at, serial: &rtu.serial, units, unit_key: None, device });
-        }
-    }
     users
+}
+
+fn user_of_meter(meter: &MeterDraft) -> Option<User<'_>> {
+    let (Spanned { value: Link::Rtu(rtu), at }, unit) = meter.own_link()? else { return None };
+    let device = meter.device.as_ref();
+    Some(User {
+        name: "the meter".to_owned(),
+        key: "meter link.rtu.port".to_owned(),
+        at: *at,
+        serial: &rtu.serial,
+        units: units(device, unit),
+        unit_key: None,
+        device: device.map(|known| known.name.as_str()),
+    })
+}
+
+fn user_of_charger(draft: &ChargerDraft) -> Option<User<'_>> {
+    let (Link::Rtu(rtu), Some(at)) = (&draft.charger.link, draft.link_at) else { return None };
+    let name = format!("charger \"{}\"", draft.charger.name);
+    let key = format!("{name} link.rtu.port");
+    let units = units(draft.device.as_ref(), draft.charger.unit);
+    Some(User { name, key, at, serial: &rtu.serial, units, unit_key: None, device: None })
+}
+
+/// Its units may be those of our own devices: it is we who ask for others there.
+fn user_of_gateway(draft: &ServerDraft) -> Option<User<'_>> {
+    let Link::Rtu(rtu) = &draft.server.gateway.as_ref()?.link else { return None };
+    let (name, key) = ("the gateway".to_owned(), "server gateway.link.rtu.port".to_owned());
+    Some(User { name, key, at: draft.gateway_link_at?, serial: &rtu.serial, units: Vec::new(), unit_key: None, device: None })
 }
 
 /// The unit of the file, else those of the profile.

@@ -76,7 +76,7 @@ pub(super) struct MeterDraft {
     pub battery: Option<Spanned<String>>,
     link: Option<Spanned<Link>>,
     pub telegrams: Option<Spanned<TelegramLink>>,
-    forward: Option<SocketAddr>,
+    pub forward: Option<SocketAddr>,
     unit: Option<u8>,
     pub poll_ms: u32,
     pub poll_at: Option<At>,

@@ -7,6 +7,7 @@ mod battery;
 mod bms;
 mod bms_checks;
 mod charger;
+mod charging_checks;
 mod check;
 mod devices;
 mod document;
@@ -25,6 +26,7 @@ mod schedule;
 mod schedule_checks;
 mod serve;
 mod server;
+mod server_checks;
 mod settings;
 mod site;
 mod syntax;
@@ -57,15 +59,15 @@ pub struct Config {
     pub site: Site,
     /// `[control]`
     pub control: Control,
-    /// `[meter]`; only [`Strategy::Observe`] goes without.
+    /// `[meter]`; only [`Strategy::Observe`] goes without, and not with a load balancer.
     pub meter: Option<Meter>,
-    /// `[[battery]]`, in the order of the file, at most 250; only [`Strategy::Observe`] goes without.
+    /// `[[battery]]`, in the order of the file, at most 250; only [`Strategy::Observe`] and a load balancer go without.
     pub batteries: Vec<Battery>,
     /// `[[schedule]]`, where there is one.
     pub schedule: Option<Schedule>,
     /// `[load_balancer]`, where there is one.
     pub load_balancer: Option<LoadBalancer>,
-    /// `[[charger]]`, in the order of the file.
+    /// `[[charger]]`, in the order of the file, at most 32; only with a load balancer.
     pub chargers: Vec<Charger>,
     /// `[server]`, where there is one.
     pub server: Option<Server>,
@@ -87,12 +89,16 @@ pub fn parse(text: &str, devices: &dyn Devices) -> Result<Config, Findings> {
     let status = serve::read_status(&mut root);
     let log = serve::read_log(&mut root);
     let load_balancer = load_balancer::read(&mut root);
-    let chargers = charger::read(&mut root);
+    let chargers = charger::read(&mut root, devices);
     let server = server::read(&mut root);
     root.finish();
 
     check::check(&document, &site, &mut control, meter.as_ref(), &batteries);
-    link_checks::check(&document, meter.as_ref(), &batteries, devices);
+    link_checks::check(&document, meter.as_ref(), &batteries, &chargers, server.as_ref(), devices);
+    charging_checks::check(&document, &site, meter.as_ref(), &batteries, load_balancer.as_ref(), &chargers);
+    if let Some(server) = &server {
+        server_checks::check(&document, server, meter.as_ref());
+    }
     bms_checks::check(&document, &control, meter.as_ref(), &batteries);
     schedule_checks::check(&document, &site, &windows, &batteries);
     let config = Config {
@@ -101,9 +107,9 @@ pub fn parse(text: &str, devices: &dyn Devices) -> Result<Config, Findings> {
         meter: meter.map(|draft| draft.resolve(&batteries)),
         batteries: batteries.into_iter().map(|draft| draft.battery).collect(),
         schedule: schedule::resolve(&windows),
-        load_balancer,
-        chargers,
-        server,
+        load_balancer: load_balancer.map(|draft| draft.load_balancer),
+        chargers: chargers.into_iter().map(|draft| draft.charger).collect(),
+        server: server.map(|draft| draft.server),
         status,
         log,
     };

@@ -18,6 +18,10 @@ pub(super) fn check(document: &Document, site: &SiteDraft, windows: &[WindowDraf
         document.add(draft.at, "schedule", format!("there are {}, there must not be more than {MOST_WINDOWS}.", windows.len()));
         return;
     }
+    let no_battery = !site.observes && !document.has("battery") && document.has("load_balancer");
+    if let Some(draft) = windows.first().filter(|_| no_battery) {
+        document.add(draft.at, &draft.name, "there is no [[battery]] that it could be for.");
+    }
     check_zones(document, windows);
     check_overlaps(document, windows);
     for draft in windows {

@@ -7,6 +7,9 @@ use super::reader::{Section, Spanned};
 /// Names are shown in tables; longer ones are not.
 const LONGEST_NAME: usize = 40;
 
+/// The names of LEDs are shorter (linux/leds.h: LED_MAX_NAME_SIZE).
+const LONGEST_LED: usize = 64;
+
 /// What fits into the address of a Unix socket, less the closing zero (unix(7): 108 bytes).
 const LONGEST_SOCKET: usize = 107;
 
@@ -24,6 +27,25 @@ pub(super) fn name(section: &mut Section<'_>, key: &str) -> Option<Spanned<Strin
         return Some(name);
     };
     section.add(name.at, key, fault);
+    None
+}
+
+/// The name of a LED: of a folder in `/sys/class/leds`.
+pub(super) fn led(section: &mut Section<'_>, key: &str) -> Option<Spanned<String>> {
+    let led = section.string(key)?;
+    let count = led.value.chars().count();
+    let fault = if led.value.trim().is_empty() {
+        "must not be empty.".to_owned()
+    } else if count > LONGEST_LED {
+        format!("has {count} characters, it must not have more than {LONGEST_LED}.")
+    } else if led.value.contains('/') || led.value == "." || led.value == ".." {
+        "must be one of the names that /sys/class/leds lists, without a path.".to_owned()
+    } else if has_unprintable(&led.value) {
+        "must not contain control characters.".to_owned()
+    } else {
+        return Some(led);
+    };
+    section.add(led.at, key, fault);
     None
 }
 

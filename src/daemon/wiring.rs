@@ -99,8 +99,10 @@ pub fn plan(config: &Config, library: &Library) -> Plan {
         batteries[*index].spec.meter = Some(m.spec.bank.clone());
     }
     let bmses: Vec<_> = config.batteries.iter().enumerate().filter_map(|(k, b)| bms(k, b, config, library, &mut endpoints)).collect();
+    let server = config.server.as_ref().map(|s| server(s, &mut endpoints));
     let users = |endpoint: usize| {
         let asked = batteries.iter().map(|b| b.endpoint).chain(bmses.iter().map(|b| b.endpoint)).chain(meter.as_ref().map(|m| m.endpoint));
+        let asked = asked.chain(server.as_ref().and_then(|s| s.gateway));
         u64::try_from(asked.filter(|e| *e == endpoint).count()).unwrap_or(u64::MAX)
     };
     let waits = |k: usize| {
@@ -115,7 +117,12 @@ pub fn plan(config: &Config, library: &Library) -> Plan {
     let p1 = P1Spec::of(config, library, nets_phases(config));
     let heartbeat = Span::from_s(config.control.heartbeat_timeout_s.into());
     let comm_log = config.log.comm_log.as_ref().map(PathBuf::from);
-    Plan { endpoints, batteries, bmses, chargers: Vec::new(), server: None, meter, p1, site, heartbeat, comm_log }
+    Plan { endpoints, batteries, bmses, chargers: Vec::new(), server, meter, p1, site, heartbeat, comm_log }
+}
+
+fn server(server: &config::Server, endpoints: &mut Vec<EndpointPlan>) -> ServerPlan {
+    let gateway = server.gateway.as_ref().map(|gateway| endpoint(&gateway.link, endpoints));
+    ServerPlan { server: server.clone(), gateway, state: None }
 }
 
 /// Whether it does not matter how the power lies on the phases: no battery is commanded for a phase of its own.

@@ -47,9 +47,9 @@ pub fn setpoint(setpoint: &Setpoint, watts: i64, context: &Context) -> Option<Ra
     Some(assemble(&setpoint.register, saturate(raw), context.offset))
 }
 
-/// The write of a limit in W, ≥ 0.
-pub fn limit(register: &Register, watts: i64) -> Option<RawWrite> {
-    write(register, watts.max(0), 0)
+/// The write of a limit, ≥ 0, in W or in whatever the scale of the register refers to.
+pub fn limit(register: &Register, limit: i64) -> Option<RawWrite> {
+    write(register, limit.max(0), 0)
 }
 
 /// The step in which a setpoint can be told, W: 1000 for a device that takes whole kilowatts; at least 1.

@@ -9,7 +9,8 @@ use super::profile::{Choice, Profile};
 use crate::config::reader::Findings;
 
 /// The profiles that ship.
-const BUILT_IN: [(&str, &str); 11] = [
+const BUILT_IN: [(&str, &str); 12] = [
+    ("abb-terra-ac.toml", include_str!("../../etc/devices/abb-terra-ac.toml")),
     ("p1.toml", include_str!("../../etc/devices/p1.toml")),
     ("sax.toml", include_str!("../../etc/devices/sax.toml")),
     ("sax-basic.toml", include_str!("../../etc/devices/sax-basic.toml")),

@@ -1,6 +1,7 @@
 //! Reads a device profile from TOML. Every mistake is reported with its place, like those of the configuration.
 
 mod bms;
+mod charger;
 mod points;
 mod settings;
 mod statuses;
@@ -130,6 +131,7 @@ fn profile(root: &mut Section<'_>) -> Option<Profile> {
     let (start, release) = (fixed("start"), fixed("release"));
     let budget = root.section("write_budget").map_or(Some(DEFAULT_BUDGET), writes::budget);
     let bms = root.section("bms").map(|s| bms::read(s, &names));
+    let charger = root.section("charger").map(|s| charger::read(s, &names));
     let mut switch = |key: &str| root.boolean(key).is_some_and(|b| b.value);
     let (meter_behind_battery, silent_unless_ready) = (switch("meter_behind_battery"), switch("silent_unless_ready"));
     let single_unit_reference_w = root.integer("single_unit_reference_w", 1..=1_000_000i64).map(|w| w.value);
@@ -158,7 +160,7 @@ fn profile(root: &mut Section<'_>) -> Option<Profile> {
         statuses,
         low_word_first,
         bms: transpose(bms)?,
-        charger: None,
+        charger: transpose(charger)?,
         heartbeat: transpose(heartbeat)?,
         silent_unless_ready,
         register_base,

@@ -22,10 +22,24 @@ pub fn battery_requests(profile: &Profile) -> Vec<Block> {
     gather(profile, &all)
 }
 
+/// Everything that the poll of a charger must bring: all there is.
+pub fn charger_requests(profile: &Profile) -> Vec<Block> {
+    let mut all = points_and_statuses(profile);
+    if let Some(states) = profile.charger.as_ref().and_then(|charger| charger.states.as_ref()) {
+        all.push((states.address, 1));
+        all.extend(states.cable.map(|(at, _)| (at, 2)));
+    }
+    gather(profile, &all)
+}
+
+fn points_and_statuses(profile: &Profile) -> Vec<Range> {
+    let statuses = profile.statuses.iter().map(|s| (s.address, s.words()));
+    profile.points.iter().flat_map(ranges).chain(statuses).collect()
+}
+
 /// Everything that the poll of a battery management system must bring: all there is.
 pub fn bms_requests(profile: &Profile) -> Vec<Block> {
-    let mut all: Vec<_> = profile.points.iter().flat_map(ranges).collect();
-    all.extend(profile.statuses.iter().map(|s| (s.address, s.words())));
+    let mut all = points_and_statuses(profile);
     if let Some(bms) = &profile.bms {
         all.extend(bms.alive_at.map(|at| (at, 1)));
         all.extend(bms.clock_at.map(|at| (at, 6)));

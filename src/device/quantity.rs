@@ -65,6 +65,22 @@ pub enum Quantity {
     GridImport,
     /// Energy exported so far, Wh.
     GridExport,
+    /// Current of a charger on one phase, mA.
+    ChargerCurrentOf(usize),
+    /// Power of a charger, W.
+    ChargerPower,
+    /// Energy of the charging session, Wh.
+    SessionEnergy,
+    /// The limit that a charger keeps to now, mA.
+    ChargerInForce,
+    /// The limit that was written to a charger last, mA.
+    ChargerLimit,
+    /// The largest limit that a charger was set up for, mA.
+    ChargerMost,
+    /// The limit to which a charger falls when it is left alone, mA.
+    ChargerFallback,
+    /// After this silence a charger counts as left alone, s.
+    ChargerTimeout,
 }
 
 /// More power than any site that this program is for, W: a battery of megawatts is told from a wrong register, no more. What is possible
@@ -72,10 +88,12 @@ pub enum Quantity {
 const MOST_W: i64 = 5_000_000;
 /// More energy than any meter counts, Wh.
 const MOST_WH: i64 = 1_000_000_000_000_000;
+/// More current than any charger deals with, mA; 256 A is said in place of none (facts/p1-load-balancer.md 2.3).
+const MOST_CHARGER_MA: i64 = 1_000_000;
 
 /// Every quantity, with its name in profiles, the decimals of its integer, and its plausible range in units of the last decimal.
 /// Values outside are unknown.
-const TABLE: [(&str, Quantity, u32, i64, i64); 39] = [
+const TABLE: [(&str, Quantity, u32, i64, i64); 49] = [
     ("power_w", Quantity::Power, 0, -MOST_W, MOST_W),
     ("soc_pct", Quantity::Soc, 1, 0, 1000),
     ("state", Quantity::State, 0, i64::MIN, i64::MAX),
@@ -115,6 +133,16 @@ const TABLE: [(&str, Quantity, u32, i64, i64); 39] = [
     ("power_factor", Quantity::PowerFactor, 3, -1000, 1000),
     ("grid_import_wh", Quantity::GridImport, 0, 0, MOST_WH),
     ("grid_export_wh", Quantity::GridExport, 0, 0, MOST_WH),
+    ("charger_current_l1_a", Quantity::ChargerCurrentOf(0), 3, 0, MOST_CHARGER_MA),
+    ("charger_current_l2_a", Quantity::ChargerCurrentOf(1), 3, 0, MOST_CHARGER_MA),
+    ("charger_current_l3_a", Quantity::ChargerCurrentOf(2), 3, 0, MOST_CHARGER_MA),
+    ("charger_power_w", Quantity::ChargerPower, 0, 0, MOST_W),
+    ("session_energy_wh", Quantity::SessionEnergy, 0, 0, 100_000_000),
+    ("charger_limit_in_force_a", Quantity::ChargerInForce, 3, 0, MOST_CHARGER_MA),
+    ("charger_limit_a", Quantity::ChargerLimit, 3, 0, MOST_CHARGER_MA),
+    ("charger_most_a", Quantity::ChargerMost, 3, 6_000, MOST_CHARGER_MA),
+    ("charger_fallback_a", Quantity::ChargerFallback, 3, 0, MOST_CHARGER_MA),
+    ("charger_timeout_s", Quantity::ChargerTimeout, 0, 0, 65_535),
 ];
 
 impl Quantity {
@@ -139,9 +167,16 @@ impl Quantity {
         (lo..=hi).contains(&value)
     }
 
-    /// It describes the battery, not the grid connection.
+    /// It describes the battery, not the grid connection, and not a charger.
     pub fn is_battery(self) -> bool {
-        !self.is_total() && !self.is_phase() && !self.is_beside_phases()
+        !self.is_total() && !self.is_phase() && !self.is_beside_phases() && !self.is_charger()
+    }
+
+    /// It describes a charger.
+    fn is_charger(self) -> bool {
+        use Quantity::*;
+        let limit = matches!(self, ChargerInForce | ChargerLimit | ChargerMost | ChargerFallback | ChargerTimeout);
+        limit || matches!(self, ChargerCurrentOf(_) | ChargerPower | SessionEnergy)
     }
 
     /// It belongs to the frequent reading of the meter.

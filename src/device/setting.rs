@@ -4,6 +4,7 @@
 mod shift;
 
 use super::bms::Group;
+use super::charger::ChargerParts;
 use super::encode::words;
 use super::profile::{Code, FixedWrite, Limits, Point, Profile, Register, Setpoint};
 use super::status::{Content, Status};
@@ -91,6 +92,7 @@ impl Resolver<'_> {
             bms.group = bms.group.take().and_then(|group| self.group(group));
             p.blocks.extend(bms.group.iter().flat_map(Group::blocks));
         }
+        p.charger = p.charger.and_then(|charger| self.charger(charger, p.low_word_first));
         let base = p.register_base.take().and_then(|name| self.whole(&name)).unwrap_or(0);
         p.settings.clear();
         if base == 0 { p } else { p.shifted(i32::try_from(-base).unwrap_or(i32::MAX)) }
@@ -160,6 +162,17 @@ impl Resolver<'_> {
             }
         }
         Some(group)
+    }
+
+    fn charger(&self, mut charger: ChargerParts, low_word_first: bool) -> Option<ChargerParts> {
+        charger.limit = self.register(charger.limit)?;
+        charger.timeout = charger.timeout.and_then(|write| self.write(write, low_word_first));
+        charger.fallback = charger.fallback.and_then(|register| self.register(register));
+        if let Some(name) = charger.most_from.take() {
+            // Millionths of an ampere.
+            charger.most_ma = u32::try_from(self.millionths(&name)? / 1000).ok();
+        }
+        Some(charger)
     }
 
     fn holds(&self, only: &Only) -> bool {

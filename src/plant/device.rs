@@ -1,8 +1,10 @@
-//! A simulated device that answers as its profile says: a meter at the grid connection, a battery, or its management system.
+//! A simulated device that answers as its profile says: a meter at the grid connection, a battery, its management system, or a charger.
 //!
 //! Judges requests and carries out writes; what the registers hold is in [`device_image`](super::device_image). Takes what the profile
 //! knows and refuses everything else, so that a controller that asks for more than its profile says is found out. SAX batteries are not
 //! here: theirs are made by hand ([`sax`](super::sax)).
+
+mod charger;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,6 +30,8 @@ pub enum Serves {
     Battery(usize),
     /// The management system of this battery.
     Bms(usize),
+    /// This charger.
+    Charger(usize),
 }
 
 /// A device to build.
@@ -78,7 +82,7 @@ impl Device {
     /// The battery it belongs to.
     pub(super) fn battery(&self) -> Option<usize> {
         match self.params.serves {
-            Serves::Meter => None,
+            Serves::Meter | Serves::Charger(_) => None,
             Serves::Battery(k) | Serves::Bms(k) => Some(k),
         }
     }
@@ -113,6 +117,7 @@ pub(super) fn answer(site: &mut Site, k: usize, request: &Request) -> Answer {
     if let Some(battery) = battery {
         site.note_request(battery, unit);
     }
+    site.ask_charger(k);
     let Some(device) = site.devices.get(k) else { return Answer::Silence };
     match request {
         Request::ReadHoldingRegisters { address, count } => read(site, device, 3, *address, *count),
@@ -143,6 +148,9 @@ fn read(site: &Site, device: &Device, function: u8, address: u16, count: u16) ->
 fn write(site: &mut Site, k: usize, function: u8, address: u16, values: &[u16]) -> Result<(), u8> {
     let now_ms = site.now_ms();
     let profile = Arc::clone(&site.devices[k].profile);
+    if let Serves::Charger(charger) = site.devices[k].params.serves {
+        return charger::write(site, k, charger, function, address, values);
+    }
     let taken = takes(&profile);
     let at_address: Vec<_> = taken.iter().filter(|t| t.0.address == address && usize::from(t.1) == values.len()).collect();
     if at_address.is_empty() {

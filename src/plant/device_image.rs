@@ -2,6 +2,7 @@
 //!
 //! Only shows; writes are in [`device`](super::device). Codes and bits are chosen by what they allow and by their names.
 
+mod charger;
 mod codes;
 mod now;
 
@@ -43,6 +44,14 @@ impl Image {
         }
     }
 
+    /// Takes registers away.
+    fn remove(&mut self, addresses: &[u16]) {
+        for address in addresses {
+            self.holding.remove(address);
+            self.input.remove(address);
+        }
+    }
+
     fn make(&mut self, address: u16, values: &[u16]) {
         self.holding.extend((address..).zip(values.iter().copied()));
     }
@@ -77,6 +86,7 @@ pub(super) fn of(site: &Site, device: &Device) -> Image {
     if let Some(bms) = &profile.bms {
         put_bms(&now, bms, &mut image);
     }
+    charger::put(site, device, &mut image);
     image
 }
 

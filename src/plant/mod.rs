@@ -8,6 +8,8 @@ mod appliances;
 pub mod battery;
 pub mod battery_params;
 mod bus;
+pub mod car;
+pub mod charger;
 pub mod client;
 pub mod day;
 mod demo;

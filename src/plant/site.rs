@@ -13,6 +13,7 @@ pub use truth::{Integrals, Truth, WriteEvent};
 
 use super::battery::{Battery, STEP_MS};
 use super::battery_params::{BatteryParams, SaxParams};
+use super::charger::{Charger, ChargerParams};
 use super::device::{Device, DeviceParams, Serves};
 use super::faults::Faults;
 use super::house::{House, HousePower};
@@ -38,6 +39,8 @@ pub struct SiteParams {
     pub meter: MeterParams,
     /// The batteries and what they say on Modbus.
     pub batteries: Vec<(BatteryParams, SaxParams)>,
+    /// The chargers with their cars; each needs a device that serves it, to be asked.
+    pub chargers: Vec<ChargerParams>,
     /// Devices that answer by a profile, among them those of batteries that are no SAX batteries.
     pub devices: Vec<DeviceParams>,
     /// What the wall clock shows at time 0, unix seconds.
@@ -56,6 +59,7 @@ impl SiteParams {
             house,
             meter: MeterParams::default(),
             batteries: phases.iter().map(battery).collect(),
+            chargers: Vec::new(),
             devices: Vec::new(),
             wall_start_s: 0,
             own_loop_ms: 300,
@@ -93,6 +97,7 @@ pub struct Site {
     extra_w: [i64; 3],
     meter: Meter,
     pub(super) cells: Vec<Cell>,
+    pub(super) chargers: Vec<Charger>,
     pub(super) devices: Vec<Device>,
     wall_start_s: i64,
     hosts: usize,
@@ -124,6 +129,7 @@ impl Site {
             extra_w: [0; 3],
             meter: Meter::new(params.meter, params.number),
             cells: params.batteries.into_iter().enumerate().map(cell).collect(),
+            chargers: params.chargers.into_iter().map(Charger::new).collect(),
             devices,
             wall_start_s: params.wall_start_s,
             hosts,
@@ -173,12 +179,14 @@ impl Site {
         self.wall_start_s = unix_s.saturating_sub(i64::try_from(self.clock_ms / 1000).unwrap_or(i64::MAX));
     }
 
-    /// Who answers there. A battery that is down does not.
+    /// Who answers there. A battery or a charger that is down does not.
     pub(super) fn behind(&self, host: usize, unit: u8) -> Behind {
         let up = |k: &usize| self.cells.get(*k).is_some_and(|cell| cell.battery.is_up(self.clock_ms));
+        let charger_up = |k: &usize| self.chargers.get(*k).is_some_and(|charger| charger.is_up(self.clock_ms));
         if let Some(k) = self.devices.iter().position(|d| d.params.host == host && d.params.unit == unit) {
             return match self.devices[k].params.serves {
                 Serves::Battery(battery) if !up(&battery) => Behind::Nobody,
+                Serves::Charger(charger) if !charger_up(&charger) => Behind::Nobody,
                 _ => Behind::Device(k),
             };
         }
@@ -196,15 +204,21 @@ impl Site {
         self.behind(host, unit) != Behind::Nobody
     }
 
-    /// How often the batteries behind a host were started, all together; every start ends its connections.
+    /// How often the batteries and chargers behind a host were started, all together; every start ends its connections.
     pub(super) fn starts(&self, host: usize) -> u32 {
-        self.batteries_behind(host).map(|b| b.starts()).sum()
+        self.batteries_behind(host).map(Battery::starts).chain(self.chargers_behind(host).map(Charger::starts)).sum()
     }
 
     /// Whether anything behind a host answers: a gateway lives on while one of its devices is down.
     pub(super) fn is_up(&self, host: usize) -> bool {
-        let mut behind = self.batteries_behind(host).peekable();
-        behind.peek().is_none() || behind.any(|b| b.is_up(self.clock_ms))
+        let batteries = self.batteries_behind(host).map(|b| b.is_up(self.clock_ms));
+        let mut behind = batteries.chain(self.chargers_behind(host).map(|c| c.is_up(self.clock_ms))).peekable();
+        behind.peek().is_none() || behind.any(|up| up)
+    }
+
+    fn chargers_behind(&self, host: usize) -> impl Iterator<Item = &Charger> {
+        let here = move |k: usize| self.devices.iter().any(|d| d.params.host == host && d.params.serves == Serves::Charger(k));
+        self.chargers.iter().enumerate().filter(move |(k, _)| here(*k)).map(|(_, charger)| charger)
     }
 
     fn batteries_behind(&self, host: usize) -> impl Iterator<Item = &Battery> {
@@ -212,7 +226,7 @@ impl Site {
         self.cells.iter().enumerate().filter(move |(k, _)| here(*k)).map(|(_, cell)| &cell.battery)
     }
 
-    /// A load in W per phase on top of the house, for example a car; holds until it is set again.
+    /// A load in W per phase on top of the house; holds until it is set again.
     pub fn set_extra_load_w(&mut self, extra_w: [i64; 3]) {
         self.extra_w = extra_w.map(|w| w.clamp(-MAX_W, MAX_W));
     }
@@ -240,6 +254,13 @@ impl Site {
             cell.battery.reboot(self.clock_ms, down_ms);
             cell.registers = Registers::default();
             self.devices.iter_mut().filter(|d| d.params.serves == Serves::Battery(battery)).for_each(Device::restart);
+        }
+    }
+
+    /// Restarts a charger: no power and no answers for `down_ms`, and everything that was written is forgotten.
+    pub fn reboot_charger(&mut self, charger: usize, down_ms: u64) {
+        if let Some(charger) = self.chargers.get_mut(charger) {
+            charger.reboot(self.clock_ms, down_ms);
         }
     }
 }

@@ -25,11 +25,21 @@ impl Devices for Fake {
             "sax" | "sax-basic" => Some(sax),
             "sax-sunspec" => Some(DeviceFacts { limits: false, hybrid: false, encodings: Vec::new(), ..sax }),
             "own-meter" => Some(DeviceFacts { meter: true, tcp_port: Some(1502), phases: true, ..DeviceFacts::default() }),
+            "current-meter" => Some(DeviceFacts { meter: true, currents: true, ..DeviceFacts::default() }),
             "total-meter" => Some(DeviceFacts { meter: true, ..DeviceFacts::default() }),
             "p1" => Some(DeviceFacts { meter: true, telegrams: true, ..DeviceFacts::default() }),
             "own-battery" => Some(DeviceFacts { battery: true, setpoint: true, ..DeviceFacts::default() }),
             "own-limited" => Some(DeviceFacts { battery: true, limits: true, encodings: encodings(&["offset"]), ..DeviceFacts::default() }),
             "sbau" => Some(DeviceFacts { bms: true, tcp_port: Some(2404), longest_poll_ms: Some(5000), ..DeviceFacts::default() }),
+            "abb-terra-ac" => Some(DeviceFacts {
+                charger: true,
+                tcp_port: Some(502),
+                units: vec![1],
+                fallback_step_ma: Some(1_000),
+                longest_poll_ms: Some(30_000),
+                ..DeviceFacts::default()
+            }),
+            "own-charger" => Some(DeviceFacts { charger: true, longest_poll_ms: Some(5_000), ..DeviceFacts::default() }),
             "own-bms" => Some(DeviceFacts { bms: true, ..DeviceFacts::default() }),
             _ => None,
         }

@@ -3,7 +3,7 @@
 use crate::config::{DeviceFacts, Devices};
 use crate::device::library::Library;
 use crate::device::parse::Device;
-use crate::device::profile::Profile;
+use crate::device::profile::{Profile, Register};
 use crate::device::quantity::Quantity;
 
 impl Devices for Library {
@@ -18,6 +18,11 @@ impl Devices for Library {
     fn names(&self) -> Vec<String> {
         self.iter().map(|d| d.name().to_owned()).collect()
     }
+}
+
+/// What one unit of this register stands for, mA.
+fn step_ma(register: &Register) -> u32 {
+    u32::try_from(register.scale_millionths.unsigned_abs() / 1_000_000).unwrap_or(u32::MAX).max(1)
 }
 
 /// Whether a BMS gives a charge and a discharge limit.
@@ -39,7 +44,12 @@ fn facts<'p>(banks: impl Iterator<Item = &'p Profile>) -> DeviceFacts {
         facts.meter |= p.has_total() || p.has_phases();
         facts.via_battery |= p.meter_behind_battery;
         facts.phases |= p.has_phases();
+        facts.currents |= (0..3).all(|f| p.point(Quantity::GridCurrentOf(f)).is_some());
         facts.bms |= p.bms.is_some();
+        if let Some(charger) = &p.charger {
+            facts.charger = true;
+            facts.fallback_step_ma = charger.fallback.as_ref().map(step_ma);
+        }
         facts.longest_poll_ms = facts.longest_poll_ms.or(p.bms.as_ref().and_then(|b| b.longest_poll_ms));
         facts.settings.extend(p.settings.iter().cloned());
         facts.tcp_port = facts.tcp_port.or(Some(p.tcp_port));

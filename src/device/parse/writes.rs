@@ -43,8 +43,8 @@ pub(super) fn limits(mut s: Section<'_>, names: &Names<'_>) -> Option<Limits> {
     Some(Limits { charge: charge?, discharge: discharge?, refresh: refresh? })
 }
 
-/// The value that is commanded; where no type is said, one register that takes this range unless the profile says another.
-fn register(s: &mut Section<'_>, names: &Names<'_>, default: Kind, usual: (i64, i64)) -> Option<Register> {
+/// The value that is commanded; where no type is said, this one, with this range unless the profile says another.
+pub(super) fn register(s: &mut Section<'_>, names: &Names<'_>, default: Kind, usual: (i64, i64)) -> Option<Register> {
     let address = s.required("address", |s, k| s.integer(k, 0..=u16::MAX));
     let kind = s.choice("type", &Kind::NAMES).map(|k| k.value);
     let function = write_function(s, kind.unwrap_or(default));
@@ -58,7 +58,7 @@ fn register(s: &mut Section<'_>, names: &Names<'_>, default: Kind, usual: (i64, 
     let scale = s.decimal("scale", DECIMALS, -1_000_000_000_000..=1_000_000_000_000i64);
     let scale_millionths = scale.map_or(1_000_000, |v| v.value);
     if let Some(at) = scale.filter(|v| v.value == 0) {
-        s.add(at.at, "scale", "0 W per unit means that nothing can be commanded.");
+        s.add(at.at, "scale", "0 per unit means that nothing can be commanded.");
     }
     let factors = names.factors(s, scale_millionths, scale_millionths == 0, &[]);
     Some(Register {

@@ -1,6 +1,7 @@
 //! A profile with all its registers moved.
 
 use crate::device::bms::{BmsParts, Group};
+use crate::device::charger::{ChargerParts, States};
 use crate::device::profile::{Block, FixedWrite, Heartbeat, Kind, Limits, Point, Probe, Profile, RawWrite, Register, Setpoint};
 use crate::device::status::Status;
 
@@ -18,6 +19,7 @@ pub(super) fn shifted(profile: &Profile, by: i32) -> Profile {
     p.release = p.release.into_iter().filter_map(|w| m.write(w)).collect();
     p.heartbeat = p.heartbeat.and_then(|h| Some(Heartbeat { address: m.one(h.address)?, ..h }));
     p.bms = p.bms.map(|bms| m.bms(bms));
+    p.charger = p.charger.and_then(|charger| m.charger(charger));
     // A device is always asked for something; what is left of its blocks is as good a probe.
     let probe = m.range(p.probe.address, p.probe.count).map(|address| Probe { address, ..p.probe.clone() });
     let first = || p.blocks.first().map(|b| Probe { address: b.address, count: 1, expect: Vec::new() });
@@ -68,6 +70,24 @@ impl Move {
     fn write(self, w: FixedWrite) -> Option<FixedWrite> {
         let address = self.words(w.write.address, w.kind)?;
         Some(FixedWrite { write: RawWrite { address, ..w.write }, ..w })
+    }
+
+    /// What has no place is left out, but for the limit.
+    fn charger(self, charger: ChargerParts) -> Option<ChargerParts> {
+        let states = |s: States| {
+            let cable = match s.cable {
+                Some((at, from)) => Some((self.range(at, 2)?, from)),
+                None => None,
+            };
+            Some(States { address: self.one(s.address)?, cable, ..s })
+        };
+        Some(ChargerParts {
+            limit: self.register(charger.limit)?,
+            timeout: charger.timeout.and_then(|w| self.write(w)),
+            fallback: charger.fallback.and_then(|r| self.register(r)),
+            states: charger.states.and_then(states),
+            ..charger
+        })
     }
 
     fn bms(self, bms: BmsParts) -> BmsParts {

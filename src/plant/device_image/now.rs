@@ -4,7 +4,8 @@ use super::codes::Mood;
 use crate::device::profile::Point;
 use crate::device::quantity::Quantity;
 use crate::plant::battery::{Battery, Control};
-use crate::plant::device::Device;
+use crate::plant::charger::Charger;
+use crate::plant::device::{Device, Serves};
 use crate::plant::meter::MeterReading;
 use crate::plant::site::Site;
 
@@ -19,6 +20,7 @@ pub(super) struct Now<'a> {
     pub(super) device: &'a Device,
     meter: MeterReading,
     battery: Option<&'a Battery>,
+    charger: Option<&'a Charger>,
     power_w: i64,
     pub(super) mood: Mood,
 }
@@ -34,7 +36,11 @@ impl<'a> Now<'a> {
             _ if power_w < -IDLE_W => Mood::Charging,
             _ => Mood::Idle,
         };
-        Now { site, device, meter: device.frozen_meter.unwrap_or_else(|| site.meter_reading()), battery, power_w, mood }
+        let charger = match device.params.serves {
+            Serves::Charger(k) => site.charger(k),
+            Serves::Meter | Serves::Battery(_) | Serves::Bms(_) => None,
+        };
+        Now { site, device, meter: device.frozen_meter.unwrap_or_else(|| site.meter_reading()), battery, charger, power_w, mood }
     }
 
     pub(super) fn cell_mv(&self) -> i64 {
@@ -88,6 +94,9 @@ impl<'a> Now<'a> {
             Quantity::Frequency => return Some(meter.frequency_mhz),
             _ => {}
         }
+        if let Some(charger) = self.charger {
+            return of_charger(charger, quantity);
+        }
         let battery = self.battery?;
         let params = battery.params();
         Some(match quantity {
@@ -139,4 +148,18 @@ impl<'a> Now<'a> {
             other => self.value(other).unwrap_or(0),
         }
     }
+}
+
+fn of_charger(charger: &Charger, quantity: Quantity) -> Option<i64> {
+    Some(match quantity {
+        Quantity::ChargerCurrentOf(k) => *charger.car().current_ma().get(k)?,
+        Quantity::ChargerPower => charger.car().power_mw().iter().sum::<i64>() / 1000,
+        Quantity::SessionEnergy => charger.session_wh(),
+        Quantity::ChargerInForce => charger.in_force_ma(),
+        Quantity::ChargerLimit => charger.limit_ma(),
+        Quantity::ChargerMost => charger.params().most_ma,
+        Quantity::ChargerFallback => i64::from(charger.fallback_a()) * 1000,
+        Quantity::ChargerTimeout => i64::from(charger.timeout_s()),
+        _ => return None,
+    })
 }

@@ -3,7 +3,6 @@
 use super::{Cell, Site, bounded};
 use crate::plant::battery::STEP_MS;
 use crate::plant::battery_params::Wiring;
-use crate::plant::house::HousePower;
 use crate::units::Phase;
 
 impl Site {
@@ -19,6 +18,10 @@ impl Site {
                 cell.battery.manage();
             }
             cell.battery.advance(now_ms, 1);
+        }
+        for charger in &mut self.chargers {
+            charger.arrive(now_ms);
+            charger.advance(1);
         }
         self.grid_mw = self.net_load_mw();
         for cell in &self.cells {
@@ -37,14 +40,26 @@ impl Site {
                 cell.battery.advance(now_ms + STEP_MS, steps - 1);
             }
         }
+        for charger in &mut self.chargers {
+            if steps > 1 {
+                charger.advance(steps - 1);
+            }
+        }
         self.sum_up(steps as i64);
         self.step_ms = now_ms + steps * STEP_MS;
         self.sums.at_ms = self.step_ms;
     }
 
     pub(super) fn net_load_mw(&self) -> [i64; 3] {
-        let HousePower { load_w, pv_w } = self.house_power;
-        std::array::from_fn(|k| (load_w[k] + self.extra_w[k] - pv_w[k]) * 1000)
+        let load_mw = self.load_mw();
+        std::array::from_fn(|k| load_mw[k] - self.house_power.pv_w[k] * 1000)
+    }
+
+    /// What the house takes, with the extra load and the cars.
+    fn load_mw(&self) -> [i64; 3] {
+        let cars = self.chargers.iter().map(|charger| charger.car().power_mw());
+        let house = std::array::from_fn(|k| (self.house_power.load_w[k] + self.extra_w[k]) * 1000);
+        cars.fold(house, |sum, car| std::array::from_fn(|k| sum[k] + car[k]))
     }
 
     fn own_loops(&mut self, now_ms: u64) {
@@ -62,7 +77,7 @@ impl Site {
         }
     }
 
-    /// How many steps from here are like this one: 1 while a battery moves.
+    /// How many steps from here are like this one: 1 while a battery or a car moves.
     fn steps_alike(&self, now_ms: u64, until_ms: u64) -> u64 {
         let mut event_ms = self.house_until_ms.min(self.meter.next_event_ms()).min(self.own_loop_next_ms).min((now_ms / 1000 + 1) * 1000);
         for cell in &self.cells {
@@ -71,17 +86,23 @@ impl Site {
             }
             event_ms = event_ms.min(cell.battery.next_event_ms(now_ms));
         }
+        for charger in &self.chargers {
+            if !charger.is_settled() {
+                return 1;
+            }
+            event_ms = event_ms.min(charger.next_event_ms(now_ms));
+        }
         let to_event = event_ms.saturating_sub(now_ms).div_ceil(STEP_MS);
         to_event.min((until_ms - now_ms) / STEP_MS).max(1)
     }
 
     fn sum_up(&mut self, steps: i64) {
+        let load_mw = self.load_mw();
         let sums = &mut self.sums;
-        let HousePower { load_w, pv_w } = self.house_power;
         for k in 0..3 {
             sums.grid[k] += self.grid_mw[k] * steps;
-            sums.load[k] += (load_w[k] + self.extra_w[k]) * 1000 * steps;
-            sums.pv[k] += pv_w[k] * 1000 * steps;
+            sums.load[k] += load_mw[k] * steps;
+            sums.pv[k] += self.house_power.pv_w[k] * 1000 * steps;
         }
         let total: i64 = self.grid_mw.iter().sum();
         sums.import += total.max(0) * steps;

@@ -2,6 +2,7 @@
 
 use super::{MAX_EVENTS, Site, watts};
 use crate::plant::battery::Battery;
+use crate::plant::charger::Charger;
 use crate::plant::device::{Device, Serves};
 use crate::plant::house::{HousePower, Running};
 use crate::plant::meter::MeterReading;
@@ -31,7 +32,7 @@ pub struct Integrals {
     pub at_ms: u64,
     /// Grid power of each phase, import positive.
     pub grid: [i64; 3],
-    /// What each phase of the house takes, with [`Site::set_extra_load_w`], without sun.
+    /// What each phase of the house takes, with cars and [`Site::set_extra_load_w`], without sun.
     pub load: [i64; 3],
     /// What the sun gives on each phase.
     pub pv: [i64; 3],
@@ -56,6 +57,8 @@ pub struct Truth {
     pub battery_w: Vec<i64>,
     /// State of charge of each battery in 0.1 %.
     pub soc_pm: Vec<u16>,
+    /// What the cars draw from each phase together, mA.
+    pub cars_ma: [i64; 3],
 }
 
 impl Site {
@@ -67,6 +70,7 @@ impl Site {
             house: self.house_power,
             battery_w: (0..self.cells.len()).map(|k| self.battery_w(k)).collect(),
             soc_pm: self.cells.iter().map(|cell| cell.battery.soc_pm()).collect(),
+            cars_ma: self.cars_ma(),
         }
     }
 
@@ -75,7 +79,7 @@ impl Site {
         self.grid_mw.map(watts)
     }
 
-    /// What the house takes and gives; without [`Site::set_extra_load_w`].
+    /// What the house takes and gives; without cars and [`Site::set_extra_load_w`].
     pub fn house_power(&self) -> HousePower {
         self.house_power
     }
@@ -98,6 +102,29 @@ impl Site {
     /// A battery, to do something to it by hand.
     pub fn battery_mut(&mut self, battery: usize) -> Option<&mut Battery> {
         self.cells.get_mut(battery).map(|cell| &mut cell.battery)
+    }
+
+    /// What the cars draw from each phase together, mA.
+    pub fn cars_ma(&self) -> [i64; 3] {
+        self.chargers.iter().fold([0; 3], |sum, charger| {
+            let car = charger.car().current_ma();
+            std::array::from_fn(|k| sum[k] + car[k])
+        })
+    }
+
+    /// A charger with its car.
+    pub fn charger(&self, charger: usize) -> Option<&Charger> {
+        self.chargers.get(charger)
+    }
+
+    /// A charger, to do something to it by hand.
+    pub fn charger_mut(&mut self, charger: usize) -> Option<&mut Charger> {
+        self.chargers.get_mut(charger)
+    }
+
+    /// How many chargers there are.
+    pub fn chargers(&self) -> usize {
+        self.chargers.len()
     }
 
     /// How many batteries there are.
@@ -149,6 +176,15 @@ impl Site {
     pub(in crate::plant) fn note_request(&mut self, battery: usize, unit: u8) {
         if let Some(cell) = self.cells.get_mut(battery) {
             *cell.requests.entry(unit).or_default() += 1;
+        }
+    }
+
+    /// Whoever asks the device `k` shows its charger, if it is one, that somebody is there.
+    pub(in crate::plant) fn ask_charger(&mut self, k: usize) {
+        let now_ms = self.clock_ms;
+        let Some(Serves::Charger(charger)) = self.devices.get(k).map(|d| d.params.serves) else { return };
+        if let Some(charger) = self.chargers.get_mut(charger) {
+            charger.ask(now_ms);
         }
     }
 
