@@ -40,6 +40,7 @@ mod reading;
 pub mod responder;
 pub mod run;
 pub mod schedule;
+pub mod servers;
 pub mod settings_file;
 pub mod slot;
 pub mod state_file;

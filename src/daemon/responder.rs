@@ -14,14 +14,12 @@ use crate::modbus::pdu::Reply;
 use crate::serve::answers::{Answered, Answers, BUSY, FAILURE, NO_TARGET, exception};
 use crate::serve::ask::{Answer, Ask, Asked, Saved};
 use crate::serve::judge::{Judged, judge};
+use crate::serve::registers::ILLEGAL_VALUE;
 use crate::serve::socket::Published;
 
 /// The control thread answers within milliseconds; after this long it is taken for dead, and nobody knows whether it will still do what it
 /// was asked.
 const PATIENCE: Duration = Duration::from_secs(2);
-
-/// Exception "illegal data value".
-const ILLEGAL_VALUE: u8 = 3;
 
 /// Answers requests by what the control thread publishes and decides.
 #[derive(Clone)]

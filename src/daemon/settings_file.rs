@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::state_file::{StateFile, Unwritable};
-use crate::balancer::SettingsFault;
+use crate::balancer::Settings;
 use crate::config::{Config, Server};
 use crate::serve::ask::Saved;
 
@@ -20,8 +20,6 @@ const FILE: &str = "load_balancer.json";
 const VERSION: u32 = 1;
 /// More than the configuration takes, mA.
 const MOST_MA: u32 = 250_000;
-/// A wait in seconds is one byte, of which 255 is none (facts/p1-load-balancer.md 1.3).
-const MOST_S: u8 = 254;
 
 /// The saved settings of one controller.
 #[derive(Clone, Debug)]
@@ -42,10 +40,8 @@ pub enum Unusable {
     Version(u64),
     /// The configuration was edited since, so it counts.
     Edited,
-    /// A value that cannot be.
-    OutOfRange(&'static str),
-    /// Settings that contradict each other.
-    Fault(SettingsFault),
+    /// A value that cannot be, or values that contradict each other.
+    Unsound,
 }
 
 impl fmt::Display for Unusable {
@@ -55,8 +51,7 @@ impl fmt::Display for Unusable {
             Unusable::Malformed(error) => write!(f, "it is damaged: {error}."),
             Unusable::Version(found) => write!(f, "its form is version {found}, and this release has version {VERSION}."),
             Unusable::Edited => f.write_str("[load_balancer] or the server's address in the configuration was edited since it was saved."),
-            Unusable::OutOfRange(what) => write!(f, "its {what} is out of range."),
-            Unusable::Fault(fault) => write!(f, "{fault}."),
+            Unusable::Unsound => f.write_str("a value in it is out of range, or they contradict each other."),
         }
     }
 }
@@ -64,7 +59,7 @@ impl fmt::Display for Unusable {
 impl SettingsFile {
     /// The file of this configuration in this folder. Touches nothing yet.
     pub fn open(directory: &Path, config: &Config, server: &Server) -> SettingsFile {
-        let settings = config.load_balancer.as_ref().map(|l| l.settings).unwrap_or_default();
+        let settings = config.load_balancer.as_ref().map(|balancer| balancer.settings);
         SettingsFile { file: StateFile::new(directory, FILE), configured: Saved { settings, address: server.address }, held: None }
     }
 
@@ -148,25 +143,14 @@ fn from_text(text: &str, configured: &Saved) -> Result<Saved, Unusable> {
     if form.configured != *configured {
         return Err(Unusable::Edited);
     }
-    if let Some(what) = out_of_range(&form.saved) {
-        return Err(Unusable::OutOfRange(what));
-    }
-    form.saved.settings.fault().map_or(Ok(form.saved), |fault| Err(Unusable::Fault(fault)))
+    if is_sound(&form.saved) { Ok(form.saved) } else { Err(Unusable::Unsound) }
 }
 
-/// The first value that cannot be.
-fn out_of_range(saved: &Saved) -> Option<&'static str> {
-    let s = &saved.settings;
-    let steps = [s.alarm, s.upper, s.lower];
-    let faults = [
-        ("address", !(1..=247).contains(&saved.address)),
-        ("phases", !(1..=3).contains(&s.phases)),
-        ("charger_limit_ma", s.charger_limit_ma > MOST_MA),
-        ("fallback_limit_ma", s.fallback_limit_ma > MOST_MA),
-        ("fallback_time_s", !(1..=MOST_S).contains(&s.fallback_time_s)),
-        ("limit_ma", steps.iter().any(|step| step.limit_ma > MOST_MA)),
-        ("change_ma", steps.iter().any(|step| step.change_ma > MOST_MA)),
-        ("wait_s", steps.iter().any(|step| step.wait_s > MOST_S)),
-    ];
-    faults.iter().find(|fault| fault.1).map(|fault| fault.0)
+fn is_sound(saved: &Saved) -> bool {
+    let currents = |s: &Settings| {
+        let steps = [s.alarm, s.upper, s.lower];
+        let own = [s.charger_limit_ma, s.fallback_limit_ma];
+        own.into_iter().chain(steps.into_iter().flat_map(|step| [step.limit_ma, step.change_ma])).all(|ma| ma <= MOST_MA)
+    };
+    saved.is_sound() && saved.settings.as_ref().is_none_or(currents)
 }

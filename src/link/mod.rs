@@ -12,6 +12,7 @@ pub mod fault;
 pub mod line;
 pub mod place;
 mod reply_search;
+pub mod request_search;
 pub mod resolve;
 pub mod rs485;
 pub mod rtu;

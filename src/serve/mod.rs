@@ -7,6 +7,7 @@ pub mod document;
 pub mod image;
 pub mod judge;
 pub mod registers;
+pub mod rtu_server;
 pub mod socket;
 mod tcp_connection;
 pub mod tcp_server;
