@@ -6,7 +6,9 @@
 //! **Never** reads a clock or a meter, and knows nothing of chargers and batteries but two numbers: `expected_ma`, what is left of a current
 //! when the batteries have done what they were told, and the `ceiling_ma` of a charger that stands still.
 
+pub mod gate;
 mod settings;
+pub mod share;
 
 pub use settings::{Settings, SettingsFault, Step};
 
@@ -43,6 +45,13 @@ impl State {
     }
 }
 
+/// Where an action takes the limit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Direction {
+    Up,
+    Down,
+}
+
 /// The largest phase current of one reading of the meter.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Measured {
@@ -59,7 +68,7 @@ pub struct Measured {
 /// What stands between now and the next action.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Waits {
-    /// Nothing is to be done.
+    /// Nothing is to be done, or it was just done.
     #[default]
     No,
     /// This many seconds of the state's wait time are left.
@@ -80,14 +89,75 @@ pub struct Balancer {
     limit_ma: u32,
     override_ma: Option<u32>,
     waits: Waits,
+    /// When the wait of this action was over.
+    ripe: Option<Time>,
+    acted: Option<Time>,
+    /// It acted since the state changed: the batteries have had their chance.
+    insists: bool,
     checked: Option<Time>,
+    /// When the newest reading that a check has seen was taken.
+    seen: Option<Time>,
 }
 
 impl Balancer {
     /// A balancer that has seen nothing: in fallback, with a limit of 0. Batteries get `patience` (one period of the meter) beyond a wait
     /// time before the charger is lowered instead of them.
     pub fn new(settings: Settings, patience: Span) -> Balancer {
-        Balancer { settings, patience, state: State::Fallback, limit_ma: 0, override_ma: None, waits: Waits::No, checked: None }
+        Balancer {
+            settings,
+            patience,
+            state: State::Fallback,
+            limit_ma: 0,
+            override_ma: None,
+            waits: Waits::No,
+            ripe: None,
+            acted: None,
+            insists: false,
+            checked: None,
+            seen: None,
+        }
+    }
+
+    /// One check.
+    pub fn check(&mut self, measured: Option<Measured>, ceiling_ma: u32, now: Time) {
+        self.checked = Some(now);
+        self.seen = measured.map(|m| m.taken).or(self.seen);
+        let left = match self.waits {
+            Waits::No => None,
+            Waits::Seconds(left) => Some(left.saturating_sub(1)),
+            Waits::Reading | Waits::Batteries => Some(0),
+        };
+        let state = self.judge(measured, now);
+        let changed = state != self.state;
+        self.state = state;
+        if changed {
+            (self.ripe, self.insists) = (None, false);
+        }
+        self.waits = match (self.action(), measured) {
+            (Some((step, direction)), Some(measured)) => match left.filter(|_| !changed) {
+                // A wait of 0 is one of 1 (facts/p1-load-balancer.md 1.5).
+                None => Waits::Seconds(step.wait_s.max(1)),
+                Some(0) => self.act(step, direction, measured, now),
+                Some(left) => Waits::Seconds(left),
+            },
+            _ => Waits::No,
+        };
+        if state == State::Fallback {
+            self.limit_ma = self.settings.fallback_limit_ma;
+        }
+        self.limit_ma = self.capped(self.limit_ma).min(ceiling_ma);
+    }
+
+    /// Checks if it is time, and at once where `measured` is the first sign of an alarm: then there is a second to the next check. True when
+    /// it did.
+    pub fn step(&mut self, measured: Option<Measured>, ceiling_ma: u32, now: Time) -> bool {
+        let news = measured.is_some_and(|m| self.seen.is_none_or(|seen| m.taken > seen));
+        let alarming = news && self.state != State::Alarm && self.judge(measured, now) == State::Alarm;
+        let checks = alarming || now >= self.next_check();
+        if checks {
+            self.check(measured, ceiling_ma, now);
+        }
+        checks
     }
 
     /// When the next check is due.
@@ -95,19 +165,56 @@ impl Balancer {
         self.checked.map_or(Time::ZERO, |at| at + CHECK)
     }
 
-    /// Checks, if it is time or if `measured` is the first sign of an alarm. True when it did.
-    pub fn step(&mut self, measured: Option<Measured>, ceiling_ma: u32, now: Time) -> bool {
-        let due = now >= self.next_check();
-        if due {
-            self.check(measured, ceiling_ma, now);
+    fn judge(&self, measured: Option<Measured>, now: Time) -> State {
+        let valid_for = Span::from_s(self.settings.fallback_time_s.into());
+        let Some(m) = measured.filter(|m| now.since(m.confirmed) < valid_for) else { return State::Fallback };
+        let Settings { alarm, upper, lower, charger_limit_ma, .. } = self.settings;
+        if m.largest_ma > alarm.limit_ma {
+            State::Alarm
+        } else if m.largest_ma > upper.limit_ma {
+            State::Upper
+        } else if m.largest_ma <= lower.limit_ma && self.limit_ma < charger_limit_ma {
+            State::Lower
+        } else {
+            State::Normal
         }
-        due
     }
 
-    /// One check; see the head of this file.
-    pub fn check(&mut self, measured: Option<Measured>, ceiling_ma: u32, now: Time) {
-        let _ = (measured, ceiling_ma, self.patience);
-        self.checked = Some(now);
+    /// What the state asks for.
+    fn action(&self) -> Option<(Step, Direction)> {
+        match self.state {
+            State::Lower => Some((self.settings.lower, Direction::Up)),
+            State::Upper => Some((self.settings.upper, Direction::Down)),
+            State::Alarm => Some((self.settings.alarm, Direction::Down)),
+            State::Normal | State::Fallback => None,
+        }
+    }
+
+    /// The wait is over: acts, unless something stands in the way.
+    fn act(&mut self, step: Step, direction: Direction, measured: Measured, now: Time) -> Waits {
+        let ripe = *self.ripe.get_or_insert(now);
+        let told_by = match direction {
+            // A total that has not moved since shows as well that there is still room.
+            Direction::Up => measured.confirmed,
+            Direction::Down => measured.taken,
+        };
+        if self.acted.is_some_and(|acted| told_by <= acted) {
+            return Waits::Reading;
+        }
+        let relieved = direction == Direction::Down && measured.expected_ma <= step.limit_ma;
+        if relieved && !self.insists && now.since(ripe) < self.patience {
+            return Waits::Batteries;
+        }
+        self.limit_ma = match direction {
+            Direction::Up => self.limit_ma.saturating_add(step.change_ma),
+            Direction::Down => self.limit_ma.saturating_sub(step.change_ma),
+        };
+        (self.ripe, self.acted, self.insists) = (None, Some(now), true);
+        Waits::No
+    }
+
+    fn capped(&self, ma: u32) -> u32 {
+        ma.min(self.settings.charger_limit_ma).min(self.override_ma())
     }
 
     /// The most the charger may draw, mA.
@@ -130,9 +237,13 @@ impl Balancer {
         &self.settings
     }
 
-    /// Puts other settings in force. The running limit is kept, as far as they allow it.
+    /// Puts other settings in force. The running limit is kept, as far as they allow it, and so is a running wait.
     pub fn apply(&mut self, settings: Settings) {
         self.settings = settings;
+        self.limit_ma = self.capped(self.limit_ma);
+        if let (Waits::Seconds(left), Some((step, _))) = (self.waits, self.action()) {
+            self.waits = Waits::Seconds(left.min(step.wait_s.max(1)));
+        }
     }
 
     /// The cap of register 1000, mA: the charger limit until one is set.
@@ -143,6 +254,6 @@ impl Balancer {
     /// Caps the limit from now on, at once; `None`: at the charger limit.
     pub fn set_override(&mut self, ma: Option<u32>) {
         self.override_ma = ma;
-        self.limit_ma = self.limit_ma.min(self.override_ma());
+        self.limit_ma = self.capped(self.limit_ma);
     }
 }

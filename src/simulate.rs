@@ -12,7 +12,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use self::clock::VirtualClock;
 
-use self::clock::BusClock;
 use self::telegrams::SiteTelegrams;
 use self::turns::Turns;
 use crate::config::Config;
@@ -160,21 +159,15 @@ impl<D: Director> Simulation<D> {
         }
     }
 
-    /// Stops the controller as SIGTERM does: every battery is handed back. False when one of them did not acknowledge that.
+    /// Stops the controller as SIGTERM does: every battery is handed back, every charger is left at its fallback. False when one of them
+    /// did not acknowledge that.
     pub fn stop(&mut self) -> bool {
         let mut released = true;
         for battery in &mut self.batteries {
-            let now = self.clock.now();
-            released &= match &battery.bus {
-                None => battery.task.release(&self.clock, &mut |event| self.queue.push((now, event))),
-                Some(time) => {
-                    time.reach(now.as_ms());
-                    let clock = BusClock { time, all: &self.clock };
-                    let released = battery.task.release(&clock, &mut |event| self.queue.push((now, event)));
-                    self.clock.now.set(clock.now());
-                    released
-                }
-            };
+            released &= battery.release(&self.clock, &mut self.queue);
+        }
+        for charger in &mut self.chargers {
+            released &= charger.release(&self.clock, &mut self.queue);
         }
         self.drain();
         released

@@ -10,7 +10,11 @@ use crate::device::library::Library;
 use crate::device::profile::Profile;
 use crate::link::place::Place;
 use crate::plant::battery_params::BatteryParams;
+use crate::plant::car::CarParams;
+use crate::plant::charger::ChargerParams;
+use crate::plant::day::DAY_S;
 use crate::plant::device::{DeviceParams, Serves};
+use crate::plant::house::House;
 use crate::units::Span;
 
 /// A device with a heartbeat waits at least this long for the next beat (facts/devices.md 1.3: the controller writes 10 s).
@@ -45,8 +49,31 @@ pub fn devices(config: &Config, plan: &Plan, library: &Library) -> Vec<DevicePar
             devices.push(DeviceParams { host: host(&bms.link), unit, profile, serves: Serves::Bms(k), offset: 0, patience_ms });
         }
     }
+    for (k, charger) in config.chargers.iter().enumerate() {
+        if let Some(profile) = library.profile(&charger.device) {
+            let profile = Arc::new(profile.with_settings(&charger.settings));
+            let (unit, serves) = (charger.unit.unwrap_or(profile.unit), Serves::Charger(k));
+            devices.push(DeviceParams { host: host(&charger.link), unit, profile, serves, offset: 0, patience_ms: 0 });
+        }
+    }
     devices.extend(config.meter.iter().flat_map(|meter| of_meter(meter, library, &host)));
     devices
+}
+
+/// The chargers of this configuration, each with a car: that of the reference day, or one that wants energy from early on. Further cars come
+/// home later.
+pub fn chargers(config: &Config, house: &House) -> Vec<ChargerParams> {
+    let car = match house {
+        House::Day(day) => CarParams {
+            plug_ms: u64::try_from(day.plug_s).unwrap_or(0) * 1000,
+            need_wh: day.need_wh.into(),
+            again_ms: Some(DAY_S as u64 * 1000),
+            ..CarParams::default()
+        },
+        _ => CarParams { plug_ms: 5_000, resume_ms: 10_000, ..CarParams::default() },
+    };
+    let later = |k: usize| CarParams { plug_ms: car.plug_ms + k as u64 * 60_000, ..car.clone() };
+    (0..config.chargers.len()).map(|k| ChargerParams { car: later(k), ..ChargerParams::default() }).collect()
 }
 
 /// Where the configuration has what stands on each host of the site; `None` for a host that nobody asks.

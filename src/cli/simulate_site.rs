@@ -9,7 +9,7 @@ use crate::plant::battery_params::{Banks, BatteryParams, Encoding41, SaxParams, 
 use crate::plant::house::House;
 use crate::plant::meter::MeterParams;
 use crate::plant::site::SiteParams;
-use crate::simulated_devices::{devices, like_its_profile};
+use crate::simulated_devices::{chargers, devices, like_its_profile};
 
 /// State of charge at the start in 0.1 % (control.md 5.3).
 pub(super) const START_SOC_PM: u16 = 400;
@@ -129,7 +129,9 @@ pub(super) fn site_params(
         let encoding_41 = if b.setpoint_encoding == Encoding::Offset { Encoding41::Offset } else { Encoding41::Plain };
         (battery, SaxParams { banks: banks(&b.device), encoding_41, ..SaxParams::default() })
     });
+    let chargers = chargers(config, &house);
     let mut params = SiteParams::new(number, house, &[]);
+    params.chargers = chargers;
     params.meter = MeterParams { period_ms: METER_PERIOD_MS, phase_ms: 0, latency_ms, window_ms: 0, noise_w: 5, ..MeterParams::default() };
     params.batteries = batteries.collect();
     params.devices = devices(config, &plan(config, library), library);

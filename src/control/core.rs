@@ -76,6 +76,8 @@ pub struct Core {
     /// All phases together, where only their total is measured.
     sum: PhaseEstimate,
     phases: Option<[PhaseSample; 3]>,
+    /// When they were taken.
+    phases_taken: Option<Time>,
     /// They were not measured, but are the total, apportioned.
     apportioned: bool,
     /// For how long each phase, and the sum where three-phase batteries work on it, was off its target, less the time in which it was not, ms.
@@ -127,6 +129,7 @@ impl Core {
             estimates: Default::default(),
             sum: PhaseEstimate::default(),
             phases: None,
+            phases_taken: None,
             apportioned: false,
             off_ms: [0; SLOTS],
             estimated: None,
@@ -223,6 +226,16 @@ impl Core {
     /// The newest good phases of the meter.
     pub fn phases(&self) -> Option<&[PhaseSample; 3]> {
         self.phases.as_ref()
+    }
+
+    /// When those phases were taken.
+    pub fn phases_taken(&self) -> Option<Time> {
+        self.phases_taken
+    }
+
+    /// Those phases were not measured, but are the total, apportioned.
+    pub fn phases_are_apportioned(&self) -> bool {
+        self.apportioned
     }
 
     /// The estimate of each phase.

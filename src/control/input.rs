@@ -57,6 +57,16 @@ impl PhaseSample {
         self.power_w.saturating_abs().saturating_mul(1_000_000) / voltage_mv
     }
 
+    /// Current of the phase, mA, a magnitude: as the meter gives it, or what its power stands for where that is more.
+    pub fn most_current_ma(&self, nominal_mv: i64) -> i64 {
+        self.current_by_power_ma(nominal_mv).max(self.current_ma.unwrap_or(0).saturating_abs())
+    }
+
+    /// The same as a load, mA: a phase that exports is none.
+    pub fn load_ma(&self, nominal_mv: i64) -> u32 {
+        if self.power_w < 0 { 0 } else { u32::try_from(self.most_current_ma(nominal_mv)).unwrap_or(u32::MAX) }
+    }
+
     fn implausible(&self, phase: Phase, used: bool, most_w: i64) -> Option<Implausible> {
         let PhaseSample { power_w, reactive_var, .. } = *self;
         if !is_within(power_w, most_w) {

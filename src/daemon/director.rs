@@ -92,6 +92,10 @@ impl Director for ControlTask {
         ControlTask::answer(self);
     }
 
+    fn wake_at(&self) -> Option<Time> {
+        self.next_check()
+    }
+
     fn document(&self, now: Time) -> Document {
         ControlTask::document(self, now)
     }

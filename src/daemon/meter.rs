@@ -56,6 +56,8 @@ pub struct MeterSpec {
     pub balance_sum: bool,
     /// Voltage where the meter gives none, mV.
     pub nominal_mv: i64,
+    /// With this current on a phase, mA, the phases come with every reading: someone watches what becomes of it.
+    pub watched_ma: Option<u32>,
 }
 
 /// The state of the task.
@@ -70,6 +72,8 @@ pub struct MeterTask {
     drifted: u32,
     /// The phases come with every reading until then.
     watched_until: Time,
+    /// The phases that were read last have as much current that they come with every reading.
+    loaded: bool,
     /// When the phases were read last.
     phases_read: Time,
     /// Digests of the newest answers: the total, and the phases.
@@ -94,6 +98,7 @@ impl MeterTask {
             total_then_w: None,
             drifted: 0,
             watched_until: Time::ZERO,
+            loaded: false,
             phases_read: Time::ZERO,
             prints: (0, 0),
             doubted: false,
@@ -177,7 +182,7 @@ impl MeterTask {
         // Half a period early: a period that is a multiple of the total's must not slip to the next one.
         // Currents without powers tell only how the total of this moment lies on the phases.
         let guessed = self.used.as_ref().is_some_and(|u| u.phases.as_ref().is_some_and(|p| !p.0.has_phases()));
-        guessed || now < self.watched_until || doubtful || now + Span::from_ms(self.spec.poll.as_ms() / 2) >= self.phases_due
+        guessed || self.loaded || now < self.watched_until || doubtful || now + Span::from_ms(self.spec.poll.as_ms() / 2) >= self.phases_due
     }
 
     fn read_phases(&mut self, total: Registers, clock: &dyn Clock, report: &mut dyn FnMut(Event)) {
@@ -218,6 +223,9 @@ impl MeterTask {
             (self.doubted, self.prints.1, self.phases_read) = (print == self.prints.1, print, arrived);
         }
         let unusable = phases.is_some() && values.is_none();
+        if let (Some(phases), Some(watched_ma)) = (&values, self.spec.watched_ma) {
+            self.loaded = phases.iter().any(|phase| phase.load_ma(self.spec.nominal_mv) >= watched_ma);
+        }
         let missing = unusable || fault.is_some() || (used.phases.is_none() && values.is_none());
         let lively = |q: Quantity| matches!(q, Quantity::GridVoltageOf(_) | Quantity::Frequency);
         let sample = total_w.map(|_| MeterSample {

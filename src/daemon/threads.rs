@@ -194,11 +194,14 @@ fn patience(users: usize, timeout: Span) -> Span {
     timeout.times(2 + 2 * u64::try_from(users).unwrap_or(u64::MAX)) + Span::from_s(10)
 }
 
-/// The patience with the users of each endpoint; the meter may be one of them, and the gateway of our server.
+/// The patience with the users of each endpoint; the meter may be one of them, and so may the clients of a gateway.
 fn patiences(plan: &Plan) -> Vec<Span> {
-    let batteries = || plan.batteries.iter().map(|b| b.endpoint).chain(plan.bmses.iter().map(|b| b.endpoint));
-    let others = || plan.chargers.iter().map(|c| c.endpoint).chain(plan.server.as_ref().and_then(|server| server.gateway));
-    let users = |endpoint: usize| batteries().chain(others()).filter(|e| *e == endpoint).count() + 1;
+    let gateway = plan.server.as_ref().and_then(|server| server.gateway);
+    let tasks = || {
+        let batteries = plan.batteries.iter().map(|b| b.endpoint).chain(plan.bmses.iter().map(|b| b.endpoint));
+        batteries.chain(plan.chargers.iter().map(|c| c.endpoint)).chain(gateway)
+    };
+    let users = |endpoint: usize| tasks().filter(|e| *e == endpoint).count() + 1;
     plan.endpoints.iter().enumerate().map(|(i, e)| patience(users(i), e.timeout)).collect()
 }
 

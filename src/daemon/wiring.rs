@@ -34,6 +34,8 @@ use crate::units::{Span, Time};
 pub const COMMAND_VALID: Span = Span::from_s(15);
 /// Batteries are polled this long after the meter, so that a command that follows from the meter need not wait for their answers.
 const AFTER_METER: Span = Span::from_ms(100);
+/// So far below the upper limit of the load balancer the phases are watched closely, mA.
+const WATCHED_BELOW_MA: u32 = 1_000;
 
 /// Everything that runs.
 #[derive(Clone, PartialEq, Debug)]
@@ -100,9 +102,10 @@ pub fn plan(config: &Config, library: &Library) -> Plan {
     }
     let bmses: Vec<_> = config.batteries.iter().enumerate().filter_map(|(k, b)| bms(k, b, config, library, &mut endpoints)).collect();
     let server = config.server.as_ref().map(|s| server(s, &mut endpoints));
+    let chargers: Vec<_> = config.chargers.iter().enumerate().filter_map(|(k, c)| charger(k, c, config, library, &mut endpoints)).collect();
     let users = |endpoint: usize| {
         let asked = batteries.iter().map(|b| b.endpoint).chain(bmses.iter().map(|b| b.endpoint)).chain(meter.as_ref().map(|m| m.endpoint));
-        let asked = asked.chain(server.as_ref().and_then(|s| s.gateway));
+        let asked = asked.chain(chargers.iter().map(|c| c.endpoint)).chain(server.as_ref().and_then(|s| s.gateway));
         u64::try_from(asked.filter(|e| *e == endpoint).count()).unwrap_or(u64::MAX)
     };
     let waits = |k: usize| {
@@ -117,7 +120,7 @@ pub fn plan(config: &Config, library: &Library) -> Plan {
     let p1 = P1Spec::of(config, library, nets_phases(config));
     let heartbeat = Span::from_s(config.control.heartbeat_timeout_s.into());
     let comm_log = config.log.comm_log.as_ref().map(PathBuf::from);
-    Plan { endpoints, batteries, bmses, chargers: Vec::new(), server, meter, p1, site, heartbeat, comm_log }
+    Plan { endpoints, batteries, bmses, chargers, server, meter, p1, site, heartbeat, comm_log }
 }
 
 fn server(server: &config::Server, endpoints: &mut Vec<EndpointPlan>) -> ServerPlan {
@@ -155,6 +158,7 @@ fn meter(meter: &config::Meter, config: &Config, library: &Library, endpoints: &
     let spec = MeterSpec {
         balance_sum: nets_phases(config),
         nominal_mv: config.site.voltage_mv.into(),
+        watched_ma: config.load_balancer.as_ref().map(|l| l.settings.upper.limit_ma.saturating_sub(WATCHED_BELOW_MA)),
         bank: MeterBank { choice, total: names.total, phases: names.phases },
         poll: Span::from_ms(meter.poll_ms.into()),
         first_poll: Time::ZERO,
@@ -233,6 +237,32 @@ fn bms(
         heartbeat: config.site.strategy != config::Strategy::Observe,
     };
     Some(Placed { endpoint: endpoint(&bms.link, endpoints), spec })
+}
+
+fn charger(
+    index: usize,
+    c: &config::Charger,
+    config: &Config,
+    library: &Library,
+    endpoints: &mut Vec<EndpointPlan>,
+) -> Option<Placed<ChargerSpec>> {
+    let profile = Arc::new(library.profile(&c.device)?.with_settings(&c.settings));
+    // Without being asked often enough it would fall to its fallback limit by itself.
+    let longest = profile.charger.as_ref()?.longest_poll();
+    let poll = Span::from_ms(c.poll_ms.into());
+    let balanced_ma = config.load_balancer.as_ref().map_or(0, |balancer| balancer.settings.fallback_limit_ma);
+    let spec = ChargerSpec {
+        index,
+        name: c.name.clone(),
+        unit: c.unit.unwrap_or(profile.unit),
+        profile,
+        poll: longest.map_or(poll, |longest| poll.min(longest)),
+        first_poll: Time::ZERO + AFTER_METER,
+        retries: c.link.retry_count().into(),
+        fallback_ma: c.fallback_limit_ma,
+        without_instruction_ma: c.fallback_limit_ma.min(balanced_ma),
+    };
+    Some(Placed { endpoint: endpoint(&c.link, endpoints), spec })
 }
 
 /// A BMS that gives no current limit, like an SBAU whose clusters are not configured, still forbids; how much is then the battery's rating.

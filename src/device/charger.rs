@@ -2,6 +2,7 @@
 
 use super::decode::{Registers, integer, value};
 use super::encode;
+use super::mirror;
 use super::profile::{FixedWrite, Kind, Profile, RawWrite, Register};
 use super::quantity::Quantity;
 use super::status::judge;
@@ -71,25 +72,20 @@ impl Connected {
 }
 
 impl ChargerParts {
-    /// The write of a limit; `None` where it cannot be encoded.
-    pub fn limit_write(&self, limit_ma: u32) -> Option<RawWrite> {
-        encode::limit(&self.limit, self.told_ma(limit_ma).into())
+    /// The write of a limit, and what it amounts to, mA: the device may count in larger units, or take no more.
+    pub fn limit_write(&self, limit_ma: u32) -> Option<(RawWrite, u32)> {
+        write(&self.limit, self.most_ma.map_or(limit_ma, |most_ma| limit_ma.min(most_ma)))
     }
 
-    /// What is written for a limit, mA.
-    pub fn told_ma(&self, limit_ma: u32) -> u32 {
-        self.most_ma.map_or(limit_ma, |most_ma| limit_ma.min(most_ma))
+    /// The write of the limit to which it falls when it is left alone, and what it amounts to, mA.
+    pub fn fallback_write(&self, limit_ma: u32) -> Option<(RawWrite, u32)> {
+        write(self.fallback.as_ref()?, limit_ma)
     }
 
-    /// The write of the limit to which it falls when it is left alone.
-    pub fn fallback_write(&self, limit_ma: u32) -> Option<RawWrite> {
-        encode::limit(self.fallback.as_ref()?, limit_ma.into())
-    }
-
-    /// The communication timeout that is written.
+    /// The communication timeout that is written; `None` also while a setting is still to say it.
     pub fn timeout(&self) -> Option<Span> {
-        let words = self.timeout.as_ref()?.write.words;
-        words.as_slice().last().map(|seconds| Span::from_s((*seconds).into()))
+        let fixed = self.timeout.as_ref().filter(|fixed| fixed.value_from.is_none())?;
+        fixed.write.words.as_slice().last().map(|seconds| Span::from_s((*seconds).into()))
     }
 
     /// It must be asked at least this often: twice within its timeout.
@@ -98,9 +94,15 @@ impl ChargerParts {
     }
 }
 
+fn write(register: &Register, limit_ma: u32) -> Option<(RawWrite, u32)> {
+    let raw = encode::limit(register, limit_ma.into())?;
+    let amounts_to = mirror::scaled(register, mirror::number(register, raw.words.as_slice())?);
+    Some((raw, u32::try_from(amounts_to).ok()?))
+}
+
 /// What a charger says about itself; `None` is unknown.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct ChargerSays {
+pub struct ChargerValues {
     /// Name of its state.
     pub state: Option<String>,
     /// Whether a car draws current in this state.
@@ -110,9 +112,9 @@ pub struct ChargerSays {
     /// Current of each phase, mA.
     pub current_ma: [Option<u32>; 3],
     /// The limit in force, mA.
-    pub in_force_ma: Option<u32>,
-    /// The limit that was written to it last, mA.
     pub limit_ma: Option<u32>,
+    /// The limit that was written to it last, mA.
+    pub written_ma: Option<u32>,
     /// The largest limit it was set up for, mA.
     pub most_ma: Option<u32>,
     /// The limit to which it falls, mA.
@@ -130,14 +132,14 @@ pub struct ChargerSays {
 }
 
 /// What the registers of a poll say.
-pub fn read(profile: &Profile, registers: &Registers) -> ChargerSays {
+pub fn read(profile: &Profile, registers: &Registers) -> ChargerValues {
     let number = |quantity| value(profile, registers, quantity);
     let milliamperes = |quantity| number(quantity).and_then(|ma| u32::try_from(ma).ok());
     let judged = judge(profile, registers);
-    let mut says = ChargerSays {
+    let mut says = ChargerValues {
         current_ma: [0, 1, 2].map(|phase| milliamperes(Quantity::ChargerCurrentOf(phase))),
-        in_force_ma: milliamperes(Quantity::ChargerInForce),
-        limit_ma: milliamperes(Quantity::ChargerLimit),
+        limit_ma: milliamperes(Quantity::ChargerInForce),
+        written_ma: milliamperes(Quantity::ChargerLimit),
         most_ma: milliamperes(Quantity::ChargerMost),
         fallback_ma: milliamperes(Quantity::ChargerFallback),
         timeout_s: number(Quantity::ChargerTimeout),
@@ -145,7 +147,7 @@ pub fn read(profile: &Profile, registers: &Registers) -> ChargerSays {
         session_wh: number(Quantity::SessionEnergy),
         notices: judged.notices,
         shown: judged.shown,
-        ..ChargerSays::default()
+        ..ChargerValues::default()
     };
     if let Some((states, code)) = profile.charger.as_ref().and_then(|c| c.states.as_ref()).and_then(|s| Some((s, s.code(registers)?))) {
         match states.codes.iter().find(|known| known.value == code) {

@@ -42,4 +42,15 @@ impl<T: Device> Turns<T> {
         }
         self.not_before = if queue.len() > before || self.task.wake_at(now) > now { Time::ZERO } else { now + IDLE };
     }
+    /// Hands its device back; false when that was not acknowledged. Time passes on a bus.
+    pub(super) fn release(&mut self, clock: &VirtualClock, queue: &mut Vec<(Time, Event)>) -> bool {
+        let now = clock.now();
+        let mut report = |event| queue.push((now, event));
+        let Some(time) = &self.bus else { return self.task.release(clock, &mut report) };
+        time.reach(now.as_ms());
+        let bus = BusClock { time, all: clock };
+        let released = self.task.release(&bus, &mut report);
+        clock.now.set(bus.now());
+        released
+    }
 }

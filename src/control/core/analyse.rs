@@ -171,8 +171,7 @@ impl Core {
     }
 
     pub(super) fn overloaded(&self, phase: &PhaseSample) -> bool {
-        let by_power = phase.current_by_power_ma(self.site.voltage_mv);
-        by_power.max(phase.current_ma.unwrap_or(0).saturating_abs()) > self.site.fuse_ma - ALARM_BELOW_FUSE_MA
+        phase.most_current_ma(self.site.voltage_mv) > self.site.fuse_ma - ALARM_BELOW_FUSE_MA
     }
 }
 

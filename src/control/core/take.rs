@@ -77,7 +77,7 @@ impl Core {
             return;
         }
         if let Some(phases) = sample.phases {
-            self.phases = Some(phases);
+            (self.phases, self.phases_taken) = (Some(phases), Some(now));
             if freshness == Freshness::New || !self.estimates[0].seeded {
                 self.apportioned = sample.phases_apportioned;
                 self.watch_wiring(&phases, now);

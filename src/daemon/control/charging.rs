@@ -1,51 +1,120 @@
-//! The load balancer beside the batteries: what each charger is told, and what it said. Decides by [`balancer`](crate::balancer) alone.
+//! The load balancer beside the batteries: what it is told of the meter, what each charger is told, and what chargers said. Which limit is
+//! right is the [`balancer`](crate::balancer)'s decision alone; batteries are not touched from here.
+
+mod charger;
+mod measure;
+
+pub(in crate::daemon) use self::charger::ChargerView;
 
 use super::ControlTask;
-use crate::balancer::Balancer;
-use crate::config::Config;
+use crate::balancer::share::{Asks, shares};
+use crate::balancer::{Balancer, Measured, State, gate};
+use crate::config::{Config, fixed_to_text};
 use crate::control::core::Core;
 use crate::daemon::charger::{ChargerInstruction, ChargerReport};
 use crate::daemon::message::WriteReport;
-use crate::daemon::wiring::Plan;
+use crate::daemon::wiring::{COMMAND_VALID, Plan};
 use crate::units::{Span, Time};
 
 /// `[load_balancer]` at work.
 pub struct Charging {
     pub(in crate::daemon) balancer: Balancer,
-    /// The newest report of each charger.
-    pub(in crate::daemon) chargers: Vec<Option<ChargerReport>>,
+    /// In the order of the configuration.
+    pub(in crate::daemon) chargers: Vec<ChargerView>,
+    /// What the newest check, or the one to come, goes by.
+    pub(in crate::daemon) measured: Option<Measured>,
+    /// Chargers are watched, but not told anything.
+    observe: bool,
+    said: State,
 }
 
 impl Charging {
     /// As the configuration has it; `None` without a `[load_balancer]`.
     pub(super) fn of(config: &Config, plan: &Plan) -> Option<Charging> {
-        let period = config.meter.as_ref().map_or(Span::from_s(5), |m| Span::from_ms(m.poll_ms.into()));
-        let balancer = Balancer::new(config.load_balancer.as_ref()?.settings, period);
-        Some(Charging { balancer, chargers: vec![None; plan.chargers.len()] })
+        let balancer = Balancer::new(config.load_balancer.as_ref()?.settings, plan.site.meter_period);
+        let chargers = plan.chargers.iter().filter_map(|placed| config.chargers.get(placed.spec.index));
+        Some(Charging {
+            balancer,
+            chargers: chargers.map(ChargerView::new).collect(),
+            measured: None,
+            observe: plan.site.observe,
+            said: State::default(),
+        })
     }
 
-    /// Checks, if it is time.
+    /// Checks, if it is time, and says what chargers are told.
     pub(super) fn step(&mut self, core: &Core, now: Time) {
-        let _ = core;
-        self.balancer.step(None, u32::MAX, now);
+        self.measured = measure::measured(core, self.balancer.settings().phases);
+        let ceiling_ma = self.ceiling_ma(now);
+        self.balancer.step(self.measured, ceiling_ma, now);
+        self.say_state();
+        let (limit_ma, state) = (self.balancer.limit_ma(), self.balancer.state());
+        let asks: Vec<_> =
+            self.chargers.iter().map(|c| Asks { connected: c.connected(now), min_current_ma: c.gate.min_current_ma() }).collect();
+        for (charger, share_ma) in self.chargers.iter_mut().zip(shares(limit_ma, &asks)) {
+            let capped = self.balancer.override_ma() < charger.gate.min_current_ma();
+            let forced = capped || share_ma < limit_ma || matches!(state, State::Alarm | State::Fallback);
+            charger.pass(share_ma, forced, !self.observe, now);
+        }
+    }
+
+    /// While no charger draws current the limit does not rise beyond what a charger may come back with. Without chargers, and where they are
+    /// not ours to tell, there is no such bound; nor where it is not known what flows.
+    fn ceiling_ma(&self, now: Time) -> u32 {
+        let valid_for = Span::from_s(self.balancer.settings().fallback_time_s.into());
+        let known = self.measured.filter(|m| now.since(m.confirmed) < valid_for);
+        match known {
+            Some(m) if !self.observe && !self.chargers.is_empty() && !self.chargers.iter().any(|c| c.may_draw(now)) => {
+                let all_paused = self.chargers.iter().all(|c| c.gate.limit_ma() == 0);
+                gate::ceiling(self.balancer.settings(), m.largest_ma, all_paused, self.balancer.limit_ma())
+            }
+            _ => u32::MAX,
+        }
+    }
+
+    fn say_state(&mut self) {
+        let state = self.balancer.state();
+        if state == self.said {
+            return;
+        }
+        self.said = state;
+        let measured =
+            self.measured.map_or_else(|| "no current is known".to_owned(), |m| format!("at most {} flow", amperes(m.largest_ma)));
+        let level = if matches!(state, State::Alarm | State::Fallback) { log::Level::Warn } else { log::Level::Info };
+        log::log!(level, "load balancer: {}, {measured}, the limit is {}", state.name(), amperes(self.balancer.limit_ma()));
     }
 
     /// A charger was asked.
     pub(super) fn take(&mut self, k: usize, report: ChargerReport) {
-        if let Some(newest) = self.chargers.get_mut(k) {
-            *newest = Some(report);
+        if let Some(charger) = self.chargers.get_mut(k) {
+            charger.take(report);
         }
     }
 
     /// A limit was written to a charger.
     pub(super) fn take_written(&mut self, k: usize, report: WriteReport) {
-        let _ = (k, report);
+        if let Some(charger) = self.chargers.get_mut(k) {
+            charger.take_written(report);
+        }
     }
 }
 
 impl ControlTask {
-    /// What each charger is to be told after a step.
+    /// What each charger is to be told after a step; nothing where the strategy only observes.
     pub fn instruct_chargers(&mut self, now: Time, instruct: &mut dyn FnMut(usize, ChargerInstruction)) {
-        let _ = (now, instruct);
+        let Some(charging) = self.charging.as_ref().filter(|c| !c.observe) else { return };
+        for (k, charger) in charging.chargers.iter().enumerate() {
+            instruct(k, ChargerInstruction { limit_ma: charger.gate.limit_ma(), valid_until: now + COMMAND_VALID });
+        }
     }
+
+    /// When the load balancer wants to look again, where there is one.
+    pub fn next_check(&self) -> Option<Time> {
+        self.charging.as_ref().map(|charging| charging.balancer.next_check())
+    }
+}
+
+/// For people.
+fn amperes(ma: u32) -> String {
+    format!("{} A", fixed_to_text(ma.into(), 3))
 }

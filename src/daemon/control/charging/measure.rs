@@ -1,0 +1,43 @@
+//! What the load balancer is told of the meter: the largest phase current, and what of it is left once the batteries do what they were told.
+//! Out of the core's newest decision; decides nothing.
+
+use crate::balancer::Measured;
+use crate::control::allocate::third;
+use crate::control::core::Core;
+use crate::control::decision::Order;
+use crate::control::input::PhaseSample;
+use crate::control::site::Connection;
+
+/// The largest current of the first `phases` phases; `None` where no valid one was measured yet.
+pub(super) fn measured(core: &Core, phases: u8) -> Option<Measured> {
+    // A meter that stood still was believed too long: then what it confirmed is older than what it said.
+    let (taken, confirmed) = (core.phases_taken()?, core.last_good()?);
+    let samples = core.phases()?.iter().enumerate().take(phases.into());
+    let nominal_mv = core.site().voltage_mv;
+    let (mut largest_ma, mut expected_ma) = (0, 0);
+    for (f, sample) in samples {
+        if core.phases_are_apportioned() && sample.current_ma.is_none() {
+            return None;
+        }
+        let load_ma = sample.load_ma(nominal_mv);
+        let relief = PhaseSample { power_w: relief_w(core, f).max(0), ..*sample };
+        let relief_ma = u32::try_from(relief.current_by_power_ma(nominal_mv)).unwrap_or(u32::MAX);
+        largest_ma = load_ma.max(largest_ma);
+        expected_ma = load_ma.saturating_sub(relief_ma).max(expected_ma);
+    }
+    Some(Measured { taken, confirmed, largest_ma, expected_ma })
+}
+
+/// What the batteries on phase `f` were told to deliver there, beyond what they say that they do, W.
+fn relief_w(core: &Core, f: usize) -> i64 {
+    let batteries = core.site().batteries.iter().zip(&core.decision().batteries).enumerate();
+    let missing = batteries.filter(|(_, (site, _))| site.connection.is_on(f)).filter_map(|(k, (site, decision))| {
+        let Order::Setpoint { watts, .. } = decision.order else { return None };
+        let power_w = core.battery_sample(k).filter(|_| !decision.capability.is_excluded())?.power_w;
+        Some(match site.connection {
+            Connection::Phase(_) => watts.saturating_sub(power_w),
+            Connection::AllPhases => third(watts, f).saturating_sub(third(power_w, f)),
+        })
+    });
+    missing.fold(0, i64::saturating_add)
+}
