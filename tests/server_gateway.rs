@@ -1,15 +1,16 @@
 //! The gateway of our Modbus server: requests to devices on a serial bus that a task of ours uses too.
 #![allow(missing_docs)]
 
+#[path = "common/own_server.rs"]
+mod own_server;
 #[path = "common/pty_bus.rs"]
 mod pty_bus;
-#[path = "common/served.rs"]
-mod served;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use own_server::{Client, Control, exception, serve, settings};
 use pty_bus::{Act, PtyBus};
 use sax_controller::daemon::clock::{Clock, Monotonic};
 use sax_controller::daemon::endpoint::SharedEndpoint;
@@ -23,7 +24,6 @@ use sax_controller::modbus::rtu;
 use sax_controller::serve::answers::{Answered, Answers};
 use sax_controller::serve::tcp_server::Patience;
 use sax_controller::units::Span;
-use served::{Client, Control, exception, serve, settings};
 
 const TIMEOUT: Duration = Duration::from_millis(100);
 const BLOCK: Block = Block { function: 3, address: 5, count: 1 };

@@ -1,8 +1,8 @@
 //! Our Modbus server on a serial line: a pseudo terminal with a master at the other end, other slaves beside us.
 #![allow(missing_docs)]
 
-#[path = "common/served.rs"]
-mod served;
+#[path = "common/own_server.rs"]
+mod own_server;
 
 use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
@@ -12,6 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
+use own_server::{Control, UNIT};
 use sax_controller::link::line::Line;
 use sax_controller::link::place::{Parity, Serial};
 use sax_controller::modbus::pdu::{Reply, Request};
@@ -20,7 +21,6 @@ use sax_controller::serve::answers::{Answered, Answers};
 use sax_controller::serve::ask::{Answer, Ask};
 use sax_controller::serve::rtu_server;
 use serialport::{SerialPort, TTYPort};
-use served::{Control, UNIT};
 
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 
@@ -186,7 +186,7 @@ fn what_cannot_be_decided_is_an_exception_and_before_there_are_registers_silence
     thread::sleep(Duration::from_millis(50));
     master.say(&rtu::encode(UNIT, &READ));
     assert!(master.hear(Duration::from_millis(200)).is_empty());
-    empty.publish(Default::default(), Some(served::image()));
+    empty.publish(Default::default(), Some(own_server::image()));
     master.until_served();
     assert_eq!(master.ask(&[6, 3, 0xe8, 0, 1]), Reply::Exception { function: 6, code: 3 });
 }

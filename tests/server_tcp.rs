@@ -1,8 +1,8 @@
 //! Our Modbus server over TCP: real sockets, and a control thread that does as the test wants.
 #![allow(missing_docs)]
 
-#[path = "common/served.rs"]
-mod served;
+#[path = "common/own_server.rs"]
+mod own_server;
 
 use std::io::Write;
 use std::net::TcpListener;
@@ -10,13 +10,13 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::bounded;
 use modbus::Client as _;
+use own_server::{Client, Control, UNIT, exception, holding, image, serve, settings};
 use sax_controller::config::TcpServer as Settings;
 use sax_controller::modbus::pdu::{Reply, Request};
 use sax_controller::serve::ask::{Answer, Ask};
 use sax_controller::serve::document::Document;
 use sax_controller::serve::image::Image;
 use sax_controller::serve::tcp_server::{Patience, TcpServer};
-use served::{Client, Control, UNIT, exception, holding, image, serve, settings};
 
 fn quick() -> Patience {
     Patience { frame: Duration::from_millis(150), write: Duration::from_millis(150), stale: Duration::from_secs(30) }

@@ -1,8 +1,8 @@
 //! What a client saves with register 1091: on the disk before it counts, whole at any moment, and nothing in the file is trusted.
 #![allow(missing_docs)]
 
-#[path = "common/served.rs"]
-mod served;
+#[path = "common/own_server.rs"]
+mod own_server;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 
+use own_server::{Client, Control, exception, serve, settings};
 use sax_controller::balancer::Settings;
 use sax_controller::config::{self, Config};
 use sax_controller::daemon::settings_file::{SettingsFile, Unusable};
@@ -18,7 +19,6 @@ use sax_controller::device::library::Library;
 use sax_controller::modbus::pdu::Reply;
 use sax_controller::serve::ask::{Answer, Ask, Saved};
 use sax_controller::serve::tcp_server::Patience;
-use served::{Client, Control, exception, serve, settings};
 
 /// Its own folder, removed at the end.
 struct Folder(PathBuf);

@@ -36,7 +36,7 @@ pub struct Profile {
     pub limits: Option<Limits>,
     /// Writes that belong to the first command.
     pub start: Vec<FixedWrite>,
-    /// Writes that hand the device back to its own control.
+    /// Writes that hand the device back to its own control. Of a device that takes limits as well the first one takes the setpoint back.
     pub release: Vec<FixedWrite>,
     /// How often it may be written.
     pub budget: Budget,

@@ -1,164 +1,159 @@
-//! A Modbus server with real sockets in front of a control thread that does as a test wants.
+//! Our registers as the server's threads and the control thread use them together, without either: frames or PDUs in, replies out.
 #![allow(dead_code, missing_docs)]
 
-use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
-
-use crossbeam_channel::{Sender, bounded};
-use sax_controller::config::{Network, TcpServer as Settings};
-use sax_controller::daemon::gateway::Gateway;
-use sax_controller::daemon::responder::Responder;
-use sax_controller::daemon::settings_file::SettingsFile;
-use sax_controller::modbus::mbap::{self, Frame};
-use sax_controller::modbus::pdu::{Reply, Request};
-use sax_controller::serve::ask::{Answer, Ask, Asked};
-use sax_controller::serve::document::Document;
+use sax_controller::balancer::{Balancer, Settings};
+use sax_controller::modbus::pdu::Reply;
+use sax_controller::modbus::{mbap, rtu};
+use sax_controller::serve::ask::{Answer, Ask, Saved};
 use sax_controller::serve::image::Image;
-use sax_controller::serve::socket::Published;
-use sax_controller::serve::tcp_server::{Patience, TcpServer};
+use sax_controller::serve::judge::{Judged, judge};
+use sax_controller::serve::registers::Registers;
+use sax_controller::serve::registers::view::{BatteryView, SiteView};
+use sax_controller::units::{Span, Time};
 
-/// Our unit.
-pub const UNIT: u8 = 10;
-
-/// Register 1000 to 1002 hold 16000, 1 and 2.
-pub fn image() -> Image {
-    Image { unit: UNIT, ranges: vec![(1000, vec![16_000, 1, 2])] }
+pub struct Served {
+    pub registers: Registers,
+    pub balancer: Option<Balancer>,
+    pub site: SiteView,
+    pub batteries: Vec<BatteryView>,
+    pub writable: bool,
+    pub now: Time,
+    /// What is on the disk.
+    pub saved: Option<Saved>,
+    /// What was written since this was emptied last: the first register, and the values.
+    pub written: Vec<(u16, Vec<u16>)>,
 }
 
-/// What the control thread is asked, and what it answers; `None`: nothing.
-pub struct Control {
-    pub published: Published,
-    pub asked: Sender<Asked>,
-    record: Arc<Mutex<Vec<Ask>>>,
-}
-
-impl Control {
-    pub fn start(mut answer: impl FnMut(&Ask) -> Option<Answer> + Send + 'static) -> Control {
-        let (asked, asks) = bounded::<Asked>(64);
-        let (published, record) = (Published::default(), Arc::default());
-        published.publish(Document::default(), Some(image()));
-        let noted: Arc<Mutex<Vec<Ask>>> = Arc::clone(&record);
-        std::thread::spawn(move || {
-            // Never answered, but not told so either.
-            let mut kept = Vec::new();
-            for asked in asks {
-                noted.lock().unwrap().push(asked.ask.clone());
-                match answer(&asked.ask) {
-                    Some(answer) => asked.reply.send(answer).unwrap(),
-                    None => kept.push(asked),
-                }
-            }
-        });
-        Control { published, asked, record }
-    }
-
-    pub fn done() -> Control {
-        Control::start(|_| Some(Answer::Done))
-    }
-
-    pub fn record(&self) -> Vec<Ask> {
-        self.record.lock().unwrap().clone()
-    }
-
-    pub fn responder(&self, writable: bool) -> Responder {
-        Responder { published: self.published.clone(), asked: self.asked.clone(), writable, file: None, gateway: None }
-    }
-
-    pub fn with_file(&self, file: SettingsFile) -> Responder {
-        Responder { file: Some(Arc::new(Mutex::new(file))), ..self.responder(true) }
-    }
-
-    pub fn with_gateway(&self, gateway: Gateway, writable: bool) -> Responder {
-        Responder { gateway: Some(gateway), ..self.responder(writable) }
-    }
-}
-
-pub fn settings() -> Settings {
-    Settings {
-        listen: "127.0.0.1:0".parse().unwrap(),
-        allow: vec!["127.0.0.0/8".parse::<Network>().unwrap_or_else(|_| panic!("a network"))],
-        writable: true,
-        max_connections: 8,
-        idle_timeout_s: 300,
-    }
-}
-
-/// A server on a free port; its threads end with the test.
-pub fn serve(settings: &Settings, patience: Patience, responder: Responder) -> SocketAddr {
-    let server = TcpServer::bind_with(settings, patience).unwrap_or_else(|e| panic!("{e}"));
-    let address = server.address().unwrap();
-    std::thread::spawn(move || server.serve(&responder));
-    address
-}
-
-/// A client by its own codec calls.
-pub struct Client {
-    pub stream: TcpStream,
-    transaction: u16,
-}
-
-impl Client {
-    pub fn connect(address: SocketAddr) -> Client {
-        let stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-        Client { stream, transaction: 0 }
-    }
-
-    pub fn send(&mut self, unit: u8, pdu: &[u8]) {
-        self.transaction += 1;
-        self.stream.write_all(&mbap::encode(&Frame { transaction: self.transaction, unit, pdu: pdu.to_vec() })).unwrap();
-    }
-
-    /// The next reply; `None`: the server has closed the connection.
-    pub fn receive(&mut self) -> Option<Frame> {
-        let (mut buffer, mut byte) = (Vec::new(), [0]);
-        loop {
-            if let Some((frame, _)) = mbap::split(&buffer).unwrap() {
-                return Some(frame);
-            }
-            match self.stream.read(&mut byte) {
-                Ok(1) => buffer.push(byte[0]),
-                Ok(_) => return None,
-                Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => return None,
-                Err(error) => panic!("{error}"),
-            }
+impl Served {
+    /// Unit 10 with a load balancer, where there are settings for one.
+    pub fn new(settings: Option<Settings>) -> Served {
+        let configured = Saved { settings, address: 10 };
+        Served {
+            registers: Registers::new(configured, false, Span::from_s(60)),
+            balancer: settings.map(|s| Balancer::new(s, Span::from_s(1))),
+            site: SiteView::default(),
+            batteries: Vec::new(),
+            writable: true,
+            now: Time::from_ms(1_000_000),
+            saved: None,
+            written: Vec::new(),
         }
     }
 
-    /// The reply to one request.
-    pub fn ask(&mut self, unit: u8, pdu: &[u8]) -> Option<Vec<u8>> {
-        self.send(unit, pdu);
-        let frame = self.receive()?;
-        assert_eq!((frame.transaction, frame.unit), (self.transaction, unit));
-        Some(frame.pdu)
+    pub fn image(&self) -> Image {
+        self.registers.image(self.balancer.as_ref(), &self.site, &self.batteries)
     }
 
-    pub fn request(&mut self, unit: u8, request: &Request) -> Reply {
-        Reply::decode(&self.ask(unit, &request.encode()).expect("an answer")).unwrap()
+    pub fn decide(&mut self, ask: &Ask) -> Answer {
+        self.registers.decide(ask, self.balancer.as_mut(), self.now)
     }
 
-    pub fn read(&mut self, address: u16, count: u16) -> Reply {
-        self.request(UNIT, &Request::ReadHoldingRegisters { address, count })
+    /// The reply to a request to our unit.
+    pub fn reply(&mut self, pdu: &[u8]) -> Reply {
+        let (ask, done) = match judge(&self.image(), self.writable, pdu) {
+            Judged::Reply(reply) => return reply,
+            Judged::Ask { ask, done } => (ask, done),
+        };
+        let answer = match self.decide(&ask) {
+            Answer::Save(saved) => {
+                self.saved = saved;
+                self.decide(&Ask::Apply(saved))
+            }
+            answer => answer,
+        };
+        match answer {
+            Answer::Done => {
+                if let Ask::Write { address, values } = ask {
+                    self.written.push((address, values));
+                }
+                done
+            }
+            Answer::Refused(code) => Reply::Exception { function: done.function(), code },
+            Answer::Save(_) => panic!("what is on the disk is asked to be saved"),
+        }
     }
 
-    pub fn write(&mut self, address: u16, value: u16) -> Reply {
-        self.request(UNIT, &Request::WriteSingleRegister { address, value })
+    /// The exception's code, where there is one.
+    pub fn write(&mut self, address: u16, values: &[u16]) -> Result<(), u8> {
+        let request = sax_controller::modbus::pdu::Request::WriteMultipleRegisters { address, values: values.to_vec() };
+        match self.reply(&request.encode()) {
+            Reply::WrittenMultipleRegisters { address: a, count } if a == address && usize::from(count) == values.len() => Ok(()),
+            Reply::Exception { function: 16, code } => Err(code),
+            other => panic!("{other:?}"),
+        }
     }
 
-    /// Whether the server answers at all.
-    pub fn is_served(&mut self) -> bool {
-        let asked = mbap::encode(&Frame { transaction: 1, unit: UNIT, pdu: vec![3, 3, 0xe8, 0, 1] });
-        self.transaction = 1;
-        self.stream.write_all(&asked).is_ok() && self.receive().is_some()
+    pub fn read(&self, address: u16, count: u16) -> Result<Vec<u16>, u8> {
+        self.image().read(address, count)
+    }
+
+    /// Lets `act` happen, and holds what has changed against what was written.
+    pub fn checked(&mut self, act: impl FnOnce(&mut Served)) {
+        self.registers.look(self.now);
+        self.written.clear();
+        let before = self.image();
+        act(self);
+        let after = self.image();
+        let may: Vec<u16> = self.written.iter().flat_map(|(address, values)| changed_by(*address, values.len())).collect();
+        assert!(self.writable || self.written.is_empty());
+        assert!(before.unit == after.unit || may.contains(&1091) || may.contains(&1092));
+        let shape = |image: &Image| image.ranges.iter().map(|(first, words)| (*first, words.len())).collect::<Vec<_>>();
+        assert_eq!(shape(&before), shape(&after));
+        for ((first, was), (_, is)) in before.ranges.iter().zip(&after.ranges) {
+            for (register, (was, is)) in (*first..).zip(was.iter().zip(is)) {
+                assert!(was == is || may.contains(&register), "{register} was {was} and is {is} after {:?}", self.written);
+            }
+        }
+        if let [(address, values)] = &self.written[..] {
+            let readable = !(1090..=1092).contains(address);
+            assert!(!readable || after.read(*address, values.len() as u16).as_ref() == Ok(values), "{:?} reads back", self.written);
+        }
+    }
+
+    /// The replies to what comes over a connection, which is closed at what is no frame.
+    pub fn on_the_connection(&mut self, bytes: &[u8]) -> Vec<Reply> {
+        let (mut rest, mut replies) = (bytes, Vec::new());
+        while let Ok(Some((frame, taken))) = mbap::split(rest) {
+            replies.push(self.reply(&frame.pdu));
+            rest = &rest[taken..];
+        }
+        replies
+    }
+
+    /// What goes back onto a serial line for these bytes, which silence follows.
+    pub fn on_the_line(&mut self, bytes: &[u8]) -> Vec<u8> {
+        let (mut rest, mut out) = (bytes, Vec::new());
+        while !rest.is_empty() {
+            let (frame, taken) = match rtu::split_request(rest) {
+                Ok(Some((unit, pdu, taken))) => (Some((unit, pdu)), taken),
+                Ok(None) | Err(rtu::FrameError::Unknown(_)) if rtu::whole(rest).is_ok() => (rtu::whole(rest).ok(), rest.len()),
+                Ok(None) => return out,
+                Err(_) => (None, rtu::resync_request(rest)),
+            };
+            assert!(taken > 0);
+            rest = &rest[taken..];
+            if let Some((unit, pdu)) = frame.filter(|(unit, _)| *unit == self.image().unit) {
+                out.extend(rtu::encode(unit, &self.reply(&pdu).encode()));
+            }
+        }
+        out
     }
 }
 
-pub fn exception(function: u8, code: u8) -> Reply {
-    Reply::Exception { function, code }
-}
-
-pub fn holding(values: &[u16]) -> Reply {
-    Reply::HoldingRegisters { values: values.to_vec() }
+/// The registers that a write may change: those it names, and what follows from them.
+fn changed_by(address: u16, count: usize) -> Vec<u16> {
+    let named = address..=address.saturating_add(count as u16 - 1);
+    let mut all: Vec<u16> = named.clone().collect();
+    let follows: [(u16, u16, &[u16]); 4] = [
+        (1000, 1000, &[1001]),
+        (1091, 1091, &[1000, 1001]),
+        (1092, 1092, &[1000, 1001, 1010, 1011, 1012, 1013, 1014, 1015, 1016, 1017, 1018, 1019, 1020, 1021, 1022]),
+        (2900, 2906, &[2005]),
+    ];
+    for (_, _, also) in
+        follows.into_iter().filter(|(first, last, _)| named.contains(first) || named.contains(last) || address > *first && address <= *last)
+    {
+        all.extend(also);
+    }
+    all
 }

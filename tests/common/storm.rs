@@ -3,7 +3,7 @@
 
 use sax_controller::control::core::Core;
 use sax_controller::control::decision::Order;
-use sax_controller::control::demand::{Action, Demand};
+use sax_controller::control::demand::{Action, Demand, Remote};
 use sax_controller::control::input::{BatterySample, BmsSample, MeterSample, PhaseSample, Written};
 use sax_controller::control::site::*;
 use sax_controller::plant::rng::Rng;
@@ -136,7 +136,12 @@ pub fn random_demand(rng: &mut Rng) -> Demand {
         3 => Some(Action::ReserveSoc(rng.range(0, 1000))),
         _ => None,
     };
-    Demand { action, dimmed_w: rng.chance(200).then(|| rng.range(0, 5000)), ..Demand::default() }
+    let dimmed_w = rng.chance(200).then(|| rng.range(0, 5000));
+    let some =
+        |rng: &mut Rng, least: i64, most: i64| rng.chance(300).then(|| if rng.chance(20) { nonsense(rng) } else { rng.range(least, most) });
+    let remote =
+        Remote { setpoint_w: some(rng, -15_000, 15_000), charge_limit_w: some(rng, 0, 9_000), discharge_limit_w: some(rng, 0, 9_000) };
+    Demand { action, dimmed_w, remote }
 }
 
 /// An input to the core.
@@ -174,6 +179,7 @@ pub struct Storm {
     pub in_a_row_most: u32,
     pub log: Option<Vec<Entry>>,
     pub no_demands: bool,
+    remote: Remote,
     hold_back: bool,
     load_w: [i64; 3],
     power_w: Vec<i64>,
@@ -252,6 +258,7 @@ impl Storm {
             in_a_row_most: 0,
             log: None,
             no_demands: false,
+            remote: Remote::default(),
             hold_back: false,
             load_w: [500; 3],
             power_w: vec![0; n],
@@ -262,6 +269,11 @@ impl Storm {
             bms_rng: Rng::new(number, "bms"),
             bms: vec![Watched::default(); n],
         }
+    }
+
+    /// What another controller asks for.
+    pub fn remote(&self) -> Remote {
+        self.remote
     }
 
     fn give(&mut self, entry: Entry) {
@@ -301,6 +313,7 @@ impl Storm {
         }
         if !self.no_demands && rng.chance(30) {
             let demand = random_demand(rng);
+            self.remote = demand.remote;
             self.give(Entry::Demand(demand));
         }
         for k in 0..self.site.batteries.len() {

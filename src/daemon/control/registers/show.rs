@@ -5,6 +5,7 @@ use crate::config::Strategy;
 use crate::control::alarm::Alarm;
 use crate::control::capability::{Capability, Cause};
 use crate::control::ladder::Mode;
+use crate::daemon::control::charging::ChargerView;
 use crate::serve::registers::list::BATTERIES_MOST;
 use crate::serve::registers::remote::RemoteState;
 use crate::serve::registers::view::{AlarmBit, Alarms, BatteryState, BatteryView, SiteState, SiteView};
@@ -116,11 +117,9 @@ impl ControlTask {
             alarms.add(place(alarm).0, 1);
         }
         alarms.add(AlarmBit::ThreadDead, self.dead_threads.len());
-        let chargers = self.charging.iter().flat_map(|c| c.chargers.iter().flatten());
-        alarms.add(
-            AlarmBit::Charger,
-            chargers.filter(|c| c.fault.is_some() || c.values.as_ref().is_some_and(|v| !v.notices.is_empty())).count(),
-        );
+        let troubled = |c: &&ChargerView| c.report.as_ref().is_some_and(|r| r.fault.is_some()) || c.notices.count() > 0;
+        let chargers = self.charging.iter().flat_map(|c| &c.chargers);
+        alarms.add(AlarmBit::Charger, chargers.filter(troubled).count());
         let dropped = self.remote_command().is_some_and(|r| r.state() == RemoteState::Dropped);
         alarms.add(AlarmBit::RemoteLost, dropped.into());
         alarms.add(AlarmBit::OwnMessage, (0..self.batteries.len()).map(|k| self.own_messages(k)).sum());
