@@ -11,11 +11,13 @@ use signal_hook::iterator::Signals;
 use super::clock::Monotonic;
 use super::control::ControlTask;
 use super::memory::{Keeper, Memory};
+use super::servers::Servers;
 use super::threads::Threads;
 use super::wiring::plan;
 use crate::config::{Config, effective};
 use crate::device::library::Library;
 use crate::serve::socket::{Published, StatusSocket};
+use crate::serve::tcp_server::BindError;
 
 /// The batteries are handed back within this time after SIGTERM, or left to their own timeout.
 const STOP_WITHIN: Duration = Duration::from_millis(2900);
@@ -30,6 +32,8 @@ pub enum RunError {
         /// What is in the way.
         error: io::Error,
     },
+    /// The port of our Modbus server.
+    Server(BindError),
     /// Signal handlers.
     Signals(io::Error),
     /// Threads.
@@ -49,6 +53,7 @@ impl fmt::Display for RunError {
                     path.display()
                 )
             }
+            RunError::Server(error) => error.fmt(f),
             RunError::Signals(error) => write!(f, "The signal handlers cannot be installed: {error}."),
             RunError::Threads(error) => write!(f, "The threads cannot be started: {error}."),
         }
@@ -73,11 +78,23 @@ pub fn run(config: &Config, library: &Library, state: &Path, reload: &dyn Fn() -
         config.site.name,
         config.site.strategy.name()
     );
+    let mut plan = plan(config, library);
+    if let Some(server) = &mut plan.server {
+        server.state = Some(state.to_owned());
+    }
+    let mut servers = plan.server.as_ref().map(|server| Servers::bind(server, config)).transpose().map_err(RunError::Server)?;
     let (keeper, kept) = Keeper::start(Memory::open(state, config)).map_err(RunError::Threads)?;
-    let plan = plan(config, library);
     let mut control = ControlTask::new(config.clone(), &plan);
     control.keep(kept);
+    if let Some(saved) = servers.as_mut().and_then(Servers::saved) {
+        if !control.restore(saved) {
+            log::error!("server: what a client saved cannot be put in force; the settings of the configuration are");
+        }
+    }
     let threads = Threads::start(plan, control, published.clone(), clock).map_err(RunError::Threads)?;
+    if let Some(servers) = servers {
+        servers.start(&threads, &published, clock).map_err(RunError::Threads)?;
+    }
     let serving = socket.try_clone().map_err(socket_error)?;
     std::thread::Builder::new().name("status".into()).spawn(move || serving.serve(&published)).map_err(RunError::Threads)?;
     tell_systemd(&[sd_notify::NotifyState::Ready]);
