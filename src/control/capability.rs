@@ -209,8 +209,7 @@ pub fn limit_by_trust(cap: Capability, trust: &Trust) -> Capability {
     let lowered = |w: i64, to: i64, was: Cause| if to < w { (to.max(0), cause) } else { (w, was) };
     let (charge, discharge) =
         (lowered(cap.charge_w, charge_w, cap.charge_cause), lowered(cap.discharge_w, discharge_w, cap.discharge_cause));
-    // What a fuse needs is not let go of for a check either: enough is left to see where it was missing.
-    let hard = |w: i64, to: i64| if matches!(trust, Trust::Kept { .. } | Trust::Checked) { w } else { w.min(to.max(0)) };
+    let hard = |w: i64, to: i64| if matches!(trust, Trust::Kept { .. }) { w } else { w.min(to.max(0)) };
     Capability {
         hard_charge_w: hard(cap.hard_charge_w, charge_w),
         hard_discharge_w: hard(cap.hard_discharge_w, discharge_w),

@@ -22,6 +22,8 @@ pub const KETTLE_W: i64 = 2_100;
 pub const OVEN_W: i64 = 2_400;
 /// Fall of a simulated car's current, mA per second (`src/plant/car.rs`).
 const CAR_FALLS_MA_PER_S: u64 = 8_000;
+/// How closely is looked.
+const STEP_MS: usize = 50;
 
 /// The batteries, one on each phase.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -213,15 +215,15 @@ pub fn watch(sim: &mut Simulation, until_s: u64) -> Record {
     let mut record = Record::default();
     let mut over_since = [None; 3];
     let mut closed = false;
-    for ms in (sim.now().as_ms()..until_s * 1000).step_by(20) {
+    for ms in (sim.now().as_ms()..until_s * 1000).step_by(STEP_MS) {
         sim.run_until(Time::from_ms(ms));
         let site = sim.site();
         for (since, w) in over_since.iter_mut().zip(site.grid_w()) {
             record.most_w = record.most_w.max(w);
             *since = (w.abs() > FUSE_W).then(|| since.unwrap_or(ms));
-            let longest = since.map_or(0, |since| ms + 20 - since);
+            let longest = since.map_or(0, |since| ms + STEP_MS as u64 - since);
             if longest > record.over_ms.0 {
-                record.over_ms = (longest, ms + 20 - longest);
+                record.over_ms = (longest, ms + STEP_MS as u64 - longest);
             }
         }
         let now_closed = site.charger(0).is_some_and(|charger| charger.is_closed());
