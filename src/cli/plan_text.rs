@@ -41,8 +41,11 @@ fn threads(plan: &Plan, out: &mut String) {
     let chargers = plan.chargers.iter().map(|c| format!("charger {}", c.spec.name));
     let meter = plan.meter.iter().map(|_| ()).chain(plan.p1.iter().map(|_| ())).map(|()| "meter".to_owned());
     let comm_log = plan.comm_log.iter().map(|path| format!("comm-log (to {})", path.display()));
+    let server = plan.server.as_ref().map(|plan| &plan.server);
+    let tcp = server.filter(|server| server.tcp.is_some()).map(|_| "modbus-tcp (and a modbus-client per connection)".to_owned());
+    let rtu = server.filter(|server| server.rtu.is_some()).map(|_| "modbus-rtu".to_owned());
     let others = ["control", "watchdog", "memory", "status", "main (signals)"].map(String::from);
-    let all: Vec<_> = batteries.chain(bmses).chain(chargers).chain(meter).chain(comm_log).chain(others).collect();
+    let all: Vec<_> = batteries.chain(bmses).chain(chargers).chain(meter).chain(tcp).chain(rtu).chain(comm_log).chain(others).collect();
     line(out, &format!("threads: {}", all.join(", ")));
 }
 
@@ -183,6 +186,9 @@ fn charger_writes(plan: &Plan, out: &mut String) {
 }
 
 fn times(config: &Config, plan: &Plan, out: &mut String) {
+    if config.batteries.is_empty() {
+        return;
+    }
     let l = &plan.site.ladder;
     line(out, &format!("commands expire {COMMAND_VALID} after they were made: fallback"));
     line(
