@@ -187,7 +187,8 @@ fn writes(p: &Profile) -> String {
     rows.extend(before.into_iter().map(|w| fixed("before the first command", w, p.low_word_first)));
     if let Some(h) = p.heartbeat {
         let value = format!("{:#06x} and {:#06x} in turn", h.values[0], h.values[1]);
-        rows.push(vec!["before every setpoint".into(), h.address.to_string(), h.function.to_string(), "u16".into(), value]);
+        let when = if p.limits.is_some() { "before every setpoint and limit" } else { "before every setpoint" };
+        rows.push(vec![when.into(), h.address.to_string(), h.function.to_string(), "u16".into(), value]);
     }
     if let Some(s) = &p.setpoint {
         let encodings: Vec<_> = s.encodings.iter().map(|(name, add)| format!("\"{name}\" {add:+}")).collect();
