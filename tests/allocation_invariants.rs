@@ -1,7 +1,7 @@
 //! The invariants of `spec/control.md` 4 that belong to one allocation (2, 3, 10 to 16), on random needs, from fixed numbers.
 #![allow(missing_docs)]
 
-use sax_controller::control::allocate::{Ask, Binding, Needs, SlotPlan, plan, third};
+use sax_controller::control::allocate::{Ask, Binding, Caps, Needs, SlotPlan, plan, plan_within, third};
 use sax_controller::control::capability::Capability;
 use sax_controller::control::site::{ALL_PHASES, SLOTS, SiteLimits};
 use sax_controller::plant::rng::Rng;
@@ -227,6 +227,63 @@ fn dimmed_batteries_take_no_more_than_they_may() {
         assert!(charging <= budget.max(forced), "{charging} W of {budget} W: {place}");
     });
     assert!(bound > 200, "{bound}");
+}
+
+fn charging(w: impl Iterator<Item = i64>) -> i64 {
+    w.map(|w| (-w).max(0)).sum()
+}
+
+/// What another controller allows is not passed, unless the fuse asks for it, or a limit of the site: those come first.
+#[test]
+fn what_another_controller_allows_is_not_passed() {
+    let (mut bound, mut broken_for_the_site) = (0, 0);
+    for three_phase in [false, true] {
+        for_all("remote", &Mix { three_phase, ..ANY }, |rng, needs, _, place| {
+            let some = |rng: &mut Rng| if rng.chance(300) { i64::MAX } else { rng.range(0, 6000) };
+            let caps = Caps { charge_w: some(rng), discharge_w: some(rng) };
+            let plans = plan_within(needs, &caps);
+            let charge = charging(plans.iter().map(|p| p.power_w));
+            let discharge = charging(plans.iter().map(|p| -p.power_w));
+            let (forced_charge, forced_discharge) = (charging(plans.iter().map(|p| p.hi)), charging(plans.iter().map(|p| -p.lo)));
+            bound += u32::from(plans.iter().any(|p| p.binding == Binding::RemoteLimit));
+            // Three-phase batteries move the bounds of the phases when they help a fuse, or the unbalance.
+            let moved = plans.iter().any(|p| p.lo > 0 || p.hi < 0) || needs.limits.unbalance_va.is_some();
+            let moved = three_phase && moved;
+            let (too_much, too_far) = (charge > caps.charge_w.max(forced_charge), discharge > caps.discharge_w.max(forced_discharge));
+            broken_for_the_site += u32::from(too_much || too_far);
+            assert!(!too_much || needs.limits.export_w.is_some() || moved, "{charge} W charged, {caps:?}: {place} {plans:?}");
+            assert!(!too_far || needs.limits.import_w.is_some() || moved, "{discharge} W discharged, {caps:?}: {place} {plans:?}");
+        });
+    }
+    assert!(bound > 5000 && broken_for_the_site > 500, "{bound} {broken_for_the_site}");
+}
+
+/// The site's own limits hold as they would without another controller: fuse, hard limits, dimming and export.
+#[test]
+fn another_controller_breaks_nothing_that_is_configured() {
+    for_all("remote site", &ANY, |rng, needs, _, place| {
+        let caps = Caps { charge_w: rng.range(0, 6000), discharge_w: rng.range(0, 6000) };
+        let commanded = Needs { ask: Ask::Total(rng.range(-15_000, 15_000), Binding::Remote), ..*needs };
+        let plans = plan_within(&commanded, &caps);
+        for f in 0..3 {
+            let g = grid(needs, &plans, f);
+            assert!(g <= needs.fuse_w[f] || plans[f].power_w == needs.sums[f].hard_discharge_w, "{place} {plans:?}");
+            assert!(-g <= needs.fuse_w[f] || -plans[f].power_w == needs.sums[f].hard_charge_w, "{place} {plans:?}");
+        }
+        let load = needs.load_w.iter().sum::<i64>();
+        if let Some(dimmed_w) = needs.dimmed_w {
+            let forced = charging(plans.iter().map(|p| p.hi));
+            assert!(charging(plans.iter().map(|p| p.power_w)) <= dimmed_w.max(-load).max(0).max(forced), "{place} {plans:?}");
+        }
+        let given: i64 = powers(&plans).iter().sum();
+        let last_word = needs.limits.unbalance_va.is_none() && needs.dimmed_w.is_none();
+        if let Some(export_w) = needs.limits.export_w.filter(|_| last_word) {
+            assert!(given <= load + export_w || plans.iter().all(|p| p.power_w <= p.lo), "{place} {plans:?}");
+        }
+        if let Some(import_w) = needs.limits.import_w.filter(|_| last_word && needs.limits.export_w.is_none()) {
+            assert!(load - given <= import_w || plans.iter().all(|p| p.power_w >= p.policy_hi), "{place} {plans:?}");
+        }
+    });
 }
 
 /// 16: no phase gives, or takes, much more than another, unless a fuse forces it.

@@ -11,7 +11,7 @@ use sax_controller::control::alarm::Alarm;
 use sax_controller::control::allocate::{Ask, Needs, fuse_w, plan};
 use sax_controller::control::capability::{Capability, SocBlocks, capability};
 use sax_controller::control::core::Core;
-use sax_controller::control::decision::{Decision, Order};
+use sax_controller::control::decision::{BatteryDecision, Decision, Order, Reason};
 use sax_controller::control::estimate::{BatteriesThen, Circumstances, PhaseEstimate};
 use sax_controller::control::history::Hull;
 use sax_controller::control::input::BatterySample;
@@ -174,6 +174,55 @@ fn the_fuse_is_held_or_everything_is_given() {
         }
     });
     assert!(bound > 100, "the fuse was never at stake: {bound}");
+}
+
+/// What another controller allows all batteries together is told to them in sum, however each of them is told; in `Run` only, where it counts.
+#[test]
+fn no_order_passes_what_another_controller_allows() {
+    let (mut charging, mut discharging, mut by_itself) = (0, 0, 0);
+    let mut check = |storm: &mut Storm, place: &str| {
+        let now = storm.now;
+        let before = storm.core.decision().clone();
+        let decision = storm.core.step(now).clone();
+        let site = &storm.site;
+        // What comes before it: the fuse; and a start that cannot keep up.
+        let starting = !matches!(decision.mode, Mode::Run { since } if now.since(since) > site.start_up.length);
+        let forced = decision.phases.iter().map(|p| p.plan).chain([decision.three_phase]).any(|p| p.lo > 0 || p.hi < 0);
+        let lost = (0..site.batteries.len()).any(|k| storm.core.bms_state(k).is_some_and(|bms| bms.is_lost()));
+        if starting || forced || lost {
+            return;
+        }
+        let told = |(was, is): (&BatteryDecision, &BatteryDecision)| match (was.order, is.order) {
+            // One that was just taken over is first told what it is doing anyway.
+            (Order::Setpoint { .. }, Order::Setpoint { watts, .. }) => ((-watts).max(0), watts.max(0)),
+            (_, Order::Limits { charge_w, discharge_w, .. }) => (charge_w, discharge_w),
+            (_, Order::Setpoint { .. } | Order::Silent | Order::Release) => (0, 0),
+        };
+        let both = before.batteries.iter().zip(&decision.batteries);
+        let (charge, discharge) = both.map(told).fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
+        let remote = storm.remote();
+        if let Some(most) = remote.charge_limit_w {
+            assert!(charge <= most.max(0), "{place}: {charge} W of {most} W: {decision:?}");
+            charging += u32::from(charge > 0);
+        }
+        if let Some(most) = remote.discharge_limit_w {
+            assert!(discharge <= most.max(0), "{place}: {discharge} W of {most} W: {decision:?}");
+            discharging += u32::from(discharge > 0);
+        }
+        by_itself += u32::from(decision.batteries.iter().any(|b| b.reason == Reason::RemoteAsLimits));
+    };
+    for number in 0..SITES {
+        let mut storm = Storm::new(number, "remote");
+        // So do the limits of the site, and a ramp is a start that never ends.
+        storm.site = Site { limits: SiteLimits::default(), strategy: Strategy::SelfConsumption, ramp_w_per_s: 0, ..storm.site };
+        storm.core = Core::new(storm.site.clone());
+        for step in 0..STEPS {
+            storm.inputs();
+            check(&mut storm, &format!("number {number}, step {step}"));
+            storm.writes();
+        }
+    }
+    assert!(charging > 300 && discharging > 300 && by_itself > 100, "{charging} {discharging} {by_itself}");
 }
 
 /// Invariants 4 and 5.

@@ -291,3 +291,61 @@ fn every_type_of_a_setpoint() {
         assert!((f64::from(kw) * 1000.0 - w as f64).abs() < 0.01, "{w} W: {kw}");
     }
 }
+
+const NONE: [u16; 2] = [0x8000, 0];
+const NO_LIMIT: [u16; 2] = [0xFFFF, 0xFFFF];
+
+/// What a cluster is written, without times.
+fn cluster(limits: bool, wanted: &[(Command, u64)]) -> (Profile, Writer, Vec<(u16, Vec<u16>)>) {
+    let p = with("cluster", &[]);
+    let settings = writer::Settings { deadband_w: 30, rated_charge_w: 10_000, rated_discharge_w: 10_000, limits };
+    let mut w = Writer::new(&p, settings, Bucket::new(p.budget), Context::default());
+    let (mut now, mut sent) = (Time::from_ms(1000), Vec::new());
+    for (command, seconds) in wanted {
+        w.want(*command, false, FOREVER);
+        let until = now + Span::from_s(*seconds);
+        while let Some((at, job)) = w.next(&p, now).filter(|next| next.0 < until) {
+            now = now.max(at);
+            let write = w.encode(&p, job).expect("can be encoded");
+            assert_eq!(write.function, 16);
+            sent.push((write.address, write.words.as_slice().to_vec()));
+            w.done(&p, job, Outcome::Acknowledged, now);
+            assert!(sent.len() < 1000, "bounded");
+        }
+        now = until;
+    }
+    (p, w, sent)
+}
+
+#[test]
+fn a_cluster_hears_another_heartbeat_before_every_setpoint_and_is_handed_back_completely() {
+    let (p, w, sent) = cluster(false, &[(Command::Setpoint(-70_000), 15), (Command::Setpoint(0), 4), (Command::Release, 1)]);
+    let beat = |value: u16| (2906, vec![value]);
+    let power = |high: u16, low: u16| (2900, vec![high, low]);
+    let expected = vec![
+        beat(1),
+        power(0xFFFE, 0xEE90),
+        beat(2),
+        power(0xFFFE, 0xEE90),
+        beat(1),
+        power(0, 0),
+        (2900, NONE.to_vec()),
+        (2902, NO_LIMIT.to_vec()),
+        (2904, NO_LIMIT.to_vec()),
+    ];
+    assert_eq!(sent, expected);
+    assert!(!w.holds_command(&p));
+}
+
+#[test]
+fn a_cluster_hears_the_heartbeat_before_limits_too_and_loses_its_setpoint_first() {
+    let limits = Command::Limits { charge_w: 2000, discharge_w: 70_000 };
+    let (p, w, sent) = cluster(true, &[(Command::Setpoint(500), 1), (limits, 11)]);
+    let beats: Vec<_> = sent.iter().filter(|s| s.0 == 2906).map(|s| s.1[0]).collect();
+    assert_eq!(beats, [1, 2, 1, 2, 1], "one before every write, each other than the last");
+    let rest: Vec<_> = sent.into_iter().filter(|s| s.0 != 2906).collect();
+    let (charge, discharge) = ((2902, vec![0, 2000]), (2904, vec![1, 4464]));
+    let expected = [(2900, vec![0, 500]), (2900, NONE.to_vec()), charge.clone(), discharge.clone(), charge, discharge];
+    assert_eq!(rest, expected);
+    assert_eq!(w.release_jobs(&p), [Job::Release(0), Job::Release(1), Job::Release(2)]);
+}

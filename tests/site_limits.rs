@@ -6,7 +6,7 @@ mod common;
 use common::{battery, battery_sample, site};
 use sax_controller::control::core::Core;
 use sax_controller::control::decision::{Decision, Order, Reason};
-use sax_controller::control::demand::{Action, Demand};
+use sax_controller::control::demand::{Action, Demand, Remote};
 use sax_controller::control::input::{MeterSample, PhaseSample, Written};
 use sax_controller::control::site::{Balance, BatterySite, Connection, ControlKind, Site, SiteLimits, Strategy};
 use sax_controller::units::{Phase, Time};
@@ -279,4 +279,105 @@ fn plain_limits_follow_a_schedule_as_far_as_limits_can() {
     assert_eq!(order(&h), (3500, 0));
     h.ask(Action::Hold);
     assert_eq!(order(&h), (0, 0));
+}
+
+fn remote(remote: Remote) -> Demand {
+    Demand { remote, ..Demand::default() }
+}
+
+fn setpoint(w: i64) -> Demand {
+    remote(Remote { setpoint_w: Some(w), ..Remote::default() })
+}
+
+#[test]
+fn another_controllers_setpoint_comes_before_strategy_and_schedule() {
+    let mut h = House::new(three(), [900, 300, 600]);
+    h.settled();
+    h.core.demand(setpoint(3000));
+    let given = h.settled();
+    assert_eq!(given.iter().sum::<i64>(), 3000);
+    assert!(given[0] > given[2] && given[2] > given[1], "the phase with the most load gives most: {given:?}");
+    assert_eq!(h.reason(0), Reason::Remote);
+    h.core.demand(Demand { action: Some(Action::Charge(2000)), ..setpoint(-4500) });
+    assert_eq!(h.settled().iter().sum::<i64>(), -4500);
+    h.core.demand(setpoint(0));
+    assert_eq!(h.settled(), [0, 0, 0]);
+    h.core.demand(Demand::default());
+    assert_eq!(h.settled(), [900, 300, 600], "its own strategy again");
+    let peak = Site {
+        strategy: Strategy::PeakShaving { recharge_below_w: 100 },
+        ..limited(SiteLimits { import_w: Some(4000), ..SiteLimits::default() }, three())
+    };
+    let mut h = House::new(peak, [900, 300, 600]);
+    h.core.demand(setpoint(-2000));
+    assert_eq!(h.settled().iter().sum::<i64>(), -2000);
+    h.core.demand(setpoint(-9000));
+    h.settled();
+    assert!((h.total_w() - 4000).abs() <= NOISE_W, "the owner's import limit holds: {} W", h.total_w());
+    assert_eq!(h.reason(0), Reason::ImportLimit);
+}
+
+#[test]
+fn the_same_command_again_changes_nothing() {
+    let mut h = House::new(three(), [900, 300, 600]);
+    h.core.demand(setpoint(2000));
+    h.settled();
+    let mut twin = h.core.clone();
+    twin.demand(setpoint(2000));
+    assert!(twin == h.core);
+}
+
+#[test]
+fn another_controllers_limits_bound_the_sum_but_never_the_fuse() {
+    let limits = Remote { setpoint_w: None, charge_limit_w: Some(1000), discharge_limit_w: Some(1200) };
+    let mut h = House::new(three(), [900, 300, 600]);
+    h.core.demand(remote(limits));
+    assert_eq!(h.settled().iter().sum::<i64>(), 1200);
+    assert_eq!(h.reason(0), Reason::RemoteLimit);
+    h.load_w = [-900, -300, -600];
+    assert_eq!(h.settled().iter().sum::<i64>(), -1000);
+    h.core.demand(remote(Remote { setpoint_w: Some(-3000), ..limits }));
+    assert_eq!(h.settled().iter().sum::<i64>(), -1000);
+    let mut h = House::new(Site { fuse_ma: 16_000, ..three() }, [6000, 0, 0]);
+    h.core.demand(remote(Remote { discharge_limit_w: Some(0), ..Remote::default() }));
+    let w = h.settled();
+    assert!(h.grid_w()[0] <= 3340 && w[0] > 2600 && w[1] == 0, "{w:?}");
+    assert_eq!(h.reason(0), Reason::Fuse(Phase::L1));
+}
+
+#[test]
+fn batteries_that_balance_by_themselves_keep_inside_what_another_controller_asks() {
+    let own = |phase: usize| BatterySite { control: ControlKind::Limits, ..battery(phase) };
+    let mut h = House::new(site(vec![own(0), own(1), battery(2)]), [900, 500, 400]);
+    let limits = |h: &House, k: usize| match h.core.decision().batteries[k].order {
+        Order::Limits { charge_w, discharge_w, .. } => (charge_w, discharge_w),
+        other => panic!("{other:?}"),
+    };
+    h.settled();
+    assert_eq!((limits(&h, 0), limits(&h, 1)), ((3500, 4600), (3500, 4600)));
+    h.core.demand(remote(Remote { discharge_limit_w: Some(2400), charge_limit_w: Some(600), ..Remote::default() }));
+    h.settled();
+    // The commanded one follows its load; the others share what is left.
+    assert_eq!(h.power_w[2], 400);
+    assert_eq!((limits(&h, 0), limits(&h, 1)), ((300, 1000), (300, 1000)));
+    h.core.demand(setpoint(-900));
+    let w = h.settled();
+    let told: i64 = limits(&h, 0).0 + limits(&h, 1).0 - w[2];
+    assert_eq!((told, limits(&h, 0).1, limits(&h, 1).1), (900, 0, 0));
+    assert_eq!((h.reason(0), h.reason(2)), (Reason::RemoteAsLimits, Reason::Remote));
+    h.core.demand(setpoint(0));
+    h.settled();
+    assert_eq!((limits(&h, 0), limits(&h, 1), h.power_w[2]), ((0, 0), (0, 0), 0));
+}
+
+#[test]
+fn another_controller_commands_a_hybrid_battery() {
+    let hybrid = BatterySite { control: ControlKind::Hybrid, ..battery(0) };
+    let mut h = House::new(site(vec![hybrid]), [900, 0, 0]);
+    h.settled();
+    h.core.demand(setpoint(1500));
+    assert_eq!((h.settled(), h.reason(0)), (vec![1500], Reason::Remote));
+    h.core.demand(Demand::default());
+    h.second();
+    assert!(matches!(h.core.decision().batteries[0].order, Order::Limits { .. }));
 }

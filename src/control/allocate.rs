@@ -19,12 +19,16 @@ pub enum Binding {
     Total,
     /// A schedule asks for it.
     Schedule,
+    /// Another controller commands it.
+    Remote,
     /// The import is below the threshold of peak shaving.
     BelowPeak,
     /// The import is so low that peak shaving recharges.
     Recharge,
     /// The batteries can or may not do more.
     Batteries,
+    /// The most that another controller allows.
+    RemoteLimit,
     /// The most that may be imported.
     ImportLimit,
     /// The most that may be exported.
@@ -82,6 +86,20 @@ pub struct Needs {
     pub dimmed_w: Option<i64>,
 }
 
+/// The most that another controller allows all batteries together, W, both ≥ 0.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Caps {
+    /// Of those that charge.
+    pub charge_w: i64,
+    /// Of those that discharge.
+    pub discharge_w: i64,
+}
+
+impl Caps {
+    /// Nobody has said anything.
+    pub const NONE: Caps = Caps { charge_w: i64::MAX, discharge_w: i64::MAX };
+}
+
 /// Active power that the fuse allows on a phase, W: √((V·(I_fuse − margin))² − Q²).
 pub fn fuse_w(site: &Site, voltage_mv: i64, reactive_var: i64) -> i64 {
     let apparent = voltage_mv.saturating_mul((site.fuse_ma - site.fuse_margin_ma).max(0)) / 1_000_000;
@@ -90,13 +108,18 @@ pub fn fuse_w(site: &Site, voltage_mv: i64, reactive_var: i64) -> i64 {
 
 /// The power of every slot.
 pub fn plan(needs: &Needs) -> [SlotPlan; SLOTS] {
+    plan_within(needs, &Caps::NONE)
+}
+
+/// The power of every slot, where another controller has a say.
+pub fn plan_within(needs: &Needs, caps: &Caps) -> [SlotPlan; SLOTS] {
     let mut x = balance(needs);
-    limit(needs, &mut x);
+    limit(needs, caps, &mut x);
     if needs.sums[ALL_PHASES] != Capability::default() {
         // What the limits changed on all phases at once moves the bounds of each, so they look again.
         for _ in 0..3 {
             hold_fuses(needs, &mut x);
-            limit(needs, &mut x);
+            limit(needs, caps, &mut x);
         }
     }
     let three_phase = x.w[ALL_PHASES];

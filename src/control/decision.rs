@@ -62,6 +62,12 @@ pub enum Reason {
     ExportLimit,
     /// A schedule decides.
     Scheduled,
+    /// Another controller decides.
+    Remote,
+    /// Another controller commands the site, but this battery balances by itself: its part of the command became its limits.
+    RemoteAsLimits,
+    /// What another controller allows decides.
+    RemoteLimit,
     /// The import is below the threshold: nothing is asked of the batteries.
     BelowPeak,
     /// The import is so low that what was shaved is put back.
@@ -110,6 +116,9 @@ impl fmt::Display for Reason {
             Reason::Dimmed => "dimmed by the grid operator",
             Reason::ExportLimit => "limited by export_limit_w",
             Reason::Scheduled => "scheduled",
+            Reason::Remote => "commanded by another controller",
+            Reason::RemoteAsLimits => "balancing by itself up to what another controller commands",
+            Reason::RemoteLimit => "limited by another controller",
             Reason::BelowPeak => "at rest, the import is below the limit",
             Reason::Recharging => "recharging, the import is below recharge_below_w",
             Reason::Resting => "at rest, other batteries do it alone",

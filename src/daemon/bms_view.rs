@@ -44,6 +44,11 @@ impl BmsView {
         self.notices.named()
     }
 
+    /// How much someone should know.
+    pub fn notice_count(&self) -> usize {
+        self.notices.count()
+    }
+
     /// For the status document. `fresh`: up to this age it is heard.
     pub fn status(&self, bms: &Bms, device: &str, fresh: Span, now: Time) -> BmsStatus {
         let age = bms.newest().map(|s| now.since(s.taken));

@@ -64,6 +64,11 @@ impl Notices {
         self.newest = notices.to_vec();
     }
 
+    /// How many things it said last.
+    pub fn count(&self) -> usize {
+        self.newest.len()
+    }
+
     /// What it said last, each with its name.
     pub fn named(&self) -> impl Iterator<Item = String> + '_ {
         self.newest.iter().map(|notice| format!("{}: {notice}", self.name))

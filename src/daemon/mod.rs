@@ -30,6 +30,7 @@ pub mod endpoint;
 pub mod forward;
 pub mod health;
 pub mod journal;
+mod known;
 pub mod memory;
 pub mod message;
 pub mod meter;

@@ -12,9 +12,6 @@ use crate::serve::document::{
 };
 use crate::units::{self, Span, Time};
 
-/// The frequency is read with the phases, which come every minute at least.
-const FREQUENCY_AGE: Span = Span::from_s(90);
-
 impl ControlTask {
     /// The status at `now`.
     pub fn document(&self, now: Time) -> Document {
@@ -110,13 +107,11 @@ impl ControlTask {
     }
 
     fn meter_status(&self, now: Time) -> Meter {
-        let report = self.meter.as_ref();
-        let sample = report.filter(|m| now.since(m.at) <= self.core.site().ladder.hold).and_then(|m| m.sample);
         Meter {
             device: self.meter.as_ref().map_or_else(String::new, |m| m.device.clone()),
             age_ms: self.core.last_good().map(|t| now.since(t).as_ms()),
-            power_w: sample.and_then(|s| s.total_w),
-            frequency_hz: self.frequency.filter(|f| now.since(f.1) <= FREQUENCY_AGE).map(|f| thousandths(f.0)),
+            power_w: self.known_total_w(now),
+            frequency_hz: self.known_frequency_mhz(now).map(thousandths),
             import_wh: self.energies.import_wh,
             export_wh: self.energies.export_wh,
             phases: units::Phase::ALL.iter().map(|p| self.phase(*p, now)).collect(),
@@ -134,12 +129,8 @@ impl ControlTask {
     }
 
     fn phase(&self, phase: units::Phase, now: Time) -> Phase {
-        let f = phase.index();
-        let known = self.core.last_good().is_some_and(|t| now.since(t) <= self.core.site().ladder.ramp_start);
-        let sample = self.core.phases().map(|p| p[f]).filter(|_| known);
-        let decision = &self.decision().phases[f];
-        let nominal_mv = self.config.site.voltage_mv.into();
-        let current = sample.map(|s| s.current_ma.map_or_else(|| s.current_by_power_ma(nominal_mv), i64::abs));
+        let (sample, current) = self.known_phase(phase, now).unzip();
+        let decision = &self.decision().phases[phase.index()];
         Phase {
             phase: phase.to_string(),
             power_w: sample.map(|s| s.power_w),
@@ -160,20 +151,16 @@ impl ControlTask {
     fn battery(&self, k: usize, now: Time) -> Battery {
         let (b, view) = (&self.config.batteries[k], &self.batteries[k]);
         let decision = &self.decision().batteries[k];
-        // Too old is unknown, never the last value; its age is still told.
-        let newest = self.core.battery_sample(k);
-        let age = newest.map(|s| now.since(s.taken));
-        let sample = newest.filter(|_| age.is_some_and(|a| a <= self.core.site().batteries[k].exclude_age));
+        // Of what is too old the age is still told.
+        let (age, sample) = (self.battery_age(k, now), self.known_battery(k, now));
         let (charge, discharge) = limits(decision);
-        let answers =
-            view.report.as_ref().is_some_and(|r| r.fault.is_none()) || age.is_some_and(|a| a <= self.core.site().batteries[k].cap_age);
         let state = view.report.as_ref().and_then(|r| r.state.clone());
         Battery {
             name: b.name.clone(),
             device: view.report.as_ref().map(|r| r.device.clone()).filter(|d| !d.is_empty()).unwrap_or_else(|| b.device.clone()),
             role: if b.role == Role::Master { "master" } else { "slave" },
             phase: b.phase.to_string(),
-            state: if answers { state.unwrap_or_else(|| "on".into()) } else { "no answer".into() },
+            state: if self.battery_answers(k, now) { state.unwrap_or_else(|| "on".into()) } else { "no answer".into() },
             age_ms: age.map(|a| a.as_ms()),
             soc_pct: sample.map(|s| s.soc_pm as f64 / 10.0),
             power_w: sample.map(|s| s.power_w),

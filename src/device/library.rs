@@ -9,7 +9,7 @@ use super::profile::{Choice, Profile};
 use crate::config::reader::Findings;
 
 /// The profiles that ship.
-const BUILT_IN: [(&str, &str); 12] = [
+const BUILT_IN: [(&str, &str); 13] = [
     ("abb-terra-ac.toml", include_str!("../../etc/devices/abb-terra-ac.toml")),
     ("p1.toml", include_str!("../../etc/devices/p1.toml")),
     ("sax.toml", include_str!("../../etc/devices/sax.toml")),
@@ -21,6 +21,7 @@ const BUILT_IN: [(&str, &str); 12] = [
     ("powerpack.toml", include_str!("../../etc/devices/powerpack.toml")),
     ("tesla.toml", include_str!("../../etc/devices/tesla.toml")),
     ("sbau.toml", include_str!("../../etc/devices/sbau.toml")),
+    ("cluster.toml", include_str!("../../etc/devices/cluster.toml")),
     ("sunspec-802.toml", include_str!("../../etc/devices/sunspec-802.toml")),
 ];
 

@@ -46,7 +46,7 @@ pub enum Command {
 pub enum Job {
     /// The n-th start write.
     Start(usize),
-    /// The sign of life that a setpoint needs before it.
+    /// The sign of life that a setpoint or a limit needs before it.
     Heartbeat,
     /// The setpoint, W.
     Setpoint(i64),
@@ -213,7 +213,7 @@ impl Writer {
             Command::Release => (now, self.next_release(profile)?),
         };
         // What belongs to a heartbeat need not wait once that is out.
-        let at_once = wanted.urgent || (self.has_beaten && matches!(job, Job::Setpoint(_)));
+        let at_once = wanted.urgent || (self.has_beaten && needs_heartbeat(job));
         Some((due.max(self.bucket.ready_at(at_once, now)), job))
     }
 
@@ -261,8 +261,9 @@ impl Writer {
                 self.setpoint_sent = true;
                 self.setpoint_stands = w != 0 || (self.setpoint_stands && outcome != Outcome::Acknowledged);
             }
-            Job::Charge(w) => self.charge = asserted(w),
-            Job::Discharge(w) => self.discharge = asserted(w),
+            Job::Charge(w) => (self.has_beaten, self.charge) = (false, asserted(w)),
+            Job::Discharge(w) => (self.has_beaten, self.discharge) = (false, asserted(w)),
+            Job::Release(_) if outcome == Outcome::Acknowledged => (self.setpoint, self.setpoint_stands) = (None, false),
             Job::Release(_) => {}
         }
         if !releasing {
@@ -316,7 +317,7 @@ impl Writer {
     pub fn end_jobs(&self, profile: &Profile, command: Command) -> Vec<Job> {
         match command {
             Command::Release => self.release_jobs(profile),
-            Command::Limits { charge_w, discharge_w } => self.limit_jobs(charge_w, discharge_w),
+            Command::Limits { charge_w, discharge_w } => self.limit_jobs(profile, charge_w, discharge_w),
             Command::Setpoint(w) => {
                 // Without what puts it into force, it would be no command.
                 let missing = |after: bool| {
@@ -330,19 +331,19 @@ impl Writer {
         }
     }
 
-    fn limit_jobs(&self, charge_w: i64, discharge_w: i64) -> Vec<Job> {
-        let first = self.setpoint_stands.then_some(Job::Setpoint(0));
+    fn limit_jobs(&self, profile: &Profile, charge_w: i64, discharge_w: i64) -> Vec<Job> {
+        let first = self.setpoint_stands.then(|| no_setpoint(profile));
         first.into_iter().chain([Job::Charge(charge_w), Job::Discharge(discharge_w)]).collect()
     }
 
     /// What hands the device back, in order: the profile's own writes, or what means the same.
     pub fn release_jobs(&self, profile: &Profile) -> Vec<Job> {
-        if self.settings.limits {
-            self.limit_jobs(self.settings.rated_charge_w, self.settings.rated_discharge_w)
-        } else if profile.release.is_empty() {
-            profile.heartbeat.iter().map(|_| Job::Heartbeat).chain([Job::Setpoint(0)]).collect()
-        } else {
+        if !profile.release.is_empty() {
             (0..profile.release.len()).map(Job::Release).collect()
+        } else if self.settings.limits {
+            self.limit_jobs(profile, self.settings.rated_charge_w, self.settings.rated_discharge_w)
+        } else {
+            profile.heartbeat.iter().map(|_| Job::Heartbeat).chain([Job::Setpoint(0)]).collect()
         }
     }
 
@@ -387,9 +388,9 @@ impl Writer {
         Some(self.with_heartbeat(profile, next))
     }
 
-    /// The heartbeat goes before its setpoint.
+    /// The heartbeat goes before its setpoint, or its limit.
     fn with_heartbeat(&self, profile: &Profile, next: (Time, Job)) -> (Time, Job) {
-        let beats = matches!(next.1, Job::Setpoint(_)) && profile.heartbeat.is_some() && !self.has_beaten;
+        let beats = needs_heartbeat(next.1) && profile.heartbeat.is_some() && !self.has_beaten;
         if beats { (next.0, Job::Heartbeat) } else { next }
     }
 
@@ -406,13 +407,14 @@ impl Writer {
 
     fn next_limit(&self, profile: &Profile, charge_w: i64, discharge_w: i64, now: Time) -> Option<(Time, Job)> {
         let refresh = profile.limits.as_ref()?.refresh;
-        // A battery that was commanded for a while: its own control goes on when the device's timeout has passed.
+        // A battery that was commanded for a while: its setpoint is taken back, or its own control goes on when the device's timeout has
+        // passed.
         if self.setpoint_stands {
-            return Some((now, Job::Setpoint(0)));
+            return Some((now, no_setpoint(profile)));
         }
         let charge = (self.due(self.charge, charge_w, refresh, now), Job::Charge(charge_w));
         let discharge = (self.due(self.discharge, discharge_w, refresh, now), Job::Discharge(discharge_w));
-        Some(earlier(charge, discharge))
+        Some(self.with_heartbeat(profile, earlier(charge, discharge)))
     }
 
     /// When this value must be written, given what was.
@@ -436,6 +438,16 @@ impl Writer {
             Command::Release => self.released.is_some(),
         }
     }
+}
+
+/// What ends a setpoint of a device that goes on between limits.
+fn no_setpoint(profile: &Profile) -> Job {
+    if profile.release.is_empty() { Job::Setpoint(0) } else { Job::Release(0) }
+}
+
+/// What counts only while the device hears a heartbeat, where it wants one.
+fn needs_heartbeat(job: Job) -> bool {
+    matches!(job, Job::Setpoint(_) | Job::Charge(_) | Job::Discharge(_))
 }
 
 /// The one that is due first; `a` when both are.

@@ -43,8 +43,19 @@ pub enum Answer {
 /// What register 1091 saves.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Saved {
-    /// Registers 1010 to 1022.
-    pub settings: Settings,
+    /// Registers 1010 to 1022; `None` without a load balancer: what nobody chose must not win over a `[load_balancer]` that comes later.
+    pub settings: Option<Settings>,
     /// Register 1090: our unit id, 1 to 247.
     pub address: u8,
+}
+
+impl Saved {
+    /// Whether it may be put in force, wherever it comes from.
+    pub fn is_sound(&self) -> bool {
+        let sound = |s: &Settings| {
+            let waits = [s.alarm.wait_s, s.upper.wait_s, s.lower.wait_s, s.fallback_time_s];
+            (1..=3).contains(&s.phases) && waits.iter().all(|wait_s| *wait_s <= 254) && s.fallback_time_s > 0 && s.fault().is_none()
+        };
+        (1..=247).contains(&self.address) && self.settings.as_ref().is_none_or(sound)
+    }
 }

@@ -5,4 +5,5 @@ pub mod ask;
 pub mod document;
 pub mod image;
 pub mod judge;
+pub mod registers;
 pub mod socket;

@@ -3,7 +3,7 @@
 
 use sax_controller::control::core::Core;
 use sax_controller::control::decision::Order;
-use sax_controller::control::demand::{Action, Demand};
+use sax_controller::control::demand::{Action, Demand, Remote};
 use sax_controller::control::input::{BatterySample, BmsSample, MeterSample, PhaseSample, Written};
 use sax_controller::control::site::*;
 use sax_controller::plant::rng::Rng;
@@ -86,6 +86,7 @@ pub fn random_site(rng: &mut Rng) -> Site {
             fallback_discharge_w: if rng.chance(700) { 0 } else { rng.range(0, max_discharge_w) },
             min_power_w: rng.range(0, 300),
             step_w: 1,
+            phases_vary: false,
             bms: None,
         }
     };
@@ -125,6 +126,9 @@ pub fn random_site(rng: &mut Rng) -> Site {
         let ages = [(5, 30), (5, 58), (15, 58)].map(|(fresh, lost)| BmsSite { fresh: Span::from_s(fresh), lost: Span::from_s(lost) });
         b.bms = rng.chance(300).then(|| ages[rng.below(3) as usize]);
     }
+    for b in &mut site.batteries {
+        b.phases_vary = b.connection == Connection::AllPhases && rng.chance(100);
+    }
     site
 }
 
@@ -136,7 +140,12 @@ pub fn random_demand(rng: &mut Rng) -> Demand {
         3 => Some(Action::ReserveSoc(rng.range(0, 1000))),
         _ => None,
     };
-    Demand { action, dimmed_w: rng.chance(200).then(|| rng.range(0, 5000)), ..Demand::default() }
+    let dimmed_w = rng.chance(200).then(|| rng.range(0, 5000));
+    let some =
+        |rng: &mut Rng, least: i64, most: i64| rng.chance(300).then(|| if rng.chance(20) { nonsense(rng) } else { rng.range(least, most) });
+    let remote =
+        Remote { setpoint_w: some(rng, -15_000, 15_000), charge_limit_w: some(rng, 0, 9_000), discharge_limit_w: some(rng, 0, 9_000) };
+    Demand { action, dimmed_w, remote }
 }
 
 /// An input to the core.
@@ -174,6 +183,7 @@ pub struct Storm {
     pub in_a_row_most: u32,
     pub log: Option<Vec<Entry>>,
     pub no_demands: bool,
+    remote: Remote,
     hold_back: bool,
     load_w: [i64; 3],
     power_w: Vec<i64>,
@@ -252,6 +262,7 @@ impl Storm {
             in_a_row_most: 0,
             log: None,
             no_demands: false,
+            remote: Remote::default(),
             hold_back: false,
             load_w: [500; 3],
             power_w: vec![0; n],
@@ -262,6 +273,11 @@ impl Storm {
             bms_rng: Rng::new(number, "bms"),
             bms: vec![Watched::default(); n],
         }
+    }
+
+    /// What another controller asks for.
+    pub fn remote(&self) -> Remote {
+        self.remote
     }
 
     fn give(&mut self, entry: Entry) {
@@ -301,6 +317,7 @@ impl Storm {
         }
         if !self.no_demands && rng.chance(30) {
             let demand = random_demand(rng);
+            self.remote = demand.remote;
             self.give(Entry::Demand(demand));
         }
         for k in 0..self.site.batteries.len() {

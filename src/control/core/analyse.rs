@@ -2,7 +2,7 @@
 
 use super::Core;
 use crate::control::alarm::Alarm;
-use crate::control::allocate::{Ask, Binding, Needs, SlotPlan, fuse_w, plan, third};
+use crate::control::allocate::{Ask, Binding, Caps, Needs, SlotPlan, fuse_w, plan_within, third};
 use crate::control::capability::{Capability, capability, limit_by_trust};
 use crate::control::decision::PhaseDecision;
 use crate::control::demand::Action;
@@ -15,6 +15,9 @@ use crate::units::{Phase, Span, Time};
 
 /// The alarm threshold lies this far below the fuse, mA (`spec/control.md` 2.6: 24 A of 25 A).
 const ALARM_BELOW_FUSE_MA: i64 = 1000;
+
+/// More power than any batteries have, W: what another controller commands beyond is this.
+const MOST_REMOTE_W: i64 = 1 << 31;
 
 /// Failed writes in a row that exclude a battery (2.6).
 const WRITES_FAILED_MOST: u32 = 3;
@@ -55,7 +58,7 @@ impl Core {
         self.plans = [SlotPlan::default(); SLOTS];
         let seeded = self.estimates.iter().all(|e| e.seeded);
         if seeded {
-            self.plans = plan(&self.needs());
+            self.plans = plan_within(&self.needs(), &self.caps());
             self.share_out(now);
         }
         for f in 0..3 {
@@ -137,8 +140,18 @@ impl Core {
         }
     }
 
-    /// What is asked of the batteries before any limit.
+    /// What another controller allows.
+    fn caps(&self) -> Caps {
+        let said = |limit_w: Option<i64>| limit_w.map_or(i64::MAX, |w| w.max(0));
+        let remote = &self.demand.remote;
+        Caps { charge_w: said(remote.charge_limit_w), discharge_w: said(remote.discharge_limit_w) }
+    }
+
+    /// What is asked of the batteries before any limit. Another controller's command comes before strategy and schedule.
     pub(super) fn ask(&self) -> Ask {
+        if let Some(w) = self.demand.remote.setpoint_w {
+            return Ask::Total(clamp(w, -MOST_REMOTE_W, MOST_REMOTE_W), Binding::Remote);
+        }
         let wanted = std::array::from_fn(|f| self.estimates[f].load_w - self.targets_w[f] + self.estimates[f].trim_w);
         let total: i64 = wanted.iter().sum();
         match (self.demand.action, self.site.strategy) {
@@ -146,7 +159,7 @@ impl Core {
             (Some(Action::Charge(w)), _) if total > -w => Ask::Total(-w, Binding::Schedule),
             (Some(Action::Charge(_)), _) => Ask::Total(total, Binding::Total),
             (None | Some(Action::ReserveSoc(_)), Strategy::PeakShaving { recharge_below_w }) => self.shave(recharge_below_w),
-            _ if self.site.balance == Balance::Sum || self.apportioned => Ask::Total(total, Binding::Total),
+            _ if self.site.balance == Balance::Sum || self.only_sum_is_known() => Ask::Total(total, Binding::Total),
             _ => Ask::PerPhase(wanted),
         }
     }

@@ -54,13 +54,14 @@ impl Core {
         if self.batteries[k].commanded == Commanded::Since(now) { 0 } else { change_w }
     }
 
-    /// A balanced phase is not all that is wanted: charging from the grid, another target, or, of a three-phase battery, what the fuse of one
+    /// A balanced phase is not all that is wanted: a command from outside, charging from the grid, another target, or, of a three-phase battery, what the fuse of one
     /// phase asks for (a single-phase one that balances its phase holds its fuse anyway). Missing meter data changes nothing at first.
     fn needs_more_than_limits(&self, k: usize) -> bool {
         let connection = self.site.batteries[k].connection;
         let plan = &self.plans[connection.slot()];
         let for_fuse = connection == Connection::AllPhases && (plan.lo > 0 || plan.hi < 0);
         let asked = match self.demand.action {
+            _ if self.demand.remote.setpoint_w.is_some() => true,
             Some(Action::Charge(_)) => true,
             Some(Action::GridTarget(w)) => w != 0,
             Some(Action::Hold | Action::ReserveSoc(_)) | None => false,
@@ -106,6 +107,8 @@ impl Core {
         let share = self.shares[k];
         let beside_commanded = members().any(|i| i != k && self.batteries[i].commanded != Commanded::Not);
         let (charge, discharge) = match (self.demand.action, self.site.strategy) {
+            // It cannot be commanded, but it can be kept from doing more than its part.
+            _ if self.demand.remote.setpoint_w.is_some() => ((-share).max(0), share.max(0)),
             (Some(Action::Hold), _) => (0, 0),
             // It would take back what the commanded one is to give to the grid.
             (Some(Action::GridTarget(w)), _) if w != 0 && beside_commanded => (0, 0),
@@ -114,9 +117,36 @@ impl Core {
             (None | Some(Action::ReserveSoc(_)), Strategy::PeakShaving { .. }) => ((-share).max(0), share.max(0)),
             _ => (portion(cap.charge_w, charge, all_charge), portion(cap.discharge_w, discharge, all_discharge)),
         };
+        let (charge, discharge) = self.under_remote(k, charge, discharge);
         // Whatever else: what the fuse asks for may be used.
         let for_fuse = |forced: bool, w: i64| if forced { w.max(0) } else { 0 };
         (charge.max(for_fuse(plan.hi < 0, -share)), discharge.max(for_fuse(plan.lo > 0, share)))
+    }
+
+    /// These limits, W, inside what another controller allows.
+    fn under_remote(&self, k: usize, charge_w: i64, discharge_w: i64) -> (i64, i64) {
+        let remote = &self.demand.remote;
+        let charge = |i: usize| ((-self.shares[i]).max(0), self.capabilities[i].charge_w);
+        let discharge = |i: usize| (self.shares[i].max(0), self.capabilities[i].discharge_w);
+        let (most_charge_w, most_discharge_w) =
+            (self.part_of(k, remote.charge_limit_w, charge), self.part_of(k, remote.discharge_limit_w, discharge));
+        (charge_w.min(most_charge_w), discharge_w.min(most_discharge_w))
+    }
+
+    /// What falls to battery `k`, which balances by itself, of a limit for all batteries, W: what the commanded ones leave is shared by what
+    /// each could do. `of` tells the share of a battery, and what it could do.
+    fn part_of(&self, k: usize, limit_w: Option<i64>, of: impl Fn(usize) -> (i64, i64)) -> i64 {
+        let Some(mut left_w) = limit_w else { return i64::MAX };
+        let mut all_w = 0;
+        for (i, battery) in self.batteries.iter().enumerate() {
+            let (share_w, could_w) = of(i);
+            if battery.commanded == Commanded::Not {
+                all_w += could_w;
+            } else {
+                left_w = left_w.saturating_sub(share_w);
+            }
+        }
+        portion(of(k).1, left_w.max(0), all_w)
     }
 
     /// What a slot may charge and discharge with, W, inside fuse, policy, unbalance and dimming.

@@ -21,11 +21,11 @@ const LONGEST_STEP_MS: i64 = 15_000;
 impl Core {
     /// Takes the powers of the phases, which arrived just now, into the estimates.
     pub(super) fn estimate(&mut self, phases: &[PhaseSample; 3], arrived: Time) {
-        self.learner.sample(ms(arrived), phases.map(|p| p.power_w), self.apportioned);
+        self.learner.sample(ms(arrived), phases.map(|p| p.power_w), self.only_sum_is_known());
         self.doubt_scales(phases, self.since_estimate_ms(arrived));
         self.estimated = Some(arrived);
         let window = self.learned.window;
-        if self.apportioned {
+        if self.only_sum_is_known() {
             return self.estimate_sum(phases, window, ms(arrived));
         }
         let (from, to) = (ms(arrived) - window.hi.signed_ms(), ms(arrived) - window.lo.signed_ms());

@@ -1,39 +1,61 @@
-//! Our own registers in the control task: what they show, what clients ask for, and what another controller demands of the site.
+//! Our own registers in the control task: what clients ask for, and what another controller demands of the site.
+//!
+//! What the registers show stands in `registers/show.rs`, what a write means in [`crate::serve::registers`].
+
+mod show;
 
 use super::ControlTask;
-use crate::config::Config;
+use crate::config::{Config, Strategy};
+use crate::control::demand::Remote;
 use crate::daemon::wiring::Plan;
-use crate::serve::ask::{Answer, Asked};
+use crate::serve::ask::{Answer, Ask, Asked, Saved};
 use crate::serve::image::Image;
+use crate::serve::registers;
+use crate::serve::registers::remote::{RemoteCommand, RemoteState};
 use crate::units::Time;
+
+/// More than this is not asked between two answers; what is beyond gets none, which counts as refused.
+const ANSWERS_MOST: usize = 256;
 
 /// `[server]` at work.
 pub(super) struct Registers {
+    own: registers::Registers,
     /// Asked and decided, but not answered yet: the answer follows the registers that show it.
     answers: Vec<(Asked, Answer)>,
+    /// What the log says about the remote command.
+    said: RemoteState,
 }
 
 impl Registers {
     /// As the configuration has it; `None` without a `[server]`.
     pub(super) fn of(config: &Config, plan: &Plan) -> Option<Registers> {
-        let _ = plan;
-        config.server.as_ref().map(|_| Registers { answers: Vec::new() })
+        let server = config.server.as_ref()?;
+        let configured = Saved { settings: config.load_balancer.as_ref().map(|b| b.settings), address: server.address };
+        let own = registers::Registers::new(configured, config.site.strategy == Strategy::Observe, plan.heartbeat);
+        Some(Registers { own, answers: Vec::new(), said: RemoteState::None })
     }
 }
 
 impl ControlTask {
+    /// Starts with settings that were saved before, instead of the configuration's. False where they cannot be put in force.
+    pub fn restore(&mut self, saved: Saved) -> bool {
+        self.decide(&Ask::Apply(Some(saved)), Time::ZERO) == Some(Answer::Done)
+    }
+
     /// A client of our Modbus server wants something.
     pub fn asked(&mut self, asked: Asked, now: Time) {
-        let _ = now;
-        if let Some(registers) = &mut self.registers {
-            registers.answers.push((asked, Answer::Refused(1)));
+        let Some(answer) = self.decide(&asked.ask, now) else { return };
+        let Some(registers) = &mut self.registers else { return };
+        if registers.answers.len() < ANSWERS_MOST {
+            registers.answers.push((asked, answer));
         }
     }
 
     /// The registers at `now`.
     pub fn image(&self, now: Time) -> Option<Image> {
-        let _ = now;
-        self.registers.as_ref().map(|_| Image::default())
+        let batteries = self.battery_views(now);
+        let balancer = self.charging.as_ref().map(|c| &c.balancer);
+        Some(self.registers.as_ref()?.own.image(balancer, &self.site_view(now), &batteries))
     }
 
     /// Answers what was asked.
@@ -45,8 +67,59 @@ impl ControlTask {
         }
     }
 
+    /// What another controller asks for, where one can.
+    pub fn remote_command(&self) -> Option<&RemoteCommand> {
+        self.registers.as_ref().map(|r| r.own.remote())
+    }
+
     /// What another controller asks for holds while its heartbeat does.
     pub(super) fn look_at_remote(&mut self, now: Time) {
-        let _ = now;
+        let Some(registers) = &mut self.registers else { return };
+        registers.own.look(now);
+        registers.say_remote();
+        let remote = registers.own.remote().in_force();
+        if remote != self.demand.remote {
+            self.demand.remote = remote;
+            self.core.demand(self.demand);
+        }
     }
+
+    fn decide(&mut self, ask: &Ask, now: Time) -> Option<Answer> {
+        let balancer = self.charging.as_mut().map(|c| &mut c.balancer);
+        let answer = self.registers.as_mut()?.own.decide(ask, balancer, now);
+        match (ask, &answer) {
+            (Ask::Apply(Some(saved)), Answer::Done) => log::info!("registers: saved settings are in force, unit {}", saved.address),
+            (Ask::Apply(None), Answer::Done) => log::info!("registers: the settings of the configuration are in force"),
+            _ => {}
+        }
+        Some(answer)
+    }
+}
+
+impl Registers {
+    /// One line for every change; whoever asks again and again without a heartbeat gets one only.
+    fn say_remote(&mut self) {
+        let state = self.own.remote().state();
+        if matches!(state, RemoteState::Waiting(..)) || state.code() == self.said.code() {
+            return;
+        }
+        let timeout = self.own.remote().timeout();
+        match (state, self.said) {
+            (RemoteState::Active(asked), _) => log::info!("remote: in force: {}", words(asked)),
+            (RemoteState::Dropped, RemoteState::Active(_)) => {
+                log::warn!("remote: dropped, the heartbeat has not changed for {timeout}");
+            }
+            (RemoteState::Dropped, _) => log::warn!("remote: dropped before it counted, no heartbeat has changed for {timeout}"),
+            _ => log::info!("remote: nothing is asked for any more"),
+        }
+        self.said = state;
+    }
+}
+
+/// A remote command for people.
+fn words(asked: Remote) -> String {
+    let part = |name: &str, watts: Option<i64>| watts.map(|w| format!("{name} {w} W"));
+    let parts =
+        [part("power", asked.setpoint_w), part("charge at most", asked.charge_limit_w), part("discharge at most", asked.discharge_limit_w)];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }

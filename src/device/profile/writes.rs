@@ -118,7 +118,7 @@ pub struct Budget {
     pub refill: Span,
 }
 
-/// Two values that are written in turn, one before every setpoint.
+/// Two values that are written in turn, one before every setpoint and every limit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Heartbeat {
     /// As on the wire.
