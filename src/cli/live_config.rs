@@ -244,4 +244,28 @@ mod tests {
         }
         assert_eq!(same, before);
     }
+
+    #[test]
+    fn chargers_move_and_nothing_of_the_server_touches_this_machine() {
+        let library = Library::built_in().unwrap();
+        let parse = |text: &str| config::parse(text, &library).unwrap_or_else(|f| panic!("{}\n{text}", f.render("test")));
+        let bus = "link.rtu = { port = \"/dev/ttyUSB0\", baud = 9600 }";
+        let text = format!(
+            "[site]\nstrategy = \"self-consumption\"\nfuse_a = 25\n[meter]\ndevice = \"p1\"\nlink.serial = {{ port = \"/dev/ttyUSB1\" }}\n\
+             [load_balancer]\nled = \"red\"\n[[charger]]\nname = \"w\"\ndevice = \"abb-terra-ac\"\n{bus}\n\
+             [server]\naddress = 11\nrtu = {{ port = \"/dev/ttyUSB2\", baud = 9600 }}\ngateway = {{ units = [2], {bus} }}\n"
+        );
+        let before = parse(&text);
+        let device = |place: &Place| match place {
+            Place::Rtu(serial) => Some(Place::Rtu(crate::link::place::Serial { port: "/tmp/x/bus".into(), ..serial.clone() })),
+            Place::Tcp { .. } => None,
+        };
+        let telegrams = Some(Telegrams::Serial("/tmp/x/p1".into()));
+        let now = Moved { device: &device, telegrams, socket: "/tmp/x/s.sock".into(), folder: "/tmp/x".into() };
+        let after = parse(&moved(&text, &before, &now).unwrap());
+        let server = after.server.unwrap();
+        assert_eq!((after.chargers[0].link.to_string(), after.load_balancer.unwrap().led), ("/tmp/x/bus".to_owned(), None));
+        assert_eq!((server.address, server.rtu, server.gateway.unwrap().link.to_string()), (11, None, "/tmp/x/bus".to_owned()));
+        assert!(server.tcp.unwrap().listen.ip().is_loopback());
+    }
 }

@@ -38,16 +38,18 @@ fn head(options: &Options, config: &Config, changed: &[String]) -> String {
     let mut out = format!(
         "{} h of a {season} day with a {sky} sky, number {}: house with heat pump, 9 kWp of panels, {}.\n\
          Meter: new value every {METER_PERIOD_MS} ms, visible after {} ms, polled every {polls} ms; {} of 1000 replies get lost.\n\
-         Fuse {} A. Batteries (those by SAX with {}, {} % at the start):\n",
+         Fuse {} A.",
         options.hours,
         options.number,
         car(config, &day(options, config)),
         options.latency_ms,
         options.loss_permille,
         f64::from(config.site.fuse_ma) / 1000.0,
-        options.firmware.words(),
-        START_SOC_PM / 10,
     );
+    out += &match config.batteries.len() {
+        0 => " There is no battery.\n".to_owned(),
+        _ => format!(" Batteries (those by SAX with {}, {} % at the start):\n", options.firmware.words(), START_SOC_PM / 10),
+    };
     for b in &config.batteries {
         let (charge, discharge) = (b.max_charge_w, b.max_discharge_w);
         let _ =
