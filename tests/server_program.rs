@@ -78,7 +78,7 @@ fn registers_over_both_servers_and_settings_that_survive() {
     client.set(10, 1090, 20);
     assert_eq!(client.write(1091, 1), exception(6, 4));
     assert_eq!(client.registers(10, 1010, 1), [8_000], "staged");
-    program.until_said("is not saved, and so not in force");
+    program.until_said("are not saved, and so not in force");
     fs::remove_dir_all(folder.file("load_balancer.json.new")).unwrap();
     client.set(10, 1091, 1);
     assert_eq!(client.read(1010, 1), exception(3, 0x0b), "another unit from now on");
