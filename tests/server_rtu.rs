@@ -1,18 +1,18 @@
 //! Our Modbus server on a serial line: a pseudo terminal with a master at the other end, other slaves beside us.
 #![allow(missing_docs)]
 
+#[path = "common/master.rs"]
+mod master;
 #[path = "common/own_server.rs"]
 mod own_server;
 
-use std::io::{ErrorKind, Read, Write};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use own_server::{Control, UNIT};
+use master::{Master, READ, UNIT};
+use own_server::Control;
 use sax_controller::link::line::Line;
 use sax_controller::link::place::{Parity, Serial};
 use sax_controller::modbus::pdu::{Reply, Request};
@@ -20,104 +20,11 @@ use sax_controller::modbus::rtu;
 use sax_controller::serve::answers::{Answered, Answers};
 use sax_controller::serve::ask::{Answer, Ask};
 use sax_controller::serve::rtu_server;
-use serialport::{SerialPort, TTYPort};
 
-static NUMBER: AtomicU32 = AtomicU32::new(0);
-
-/// The master's end; the server finds the other one behind a link.
-struct Master {
-    path: PathBuf,
-    port: TTYPort,
-    /// Held open, so that the master's end lives on when the server closes its own.
-    _other: TTYPort,
+fn listen(master: &Master, answers: impl Answers) {
+    let serial = master.serial();
+    thread::spawn(move || rtu_server::serve(&serial, &answers));
 }
-
-impl Master {
-    fn new() -> Master {
-        let name = format!("sax-server-rtu-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
-        Master::at(&std::env::temp_dir().join(name))
-    }
-
-    fn at(path: &Path) -> Master {
-        let (port, other) = TTYPort::pair().unwrap();
-        let _ = std::fs::remove_file(path);
-        std::os::unix::fs::symlink(other.name().unwrap(), path).unwrap();
-        Master { path: path.to_owned(), port, _other: other }
-    }
-
-    fn serial(&self) -> Serial {
-        let port = self.path.to_str().unwrap().to_owned();
-        Serial { port, baud: 115_200, parity: Parity::None, data_bits: 8, stop_bits: 1, rs485: None }
-    }
-
-    fn serve(&self, answers: impl Answers) {
-        let serial = self.serial();
-        thread::spawn(move || rtu_server::serve(&serial, &answers));
-    }
-
-    fn say(&mut self, bytes: &[u8]) {
-        self.port.write_all(bytes).unwrap();
-    }
-
-    /// Everything that comes until nothing has come for this long, at least.
-    fn hear(&mut self, silence: Duration) -> Vec<u8> {
-        let mut heard = Vec::new();
-        let mut bytes = [0; 300];
-        self.port.set_timeout(silence).unwrap();
-        loop {
-            match self.port.read(&mut bytes) {
-                Ok(count) => heard.extend(&bytes[..count]),
-                Err(error) if error.kind() == ErrorKind::TimedOut => return heard,
-                Err(error) => panic!("{error}"),
-            }
-        }
-    }
-
-    /// The reply that comes within five seconds, and nothing but it.
-    fn reply(&mut self) -> (u8, Reply) {
-        let (begun, mut heard) = (Instant::now(), Vec::new());
-        while begun.elapsed() < Duration::from_secs(5) {
-            heard.extend(self.hear(Duration::from_millis(5)));
-            if let Ok(Some((unit, pdu, length))) = rtu::split_reply(&heard) {
-                assert_eq!(length, heard.len(), "{heard:?}");
-                return (unit, Reply::decode(&pdu).unwrap());
-            }
-        }
-        panic!("no reply: {heard:?}");
-    }
-
-    fn ask(&mut self, pdu: &[u8]) -> Reply {
-        self.say(&rtu::encode(UNIT, pdu));
-        let (unit, reply) = self.reply();
-        assert_eq!(unit, UNIT);
-        reply
-    }
-
-    fn read(&mut self) -> Reply {
-        self.ask(&Request::ReadHoldingRegisters { address: 1000, count: 2 }.encode())
-    }
-
-    /// Waits for the server to have the port open, which it does at some time.
-    fn until_served(&mut self) {
-        let begun = Instant::now();
-        while begun.elapsed() < Duration::from_secs(10) {
-            self.say(&rtu::encode(UNIT, &READ));
-            if !self.hear(Duration::from_millis(100)).is_empty() {
-                return;
-            }
-        }
-        panic!("nobody answers");
-    }
-}
-
-impl Drop for Master {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.path);
-    }
-}
-
-/// A read of register 1000.
-const READ: [u8; 5] = [3, 3, 0xe8, 0, 1];
 
 fn held() -> Reply {
     Reply::HoldingRegisters { values: vec![16_000, 1] }
@@ -125,7 +32,7 @@ fn held() -> Reply {
 
 fn served() -> (Master, Control) {
     let (mut master, control) = (Master::new(), Control::done());
-    master.serve(control.responder(true));
+    listen(&master, control.responder(true));
     master.until_served();
     (master, control)
 }
@@ -182,7 +89,7 @@ fn what_cannot_be_decided_is_an_exception_and_before_there_are_registers_silence
     let mut master = Master::new();
     let control = Control::start(|_| Some(Answer::Refused(3)));
     let empty = sax_controller::serve::socket::Published::default();
-    master.serve(sax_controller::daemon::responder::Responder { published: empty.clone(), ..control.responder(true) });
+    listen(&master, sax_controller::daemon::responder::Responder { published: empty.clone(), ..control.responder(true) });
     thread::sleep(Duration::from_millis(50));
     master.say(&rtu::encode(UNIT, &READ));
     assert!(master.hear(Duration::from_millis(200)).is_empty());
@@ -275,7 +182,7 @@ impl Answers for Told {
 fn who_asks_again_gets_the_answer_to_the_newest_request_only() {
     let mut master = Master::new();
     let ((asked, asks), (go, told)) = (bounded(10), bounded(10));
-    master.serve(Told { asked, go: told });
+    listen(&master, Told { asked, go: told });
     master.say(&rtu::encode(UNIT, &[3, 0, 1, 0, 1]));
     asks.recv_timeout(Duration::from_secs(5)).unwrap();
     // The client gave up, and asks something else, twice.
