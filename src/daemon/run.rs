@@ -10,6 +10,7 @@ use signal_hook::iterator::Signals;
 
 use super::clock::Monotonic;
 use super::control::ControlTask;
+use super::led::LedThread;
 use super::memory::{Keeper, Memory};
 use super::threads::Threads;
 use super::wiring::plan;
@@ -58,9 +59,20 @@ impl fmt::Display for RunError {
 /// At the stop the disk gets this long to take what was learned, as far as the batteries leave it.
 const SAVE_WITHIN: Duration = Duration::from_millis(500);
 
-/// Runs until SIGTERM or SIGINT, then hands the batteries back. What is learned is kept in the folder `state`. `reload` reads the
-/// configuration again, for SIGHUP.
-pub fn run(config: &Config, library: &Library, state: &Path, reload: &dyn Fn() -> Result<Config, String>) -> Result<(), RunError> {
+/// At the stop the LED gets this long to go out.
+const LED_WITHIN: Duration = Duration::from_millis(100);
+
+/// Folders that the daemon works in.
+#[derive(Clone, Copy, Debug)]
+pub struct Folders<'a> {
+    /// Where is kept what is learned.
+    pub state: &'a Path,
+    /// Where LEDs are.
+    pub leds: &'a Path,
+}
+
+/// Runs until SIGTERM or SIGINT, then hands the batteries back. `reload` reads the configuration again, for SIGHUP.
+pub fn run(config: &Config, library: &Library, folders: Folders<'_>, reload: &dyn Fn() -> Result<Config, String>) -> Result<(), RunError> {
     let path = Path::new(&config.status.socket);
     let socket_error = |error| RunError::Socket { path: path.to_owned(), error };
     let socket = StatusSocket::bind(path).map_err(socket_error)?;
@@ -73,11 +85,13 @@ pub fn run(config: &Config, library: &Library, state: &Path, reload: &dyn Fn() -
         config.site.name,
         config.site.strategy.name()
     );
-    let (keeper, kept) = Keeper::start(Memory::open(state, config)).map_err(RunError::Threads)?;
+    let (keeper, kept) = Keeper::start(Memory::open(folders.state, config)).map_err(RunError::Threads)?;
     let plan = plan(config, library);
     let mut control = ControlTask::new(config.clone(), &plan);
     control.keep(kept);
     let threads = Threads::start(plan, control, published.clone(), clock).map_err(RunError::Threads)?;
+    let led = config.load_balancer.as_ref().and_then(|b| b.led.as_ref());
+    let led = led.map(|name| LedThread::start(folders.leds.join(name), published.clone())).transpose().map_err(RunError::Threads)?;
     let serving = socket.try_clone().map_err(socket_error)?;
     std::thread::Builder::new().name("status".into()).spawn(move || serving.serve(&published)).map_err(RunError::Threads)?;
     tell_systemd(&[sd_notify::NotifyState::Ready]);
@@ -94,6 +108,9 @@ pub fn run(config: &Config, library: &Library, state: &Path, reload: &dyn Fn() -
     let handed_back = threads.stop(STOP_WITHIN);
     if !keeper.stop(STOP_WITHIN.saturating_sub(begun.elapsed()).min(SAVE_WITHIN)) {
         log::warn!("what was learned last may be lost: the disk takes too long");
+    }
+    if let Some(led) = led {
+        led.stop(LED_WITHIN);
     }
     if handed_back {
         log::info!("stopped after {} ms", begun.elapsed().as_millis());
