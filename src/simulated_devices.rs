@@ -50,7 +50,7 @@ pub fn devices(config: &Config, plan: &Plan, library: &Library) -> Vec<DevicePar
         }
     }
     for (k, charger) in config.chargers.iter().enumerate() {
-        for profile in library.profile(&charger.device) {
+        if let Some(profile) = library.profile(&charger.device) {
             let profile = Arc::new(profile.with_settings(&charger.settings));
             let (unit, serves) = (charger.unit.unwrap_or(profile.unit), Serves::Charger(k));
             devices.push(DeviceParams { host: host(&charger.link), unit, profile, serves, offset: 0, patience_ms: 0 });

@@ -1,5 +1,7 @@
 //! The simulated site: physics, the reference day, and that it is deterministic. Registers and wire are in the modules.
 
+#[path = "plant/charger.rs"]
+mod charger;
 #[path = "plant/devices.rs"]
 mod devices;
 #[path = "plant/registers.rs"]

@@ -27,7 +27,7 @@ pub fn charging_text(config: &Config, plan: &Plan) -> Vec<String> {
 fn balanced(balancer: &LoadBalancer, lines: &mut Vec<String>) {
     let s = &balancer.settings;
     let phases = if s.phases == 1 { "the current of L1".to_owned() } else { format!("the largest current of L1 to L{}", s.phases) };
-    lines.push(format!("load balancer: each charger gets 0 to {} A, by {phases}, checked every second", amperes(s.charger_limit_ma)));
+    lines.push(format!("load balancer: a charger gets 0 to {} A, by {phases}, checked every second", amperes(s.charger_limit_ma)));
     for (above, step) in [("alarm: above", s.alarm), ("upper: above", s.upper)] {
         lines.push(format!("  {above} {} A for {} s: {} A less", amperes(step.limit_ma), step.wait_s, amperes(step.change_ma)));
     }

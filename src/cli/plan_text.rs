@@ -10,7 +10,7 @@ use crate::daemon::bank_choice::BankChoice;
 use crate::daemon::bus_load::{bus_loads, percent};
 use crate::daemon::forward::MOST_READERS;
 use crate::daemon::wiring::{COMMAND_VALID, Plan};
-use crate::device::plan::{battery_requests, bms_requests, merge, requests};
+use crate::device::plan::{battery_requests, bms_requests, charger_requests, merge, requests};
 use crate::device::profile::{Block, Profile};
 use crate::device::quantity::Quantity;
 use crate::link::place::Place;
@@ -41,8 +41,11 @@ fn threads(plan: &Plan, out: &mut String) {
     let chargers = plan.chargers.iter().map(|c| format!("charger {}", c.spec.name));
     let meter = plan.meter.iter().map(|_| ()).chain(plan.p1.iter().map(|_| ())).map(|()| "meter".to_owned());
     let comm_log = plan.comm_log.iter().map(|path| format!("comm-log (to {})", path.display()));
+    let server = plan.server.as_ref().map(|plan| &plan.server);
+    let tcp = server.filter(|server| server.tcp.is_some()).map(|_| "modbus-tcp (and a modbus-client per connection)".to_owned());
+    let rtu = server.filter(|server| server.rtu.is_some()).map(|_| "modbus-rtu".to_owned());
     let others = ["control", "watchdog", "memory", "status", "main (signals)"].map(String::from);
-    let all: Vec<_> = batteries.chain(bmses).chain(chargers).chain(meter).chain(comm_log).chain(others).collect();
+    let all: Vec<_> = batteries.chain(bmses).chain(chargers).chain(meter).chain(tcp).chain(rtu).chain(comm_log).chain(others).collect();
     line(out, &format!("threads: {}", all.join(", ")));
 }
 
@@ -64,7 +67,7 @@ fn links(plan: &Plan, out: &mut String) {
         let bmses = plan.bmses.iter().filter(|b| b.endpoint == i).map(|b| format!("the BMS of battery {}", b.spec.name));
         let chargers = plan.chargers.iter().filter(|c| c.endpoint == i).map(|c| format!("charger {}", c.spec.name));
         let gateway = plan.server.iter().filter(|s| s.gateway == Some(i)).map(|_| "the gateway".to_owned());
-        let passes = if gateway.clone().next().is_some() { ", and with what the gateway passes on" } else { "" };
+        let passes = if gateway.clone().next().is_some() { ", and for what the gateway passes on" } else { "" };
         let users: Vec<_> = batteries.chain(bmses).chain(meter).chain(chargers).chain(gateway).collect();
         let users = users.join(" and ");
         match (&e.place, loads.iter().find(|load| load.endpoint == i)) {
@@ -128,6 +131,11 @@ fn schedule(plan: &Plan, out: &mut String) {
             line(out, &format!("  register {at} is counted up every second{from}"));
         }
     }
+    for c in plan.chargers.iter().map(|c| &c.spec) {
+        line(out, &format!("poll charger {}: every {}", c.name, c.poll));
+        let blocks: Vec<_> = charger_requests(&c.profile).iter().map(range).collect();
+        line(out, &format!("  as {}: unit {}, registers {}", c.profile.name, c.unit, blocks.join(", ")));
+    }
 }
 
 fn writes(config: &Config, plan: &Plan, out: &mut String) {
@@ -178,6 +186,9 @@ fn charger_writes(plan: &Plan, out: &mut String) {
 }
 
 fn times(config: &Config, plan: &Plan, out: &mut String) {
+    if config.batteries.is_empty() {
+        return;
+    }
     let l = &plan.site.ladder;
     line(out, &format!("commands expire {COMMAND_VALID} after they were made: fallback"));
     line(

@@ -47,6 +47,11 @@ impl<'d> Section<'d> {
         self.table.contains_key(key)
     }
 
+    /// Whether a list without an element is there.
+    pub fn has_empty_list(&self, key: &str) -> bool {
+        matches!(self.table.get(key).map(|(_, node)| &node.kind), Some(Kind::Array(items)) if items.is_empty())
+    }
+
     /// All keys that are there, in the order of the text; for tables whose keys are names. Asks for none of them.
     pub fn keys(&self) -> Vec<Spanned<String>> {
         let mut keys: Vec<_> = self.table.iter().map(|(key, (at, _))| Spanned { value: key.clone(), at: *at }).collect();

@@ -115,7 +115,7 @@ fn read_tcp(mut s: Section<'_>) -> Option<Spanned<TcpServer>> {
 
 fn read_allow(s: &mut Section<'_>) -> Option<Vec<Network>> {
     let said = s.strings("allow")?;
-    if said.is_empty() {
+    if s.has_empty_list("allow") {
         s.add(s.at(), "allow", "nobody is allowed to connect: the list is empty.");
     }
     if let Some(first) = said.get(MOST_NETWORKS) {
@@ -142,7 +142,7 @@ fn read_rtu(mut s: Section<'_>) -> Option<Spanned<RtuServer>> {
 /// The place is that of the link.
 fn read_gateway(mut s: Section<'_>, own: u8) -> Option<Spanned<Gateway>> {
     let units = s.required("units", |s, key| s.integers(key, 1..=247u8));
-    if units.as_ref().is_some_and(Vec::is_empty) {
+    if s.has_empty_list("units") {
         s.add(s.at(), "units", "the list is empty: nothing would be passed through.");
     }
     let mut known: Vec<u8> = Vec::new();

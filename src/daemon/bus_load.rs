@@ -1,6 +1,6 @@
 //! How busy a serial bus would be with what the plan asks there. A pure function, so that `check` can refuse what cannot work.
 //!
-//! Counts characters and the silences between frames. How long devices think before they answer nobody knows here: that, lost frames and
+//! Counts characters and the silences between frames. What a gateway passes on comes on top. How long devices think before they answer nobody knows here: that, lost frames and
 //! retries must fit into what is left.
 
 use std::fmt;
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::bank_choice::BankChoice;
 use super::wiring::Plan;
-use crate::device::plan::{battery_requests, bms_requests, merge, requests};
+use crate::device::plan::{battery_requests, bms_requests, charger_requests, merge, requests};
 use crate::device::profile::{Block, Profile};
 use crate::device::quantity::Quantity;
 use crate::link::bus::Pace;
@@ -19,6 +19,8 @@ use crate::units::Span;
 pub const BUSIEST_PM: u64 = 800;
 /// A BMS that wants a heartbeat gets one a second.
 const HEARTBEAT: Span = Span::from_s(1);
+/// A charger gets a new limit no more often than the load balancer checks.
+const LIMIT: Span = crate::balancer::CHECK;
 
 /// What one serial bus carries.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -146,6 +148,14 @@ fn ask(plan: &Plan, endpoint: usize, sum: &mut Sum) {
         sum.reads(&bms_requests(&b.profile), b.poll);
         if b.heartbeat && b.profile.bms.as_ref().is_some_and(|bms| bms.heartbeat_at.is_some()) {
             sum.exchange(11, 8, HEARTBEAT);
+        }
+    }
+    for c in plan.chargers.iter().filter(|c| c.endpoint == endpoint).map(|c| &c.spec) {
+        sum.reads(&charger_requests(&c.profile), c.poll);
+        if let Some(parts) = &c.profile.charger {
+            // Unit, function, address, count, byte count, registers, CRC; function 6 has no counts.
+            let request = if parts.limit.function == 6 { 8 } else { 9 + 2 * usize::from(parts.limit.kind.words()) };
+            sum.exchange(request, 8, LIMIT);
         }
     }
 }

@@ -49,7 +49,7 @@ fn facts<'p>(banks: impl Iterator<Item = &'p Profile>) -> DeviceFacts {
         if let Some(charger) = &p.charger {
             facts.charger = true;
             facts.fallback_step_ma = charger.fallback.as_ref().map(step_ma);
-            facts.longest_poll_ms = charger.longest_poll().and_then(|longest| u32::try_from(longest.as_ms()).ok());
+            facts.longest_poll_ms = charger.longest_poll().map(|poll| u32::try_from(poll.as_ms()).unwrap_or(u32::MAX));
         }
         facts.longest_poll_ms = facts.longest_poll_ms.or(p.bms.as_ref().and_then(|b| b.longest_poll_ms));
         facts.settings.extend(p.settings.iter().cloned());

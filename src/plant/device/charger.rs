@@ -24,7 +24,8 @@ pub(super) fn write(site: &mut Site, k: usize, charger: usize, function: u8, add
 
 /// With which function that address is written, and what these values mean there.
 fn meaning(parts: &ChargerParts, address: u16, values: &[u16]) -> Option<(u8, Option<Written>)> {
-    let milliamperes = |register: &Register| mirror::number(register, values).map(|n| mirror::scaled(register, n));
+    let whole = |register: &Register| usize::from(register.kind.words()) == values.len();
+    let milliamperes = |r: &Register| mirror::number(r, values).filter(|_| whole(r)).map(|n| mirror::scaled(r, n));
     if address == parts.limit.address {
         return Some((parts.limit.function, milliamperes(&parts.limit).map(Written::LimitMa)));
     }
