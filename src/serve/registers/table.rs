@@ -9,7 +9,7 @@ pub fn markdown() -> String {
     let mut text = String::from("| register | | type | unit | what | values | default |\n|---|---|---|---|---|---|---|\n");
     for row in LIST {
         let cells = [address(row), access(row).into(), form(row).into(), row.unit.into(), what(row), values(row), default(row)];
-        text.push_str(&format!("| {} |\n", cells.join(" | ").replace("|  |", "| |").replace("|  |", "| |")));
+        text.push_str(&format!("| {} |\n", cells.join(" | ")));
     }
     text
 }
