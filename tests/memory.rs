@@ -12,6 +12,7 @@ use house::{config_text, parse};
 use sax_controller::control::learned::{BatteryLearned, Learned};
 use sax_controller::control::site::Window;
 use sax_controller::daemon::memory::{Keeper, Memory, MemoryError, Unusable, directory};
+use sax_controller::daemon::state_file::Unwritable;
 use sax_controller::units::Span;
 
 /// Its own folder, removed at the end.
@@ -178,7 +179,7 @@ fn a_save_that_fails_leaves_what_was_there() {
     assert!(matches!(memory.save(&Learned::nothing(2)), Err(MemoryError::OtherSite)));
     // Something that is no file stands in the way of the unfinished one.
     fs::create_dir_all(folder.0.join("learned.json.new/x")).unwrap();
-    assert!(matches!(memory.save(&Learned::nothing(3)), Err(MemoryError::File { .. })));
+    assert!(matches!(memory.save(&Learned::nothing(3)), Err(MemoryError::Unwritable(Unwritable::File { .. }))));
     assert_eq!(memory.load(), Some(learned()));
     // An unfinished one from before a power cut does not.
     fs::remove_dir_all(folder.0.join("learned.json.new")).unwrap();
@@ -199,11 +200,11 @@ fn a_folder_that_takes_no_files_is_found_out_at_the_start() {
     // It is a folder, and nobody can write a file there.
     for path in ["/proc", "/proc/self/status", "/no/such/folder"] {
         let said = memory(Path::new(path)).check().unwrap_err();
-        assert!(matches!(said, MemoryError::Directory { .. }), "{path}: {said}");
+        assert!(matches!(said, MemoryError::Unwritable(Unwritable::Directory { .. })), "{path}: {said}");
         assert!(said.to_string().contains(path), "{said}");
     }
     fs::create_dir_all(folder.0.join("learned.json.new/x")).unwrap();
-    assert!(matches!(there.check(), Err(MemoryError::File { .. })));
+    assert!(matches!(there.check(), Err(MemoryError::Unwritable(Unwritable::File { .. }))));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use super::wiring::Plan;
 use crate::device::plan::{battery_requests, bms_requests, charger_requests, merge, requests};
 use crate::device::profile::{Block, Profile};
 use crate::device::quantity::Quantity;
-use crate::link::bus::Pace;
+use crate::link::line::Pace;
 use crate::link::place::Place;
 use crate::units::Span;
 

@@ -3,6 +3,8 @@
 //! Devices on one host share it behind a lock that is held for one request at a time. It answers for the gap between requests that a
 //! device needs; it never decides what to ask.
 
+mod pass;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -22,13 +24,21 @@ const RESERVED: Span = Span::from_s(1);
 /// A link and what is known about the device behind it.
 pub struct Endpoint {
     link: Box<dyn Link>,
-    asked: Vec<(u8, Time)>,
+    asked: Vec<Asked>,
     /// A request to this unit waits for its gap and goes before reads that can wait, until then.
     reserved: Option<(u8, Time)>,
     /// Where faults are written down.
     comm_log: Option<CommLog>,
     /// Which banks answer.
     pub banks: Banks,
+}
+
+/// The last request to a unit.
+struct Asked {
+    unit: u8,
+    at: Time,
+    /// What the unit needs between requests, as far as those who ask it have said.
+    gap: Span,
 }
 
 /// An endpoint that several tasks share.
@@ -84,7 +94,7 @@ impl Endpoint {
 
     /// When `unit` may be asked again; a millisecond more than the gap, because times are whole milliseconds.
     pub fn ready_at(&self, unit: u8, gap: Span) -> Time {
-        self.asked.iter().find(|a| a.0 == unit).map_or(Time::ZERO, |a| if gap == Span::ZERO { a.1 } else { a.1 + gap + Span::from_ms(1) })
+        self.last(unit).map_or(Time::ZERO, |last| if gap == Span::ZERO { last.at } else { last.at + gap + Span::from_ms(1) })
     }
 
     /// When `unit` may be asked for something that can wait: a request that has reserved the same gap goes first.
@@ -110,7 +120,7 @@ impl Endpoint {
             4 => self.link.read_input_registers(block.address, block.count),
             _ => self.link.read_holding_registers(block.address, block.count),
         };
-        self.note(unit, clock.now());
+        self.note(unit, gap, clock.now());
         self.write_down(unit, block, &answer);
         answer
     }
@@ -124,7 +134,7 @@ impl Endpoint {
             (6, [word]) => self.link.write_single_register(write.address, *word),
             (_, words) => self.link.write_multiple_registers(write.address, words),
         };
-        self.note(unit, clock.now());
+        self.note(unit, gap, clock.now());
         self.write_down(unit, &Block { function: if write.function == 16 { 16 } else { 6 }, address: write.address, count: 1 }, &answer);
         answer
     }
@@ -143,11 +153,15 @@ impl Endpoint {
         }
     }
 
-    fn note(&mut self, unit: u8, now: Time) {
-        match self.asked.iter_mut().find(|a| a.0 == unit) {
-            Some(asked) => asked.1 = now,
+    fn last(&self, unit: u8) -> Option<&Asked> {
+        self.asked.iter().find(|asked| asked.unit == unit)
+    }
+
+    fn note(&mut self, unit: u8, gap: Span, now: Time) {
+        match self.asked.iter_mut().find(|asked| asked.unit == unit) {
+            Some(asked) => (asked.at, asked.gap) = (now, asked.gap.max(gap)),
             // Units are bytes, so this list has at most 256 entries.
-            None => self.asked.push((unit, now)),
+            None => self.asked.push(Asked { unit, at: now, gap }),
         }
     }
 }

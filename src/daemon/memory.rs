@@ -1,7 +1,7 @@
 //! What was learned about meter and batteries, on disk, so that it survives a restart: `learned.json` in the state directory.
 //!
-//! **Answers for** a file that is either whole or not there (temporary file, fsync, rename, fsync of the folder), and for trusting nothing
-//! in it: another version, other devices than the configuration's, or a value out of range, and all of it is dropped and learned anew.
+//! **Answers for** trusting nothing in the file: another version, other devices than the configuration's, or a value out of range, and all
+//! of it is dropped and learned anew. That it is either whole or not there is the part of [`StateFile`].
 //!
 //! **Never** keeps the net load, and never makes the control thread wait for a disk: a thread of its own takes what is in a slot, at most
 //! every five minutes and at the stop. A folder that is missing or full is said once; the controller goes on without.
@@ -11,13 +11,13 @@ mod keeper;
 
 use std::ffi::OsString;
 use std::fmt;
-use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 pub use form::Unusable;
 pub use keeper::{Keeper, Kept};
 
+use super::state_file::{StateFile, Unwritable};
 use crate::config::Config;
 use crate::control::learned::Learned;
 
@@ -25,10 +25,6 @@ use crate::control::learned::Learned;
 const DIRECTORY: &str = "/var/lib/sax";
 /// The file in there.
 const FILE: &str = "learned.json";
-/// It is written here first.
-const UNFINISHED: &str = "learned.json.new";
-/// Longest file that is read, bytes: 250 batteries take a tenth.
-const LONGEST: u64 = 1 << 20;
 
 /// The state directory: the one given, else the first that systemd names (`$STATE_DIRECTORY`, systemd.exec(5)), else `/var/lib/sax`.
 pub fn directory(given: Option<PathBuf>, environment: Option<OsString>) -> PathBuf {
@@ -39,7 +35,7 @@ pub fn directory(given: Option<PathBuf>, environment: Option<OsString>) -> PathB
 /// The memory of one site.
 #[derive(Clone, Debug)]
 pub struct Memory {
-    directory: PathBuf,
+    file: StateFile,
     /// What identifies the devices, a line each.
     devices: Vec<String>,
     batteries: Vec<String>,
@@ -48,20 +44,8 @@ pub struct Memory {
 /// Why something could not be saved.
 #[derive(Debug)]
 pub enum MemoryError {
-    /// There is no such folder, or it cannot be written.
-    Directory {
-        /// The folder.
-        path: PathBuf,
-        /// What is wrong with it.
-        error: io::Error,
-    },
-    /// The file cannot be written: a full disk.
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        error: io::Error,
-    },
+    /// The folder or the file does not take it.
+    Unwritable(Unwritable),
     /// It is about another number of batteries than the configuration.
     OtherSite,
 }
@@ -69,14 +53,7 @@ pub enum MemoryError {
 impl fmt::Display for MemoryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            MemoryError::Directory { path, error } => {
-                write!(
-                    f,
-                    "The folder {} cannot be written: {error}. It must exist and take files; --state names another one.",
-                    path.display()
-                )
-            }
-            MemoryError::File { path, error } => write!(f, "The file {} cannot be written: {error}.", path.display()),
+            MemoryError::Unwritable(why) => why.fmt(f),
             MemoryError::OtherSite => f.write_str("What was learned is about another number of batteries than the configuration has."),
         }
     }
@@ -88,12 +65,12 @@ impl Memory {
     /// The memory of this configuration's site in this folder. Touches nothing yet.
     pub fn open(directory: &Path, config: &Config) -> Memory {
         let batteries = config.batteries.iter().map(|b| b.name.clone()).collect();
-        Memory { directory: directory.to_owned(), devices: form::devices(config), batteries }
+        Memory { file: StateFile::new(directory, FILE), devices: form::devices(config), batteries }
     }
 
     /// The file.
     pub fn path(&self) -> PathBuf {
-        self.directory.join(FILE)
+        self.file.path()
     }
 
     /// What was learned before, where it is still worth something; the log says why it is not.
@@ -114,30 +91,16 @@ impl Memory {
 
     /// As [`Memory::load`], but says why instead of logging it. `None`: there is no file.
     pub fn read(&self) -> Result<Option<Learned>, Unusable> {
-        match text(&self.path()) {
+        match self.file.text() {
             Ok(text) => form::from_text(&text, &self.devices, &self.batteries).map(Some),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(Unusable::Unreadable(error.to_string())),
         }
     }
 
-    /// Whether there is a folder to save in: writes the unfinished file and removes it, because only that shows what may be written.
+    /// Whether there is a folder to save in.
     pub fn check(&self) -> Result<(), MemoryError> {
-        let in_folder = |error| MemoryError::Directory { path: self.directory.clone(), error };
-        match fs::metadata(&self.directory) {
-            Ok(folder) if folder.is_dir() => {}
-            Ok(_) => return Err(in_folder(io::Error::new(io::ErrorKind::NotADirectory, "it is no folder"))),
-            Err(error) => return Err(in_folder(error)),
-        }
-        let unfinished = self.directory.join(UNFINISHED);
-        match write(&unfinished, "{}\n").and_then(|()| fs::remove_file(&unfinished)) {
-            Ok(()) => Ok(()),
-            Err(error) => {
-                // A full disk may have left it there empty.
-                let _ = fs::remove_file(&unfinished);
-                Err(self.failed(error))
-            }
-        }
+        self.file.check().map_err(MemoryError::Unwritable)
     }
 
     /// Replaces the file, or leaves it as it is.
@@ -145,50 +108,6 @@ impl Memory {
         if learned.batteries.len() != self.batteries.len() {
             return Err(MemoryError::OtherSite);
         }
-        let folder = File::open(&self.directory).map_err(|error| MemoryError::Directory { path: self.directory.clone(), error })?;
-        let (unfinished, path) = (self.directory.join(UNFINISHED), self.path());
-        let written =
-            write(&unfinished, &form::to_text(learned, &self.devices, &self.batteries)).and_then(|()| fs::rename(&unfinished, &path));
-        if let Err(error) = written {
-            let _ = fs::remove_file(&unfinished);
-            return Err(self.failed(error));
-        }
-        // The name survives a power cut only with its folder. Where that cannot be synced, it reaches the disk a little later.
-        let _ = folder.sync_all();
-        Ok(())
+        self.file.replace(&form::to_text(learned, &self.devices, &self.batteries)).map_err(MemoryError::Unwritable)
     }
-
-    /// Whether the folder or the file is to blame. A folder that takes no files at all, as in `/proc`, says that they do not exist.
-    fn failed(&self, error: io::Error) -> MemoryError {
-        match error.kind() {
-            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::NotFound => {
-                MemoryError::Directory { path: self.directory.clone(), error }
-            }
-            _ => MemoryError::File { path: self.path(), error },
-        }
-    }
-}
-
-fn text(path: &Path) -> io::Result<String> {
-    // Looked at before it is opened: opening a named pipe would wait for someone to write to it.
-    if !fs::metadata(path)?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no ordinary file"));
-    }
-    let mut text = String::new();
-    File::open(path)?.take(LONGEST + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > LONGEST {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "it is longer than 1 MiB"));
-    }
-    Ok(text)
-}
-
-fn write(path: &Path, text: &str) -> io::Result<()> {
-    // Left behind by a power cut; whatever it is, it must not be followed or appended to.
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).open(path)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()
 }

@@ -12,11 +12,13 @@ use super::clock::Monotonic;
 use super::control::ControlTask;
 use super::led::LedThread;
 use super::memory::{Keeper, Memory};
+use super::servers::Servers;
 use super::threads::Threads;
 use super::wiring::plan;
 use crate::config::{Config, effective};
 use crate::device::library::Library;
 use crate::serve::socket::{Published, StatusSocket};
+use crate::serve::tcp_server::BindError;
 
 /// The batteries are handed back within this time after SIGTERM, or left to their own timeout.
 const STOP_WITHIN: Duration = Duration::from_millis(2900);
@@ -31,6 +33,8 @@ pub enum RunError {
         /// What is in the way.
         error: io::Error,
     },
+    /// The port of our Modbus server.
+    Server(BindError),
     /// Signal handlers.
     Signals(io::Error),
     /// Threads.
@@ -50,6 +54,7 @@ impl fmt::Display for RunError {
                     path.display()
                 )
             }
+            RunError::Server(error) => error.fmt(f),
             RunError::Signals(error) => write!(f, "The signal handlers cannot be installed: {error}."),
             RunError::Threads(error) => write!(f, "The threads cannot be started: {error}."),
         }
@@ -85,13 +90,24 @@ pub fn run(config: &Config, library: &Library, folders: Folders<'_>, reload: &dy
         config.site.name,
         config.site.strategy.name()
     );
+    let mut plan = plan(config, library);
+    if let Some(server) = &mut plan.server {
+        server.state = Some(folders.state.to_owned());
+    }
+    let mut servers = plan.server.as_ref().map(|server| Servers::bind(server, config)).transpose().map_err(RunError::Server)?;
     let (keeper, kept) = Keeper::start(Memory::open(folders.state, config)).map_err(RunError::Threads)?;
-    let plan = plan(config, library);
     let mut control = ControlTask::new(config.clone(), &plan);
     control.keep(kept);
+    if let Some(saved) = servers.as_mut().and_then(Servers::saved) {
+        if !control.restore(saved) {
+            log::error!("server: what a client saved cannot be put in force; the settings of the configuration are");
+        }
+    }
     let threads = Threads::start(plan, control, published.clone(), clock).map_err(RunError::Threads)?;
-    let led = config.load_balancer.as_ref().and_then(|b| b.led.as_ref());
-    let led = led.map(|name| LedThread::start(folders.leds.join(name), published.clone())).transpose().map_err(RunError::Threads)?;
+    if let Some(servers) = servers {
+        servers.start(&threads, &published, clock).map_err(RunError::Threads)?;
+    }
+    let led = start_led(config, folders.leds, &published).map_err(RunError::Threads)?;
     let serving = socket.try_clone().map_err(socket_error)?;
     std::thread::Builder::new().name("status".into()).spawn(move || serving.serve(&published)).map_err(RunError::Threads)?;
     tell_systemd(&[sd_notify::NotifyState::Ready]);
@@ -118,6 +134,11 @@ pub fn run(config: &Config, library: &Library, folders: Folders<'_>, reload: &dy
         log::error!("stopped, but not every battery has acknowledged its release in time; its own timeout will do it");
     }
     Ok(())
+}
+
+fn start_led(config: &Config, leds: &Path, published: &Published) -> io::Result<Option<LedThread>> {
+    let led = config.load_balancer.as_ref().and_then(|b| b.led.as_ref());
+    led.map(|name| LedThread::start(leds.join(name), published.clone())).transpose()
 }
 
 fn tell_systemd(states: &[sd_notify::NotifyState<'_>]) {

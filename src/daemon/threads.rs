@@ -50,7 +50,9 @@ pub struct Threads {
     /// Ends the waiting for answers at the stop.
     hurry: Hurry,
     /// Where the server's threads ask; held here, so that the control thread never finds it closed.
-    _asked: Sender<Asked>,
+    asked: Sender<Asked>,
+    /// Of the server's gateway.
+    gateway: Option<SharedEndpoint>,
 }
 
 /// A battery was not released.
@@ -95,6 +97,7 @@ impl Threads {
             SharedEndpoint::with_comm_log(link::open(&e.place, e.timeout.to_duration(), hurry.clone()), comm_log.clone())
         };
         let endpoints: Vec<_> = plan.endpoints.iter().map(endpoint).collect();
+        let gateway = plan.server.as_ref().and_then(|server| endpoints.get(server.gateway?)).cloned();
         let observe = plan.site.observe;
         let mut watched = vec![Watched { name: "control".into(), patience: Span::from_s(5) }];
         let mut join = |name: &str, patience: Span, hands_back: bool| {
@@ -148,7 +151,22 @@ impl Threads {
         let told = Slots { batteries: slots.into_iter().map(|s| s.0).collect(), chargers: charger_slots };
         let (asked_sender, asked) = bounded(ASKED_MOST);
         spawn("control", move || director_loop(director, &events, &asked, &told, &published, &c))?;
-        Ok(Threads { stop: stop_sender, done, hurry, _asked: asked_sender })
+        Ok(Threads { stop: stop_sender, done, hurry, asked: asked_sender, gateway })
+    }
+
+    /// Where the threads of our Modbus server ask the control thread.
+    pub fn asked(&self) -> Sender<Asked> {
+        self.asked.clone()
+    }
+
+    /// The endpoint of the server's gateway, where it has one.
+    pub fn gateway(&self) -> Option<SharedEndpoint> {
+        self.gateway.clone()
+    }
+
+    /// Called when the threads stop.
+    pub fn hurry(&self) -> Hurry {
+        self.hurry.clone()
     }
 
     /// Stops everything: batteries are released. False when one of them did not acknowledge that within `patience`.

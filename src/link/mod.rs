@@ -3,14 +3,16 @@
 //! A link keeps a deadline for every request and checks that an answer answers what was asked. It never retries, never sends anything
 //! twice, and knows nothing of registers: a write that timed out may still happen, and whoever asked sends the newest value next time.
 
-pub mod bus;
+mod bus;
 pub mod connect;
 mod connection;
 pub mod deadline;
 pub mod exchange;
 pub mod fault;
+pub mod line;
 pub mod place;
 mod reply_search;
+pub mod request_search;
 pub mod resolve;
 pub mod rs485;
 pub mod rtu;
@@ -20,6 +22,7 @@ pub mod tcp;
 use std::time::Duration;
 
 use self::deadline::Hurry;
+use self::exchange::Exchange;
 use self::fault::Fault;
 use self::place::Place;
 use self::rtu::RtuLink;
@@ -34,7 +37,7 @@ pub fn open(place: &Place, timeout: Duration, hurry: Hurry) -> Box<dyn Link> {
 }
 
 /// A transport that a driver speaks through.
-pub trait Link: ::modbus::Client + Send {
+pub trait Link: ::modbus::Client + Exchange + Send {
     /// What to call it in logs and status, for example `192.168.1.11:502`.
     fn name(&self) -> &str;
 

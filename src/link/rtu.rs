@@ -15,8 +15,8 @@ use super::bus::Bus;
 use super::connect::Backoff;
 use super::deadline::{Deadline, Hurry};
 use super::exchange::{Exchange, check_request, client_by_exchange, not_sendable};
+use super::line::Line;
 use super::place::Serial;
-use super::serial;
 use super::{Counters, Link};
 use crate::modbus::pdu::{Reply, Request};
 
@@ -88,8 +88,8 @@ impl RtuLink {
             let text = format!("{} Tried again in {} s.", self.refused, left.as_secs() + 1);
             return Err(io::Error::new(io::ErrorKind::NotConnected, text).into());
         }
-        let opened = serial::open(&self.serial).map_err(io::Error::from).and_then(|port| {
-            let mut bus = Bus::new(port, &self.serial, self.hurry.clone());
+        let opened = Line::open(&self.serial).map_err(io::Error::from).and_then(|line| {
+            let mut bus = Bus::new(line, self.hurry.clone());
             bus.settle(self.unit, request).map(|()| bus)
         });
         match opened {

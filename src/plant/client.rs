@@ -7,13 +7,14 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use ::modbus::{Client, Coil, Error, Result};
+use ::modbus::{Error, Result};
 
 use super::faults::Fault;
 use super::line::{BusTime, Line};
 use super::sax::Answer;
 use super::site::Site;
 use super::wire;
+use crate::link::exchange::{Exchange, client_by_exchange};
 use crate::link::fault::{Fault as LinkFault, crc_error, exception_error};
 use crate::link::{Counters, Link};
 use crate::modbus::pdu::{Reply, Request};
@@ -34,7 +35,7 @@ pub struct SimLink {
 }
 
 impl SimLink {
-    /// A link to this battery or other host; [`Client::set_uid`] chooses the unit, 64 at first. Nothing takes time.
+    /// A link to this battery or other host; `set_uid` chooses the unit, 64 at first. Nothing takes time.
     pub fn new(site: Arc<Mutex<Site>>, host: usize) -> SimLink {
         SimLink {
             site,
@@ -57,17 +58,7 @@ impl SimLink {
         SimLink { bus: Some((line, time)), name: format!("bus:{host}"), ..SimLink::new(site, host) }
     }
 
-    fn ask(&mut self, request: &Request) -> Result<Reply> {
-        let result = self.exchange(request);
-        self.counters.count(&result);
-        // Timeouts and exceptions leave the connection as it is.
-        if result.as_ref().is_err_and(|error| matches!(LinkFault::of(error), LinkFault::Io(_) | LinkFault::Invalid(_))) {
-            self.connected = false;
-        }
-        result
-    }
-
-    fn exchange(&mut self, request: &Request) -> Result<Reply> {
+    fn outcome(&mut self, request: &Request) -> Result<Reply> {
         let Some((line, time)) = self.bus.clone() else { return self.exchange_at_once(request) };
         // Unit and CRC are three bytes more than the PDU.
         let asked = request.encode().len() + 3;
@@ -118,25 +109,6 @@ impl SimLink {
             reply => Ok(reply),
         }
     }
-
-    fn registers(&mut self, request: &Request) -> Result<Vec<u16>> {
-        match self.ask(request)? {
-            Reply::HoldingRegisters { values } | Reply::InputRegisters { values } | Reply::ReadWriteMultipleRegisters { values } => {
-                Ok(values)
-            }
-            _ => Err(Error::InvalidResponse),
-        }
-    }
-
-    fn coils(&mut self, request: &Request, count: u16) -> Result<Vec<Coil>> {
-        match self.ask(request)? {
-            Reply::Coils { packed } | Reply::DiscreteInputs { packed } => {
-                let bit = |k: u16| packed.get(usize::from(k / 8)).is_some_and(|byte| byte >> (k % 8) & 1 == 1);
-                Ok((0..count).map(|k| Coil::from(bit(k))).collect())
-            }
-            _ => Err(Error::InvalidResponse),
-        }
-    }
 }
 
 /// How a fault ends the connection, if it does.
@@ -185,54 +157,16 @@ impl Link for SimLink {
     }
 }
 
-impl Client for SimLink {
-    fn read_discrete_inputs(&mut self, address: u16, quantity: u16) -> Result<Vec<Coil>> {
-        self.coils(&Request::ReadDiscreteInputs { address, count: quantity }, quantity)
-    }
-
-    fn read_coils(&mut self, address: u16, quantity: u16) -> Result<Vec<Coil>> {
-        self.coils(&Request::ReadCoils { address, count: quantity }, quantity)
-    }
-
-    fn write_single_coil(&mut self, address: u16, value: Coil) -> Result<()> {
-        self.ask(&Request::WriteSingleCoil { address, on: value == Coil::On }).map(drop)
-    }
-
-    fn write_multiple_coils(&mut self, address: u16, coils: &[Coil]) -> Result<()> {
-        let count = u16::try_from(coils.len()).map_err(|_| Error::InvalidFunction)?;
-        let byte = |chunk: &[Coil]| chunk.iter().enumerate().fold(0, |bits, (k, coil)| bits | u8::from(*coil == Coil::On) << k);
-        self.ask(&Request::WriteMultipleCoils { address, count, packed: coils.chunks(8).map(byte).collect() }).map(drop)
-    }
-
-    fn read_input_registers(&mut self, address: u16, quantity: u16) -> Result<Vec<u16>> {
-        self.registers(&Request::ReadInputRegisters { address, count: quantity })
-    }
-
-    fn read_holding_registers(&mut self, address: u16, quantity: u16) -> Result<Vec<u16>> {
-        self.registers(&Request::ReadHoldingRegisters { address, count: quantity })
-    }
-
-    fn write_single_register(&mut self, address: u16, value: u16) -> Result<()> {
-        self.ask(&Request::WriteSingleRegister { address, value }).map(drop)
-    }
-
-    fn write_multiple_registers(&mut self, address: u16, values: &[u16]) -> Result<()> {
-        self.ask(&Request::WriteMultipleRegisters { address, values: values.to_vec() }).map(drop)
-    }
-
-    fn write_read_multiple_registers(
-        &mut self,
-        write_address: u16,
-        write_quantity: u16,
-        write_values: &[u16],
-        read_address: u16,
-        read_quantity: u16,
-    ) -> Result<Vec<u16>> {
-        let values = write_values.get(..usize::from(write_quantity)).ok_or(Error::InvalidFunction)?.to_vec();
-        self.registers(&Request::ReadWriteMultipleRegisters { read_address, read_count: read_quantity, write_address, values })
-    }
-
-    fn set_uid(&mut self, uid: u8) {
-        self.unit = uid;
+impl Exchange for SimLink {
+    fn exchange(&mut self, request: &Request) -> Result<Reply> {
+        let result = self.outcome(request);
+        self.counters.count(&result);
+        // Timeouts and exceptions leave the connection as it is.
+        if result.as_ref().is_err_and(|error| matches!(LinkFault::of(error), LinkFault::Io(_) | LinkFault::Invalid(_))) {
+            self.connected = false;
+        }
+        result
     }
 }
+
+client_by_exchange!(SimLink);

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use super::bus::Bus;
 use super::stop::Stop;
-use crate::link::bus::Pace;
 use crate::link::fault::Fault;
+use crate::link::line::Pace;
 use crate::modbus::pdu::{Reply, Request};
 
 /// A connection that breaks so often without any answer in between is given up.

@@ -9,7 +9,7 @@ use super::look::{Seen, look, profiles};
 use super::network::Progress;
 use super::stop::Stop;
 use crate::device::library::Library;
-use crate::link::bus::Pace;
+use crate::link::line::Pace;
 use crate::link::place::{Parity, Place, Serial};
 
 /// What to scan, and how patiently.

@@ -3,6 +3,7 @@
 //! Reads never come here: they are answered from the published [`Image`](super::image::Image).
 
 use crossbeam_channel::Sender;
+use serde::{Deserialize, Serialize};
 
 use crate::balancer::Settings;
 
@@ -41,7 +42,8 @@ pub enum Answer {
 }
 
 /// What register 1091 saves.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Saved {
     /// Registers 1010 to 1022; `None` without a load balancer: what nobody chose must not win over a `[load_balancer]` that comes later.
     pub settings: Option<Settings>,

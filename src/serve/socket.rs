@@ -52,6 +52,11 @@ impl Published {
         snapshot.image.clone().filter(|_| snapshot.at.elapsed() < STALE)
     }
 
+    /// Our unit id; it stays what it was where the registers are too old. `None`: there never were any.
+    pub fn unit(&self) -> Option<u8> {
+        self.lock().image.as_ref().map(|image| image.unit)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Snapshot> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

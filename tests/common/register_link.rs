@@ -6,8 +6,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ::modbus::{Client, Coil, Error, Result};
+use sax_controller::link::exchange::Exchange;
 use sax_controller::link::fault::exception_error;
 use sax_controller::link::{Counters, Link};
+use sax_controller::modbus::pdu::{Reply, Request};
 
 #[derive(Default)]
 struct Inner {
@@ -45,6 +47,13 @@ pub struct RegisterLink {
 impl RegisterLink {
     pub fn new(own: u8, shared: Shared) -> RegisterLink {
         RegisterLink { shared, own, unit: 0, counters: Counters::default() }
+    }
+}
+
+/// Nobody asks it for anything but by the functions below.
+impl Exchange for RegisterLink {
+    fn exchange(&mut self, _: &Request) -> Result<Reply> {
+        Err(Error::InvalidFunction)
     }
 }
 

@@ -1,0 +1,80 @@
+//! Our Modbus server at work: ports that are bound before any thread runs, and a thread for each of them.
+//!
+//! Its threads are not watched: the one that listens waits for clients for as long as nobody comes, a client can make only its own thread
+//! wait, and a thread that panics ends the process. So no client, however slow, keeps the watchdog from telling that the controller lives.
+
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use super::clock::Monotonic;
+use super::gateway::Gateway;
+use super::responder::Responder;
+use super::settings_file::SettingsFile;
+use super::threads::Threads;
+use super::wiring::ServerPlan;
+use crate::config::{self, Config};
+use crate::serve::ask::Saved;
+use crate::serve::rtu_server;
+use crate::serve::socket::Published;
+use crate::serve::tcp_server::{BindError, TcpServer};
+
+/// The server, bound but not answering yet.
+pub struct Servers {
+    config: config::Server,
+    tcp: Option<TcpServer>,
+    file: Option<SettingsFile>,
+}
+
+impl Servers {
+    /// Binds what is to be bound.
+    pub fn bind(plan: &ServerPlan, config: &Config) -> Result<Servers, BindError> {
+        let server = plan.server.clone();
+        let tcp = server.tcp.as_ref().map(TcpServer::bind).transpose()?;
+        let file = plan.state.as_ref().map(|directory| SettingsFile::open(directory, config, &server));
+        Ok(Servers { config: server, tcp, file })
+    }
+
+    /// What a client saved before, where it still counts.
+    pub fn saved(&mut self) -> Option<Saved> {
+        let file = self.file.as_mut()?;
+        let saved = file.load();
+        let writable = self.config.tcp.as_ref().is_some_and(|tcp| tcp.writable) || self.config.rtu.as_ref().is_some_and(|rtu| rtu.writable);
+        if writable {
+            // Said at the start, when somebody looks, and not when a client saves something.
+            if let Err(error) = file.check() {
+                log::warn!("server: what clients save with register 1091 will be refused. {error}");
+            }
+        }
+        saved
+    }
+
+    /// Starts its threads, which answer as long as the process lives.
+    pub fn start(self, threads: &Threads, published: &Published, clock: Monotonic) -> io::Result<()> {
+        let gateway = self.config.gateway.as_ref().zip(threads.gateway());
+        let gateway = gateway.map(|(gateway, endpoint)| Gateway::new(&gateway.units, endpoint, clock, threads.hurry()));
+        let file = self.file.map(|file| Arc::new(Mutex::new(file)));
+        let responder = |writable| Responder {
+            published: published.clone(),
+            asked: threads.asked(),
+            writable,
+            file: file.clone(),
+            gateway: gateway.clone(),
+        };
+        if let Some((tcp, settings)) = self.tcp.zip(self.config.tcp) {
+            log::info!("server: Modbus TCP on {}{}", settings.listen, read_only(settings.writable));
+            let answers = responder(settings.writable);
+            thread::Builder::new().name("modbus-tcp".into()).spawn(move || tcp.serve(&answers))?;
+        }
+        if let Some(rtu) = self.config.rtu {
+            log::info!("server: Modbus RTU on {}{}", rtu.serial.port, read_only(rtu.writable));
+            let answers = responder(rtu.writable);
+            thread::Builder::new().name("modbus-rtu".into()).spawn(move || rtu_server::serve(&rtu.serial, &answers))?;
+        }
+        Ok(())
+    }
+}
+
+fn read_only(writable: bool) -> &'static str {
+    if writable { "" } else { ", read-only" }
+}
