@@ -15,7 +15,7 @@ Controls the site until SIGTERM, then hands the batteries back. SIGHUP tells wha
 
   -c, --config FILE      configuration [/etc/sax/controller.toml]
       --devices FOLDER   device profiles of your own [/etc/sax/devices]
-      --state FOLDER     where is kept what is learned about meter and batteries [$STATE_DIRECTORY, else /var/lib/sax]
+      --state FOLDER     where is kept what is learned, and what Modbus clients save [$STATE_DIRECTORY, else /var/lib/sax]
 ";
 
 pub(super) fn run(arguments: Vec<OsString>) -> Result<(), Failure> {
