@@ -29,6 +29,7 @@ use crate::daemon::p1::P1Task;
 use crate::daemon::threads::TICK;
 use crate::daemon::wiring::{EndpointPlan, Placed, Plan, plan};
 use crate::device::library::Library;
+use crate::link::Link;
 use crate::link::place::{Parity, Place};
 use crate::plant::client::SimLink;
 use crate::plant::line::{BusTime, Line};
@@ -58,9 +59,19 @@ impl Simulation {
     /// Battery `k` of the configuration is battery `k` of the site, whatever its host is called. Devices on a serial port share a bus on
     /// which every byte takes its time.
     pub fn new(config: &Config, library: &Library, params: SiteParams) -> Simulation {
+        Simulation::with_links(config, library, params, &mut |_| None)
+    }
+
+    /// The same, where `link` may give another link to an endpoint of the plan than one into the simulated site.
+    pub fn with_links(
+        config: &Config,
+        library: &Library,
+        params: SiteParams,
+        link: &mut dyn FnMut(usize) -> Option<Box<dyn Link>>,
+    ) -> Simulation {
         let plan = plan(config, library);
         let control = ControlTask::new(config.clone(), &plan);
-        Simulation::under(control, plan, config, params)
+        Simulation::linked(control, plan, config, params, link)
     }
 
     /// Starts the control from what was learned before.
@@ -77,10 +88,23 @@ impl Simulation {
 impl<D: Director> Simulation<D> {
     /// As [`Simulation::new`], under another director.
     pub fn under(director: D, plan: Plan, config: &Config, params: SiteParams) -> Simulation<D> {
+        Simulation::linked(director, plan, config, params, &mut |_| None)
+    }
+
+    fn linked(
+        director: D,
+        plan: Plan,
+        config: &Config,
+        params: SiteParams,
+        link: &mut dyn FnMut(usize) -> Option<Box<dyn Link>>,
+    ) -> Simulation<D> {
         let wall_start_s = first_midnight(config);
         let site = Arc::new(Mutex::new(Site::new(SiteParams { wall_start_s, ..params })));
         let host = |e: usize| host_of(&plan, config, &lock(&site), e);
-        let endpoint = |(e, endpoint): (usize, &EndpointPlan)| {
+        let mut endpoint = |(e, endpoint): (usize, &EndpointPlan)| {
+            if let Some(own) = link(e) {
+                return (SharedEndpoint::new(own), None);
+            }
             let host = host(e);
             let bus = line_of(&endpoint.place).map(|line| (line, BusTime::default()));
             let link = match &bus {
@@ -89,7 +113,7 @@ impl<D: Director> Simulation<D> {
             };
             (SharedEndpoint::new(Box::new(link)), bus.map(|(_, time)| time))
         };
-        let endpoints: Vec<_> = plan.endpoints.iter().enumerate().map(endpoint).collect();
+        let endpoints: Vec<_> = plan.endpoints.iter().enumerate().map(&mut endpoint).collect();
         let at = |e: usize| endpoints[e].clone();
         let battery = |p: Placed<BatterySpec>| {
             let (endpoint, bus) = at(p.endpoint);

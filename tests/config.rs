@@ -211,6 +211,10 @@ fn an_effective_configuration_keeps_every_odd_value() {
 fn the_contract_is_known_whole_and_what_comes_later_is_refused() {
     let expected = ["118:11: status metrics: this key is not supported yet."];
     assert_eq!(findings(SPEC), expected);
+    let without: String = SPEC.lines().filter(|line| !line.starts_with("metrics")).map(|line| format!("{line}\n")).collect();
+    let config = good(&without);
+    assert_eq!((config.load_balancer.is_some(), config.chargers.len(), config.server.is_some()), (true, 1, true));
+    assert_eq!(good(&effective(&config)), config);
 }
 
 #[test]

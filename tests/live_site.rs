@@ -19,7 +19,7 @@ use sax_controller::plant::meter::MeterParams;
 use sax_controller::plant::serve::{LiveSite, Reached};
 use sax_controller::plant::site::SiteParams;
 use sax_controller::simulate::Simulation;
-use sax_controller::simulated_devices::{devices, like_its_profile, places};
+use sax_controller::simulated_devices::{chargers, devices, like_its_profile, places};
 use sax_controller::units::Time;
 
 fn examples() -> Vec<PathBuf> {
@@ -58,6 +58,11 @@ fn params(config: &Config, library: &Library) -> SiteParams {
     };
     params.batteries = config.batteries.iter().map(battery).collect();
     params.devices = devices(config, &plan(config, library), library);
+    params.chargers = chargers(config, &params.house);
+    for charger in &mut params.chargers {
+        // It would be more than the batteries can carry.
+        charger.car.need_wh = 0;
+    }
     params
 }
 

@@ -1,8 +1,11 @@
 //! Device profiles as text.
 
+use std::fmt::Write;
+
 use super::table::{table, wrap};
 use crate::config::{DeviceFacts, Devices, fixed_to_text};
 use crate::device::bms::BmsParts;
+use crate::device::charger::{ChargerCode, ChargerParts, Connected};
 use crate::device::library::Library;
 use crate::device::parse::Device;
 use crate::device::profile::{Choice, Code, FixedWrite, Kind, Point, Profile, Register};
@@ -21,7 +24,7 @@ pub(super) fn list(library: &Library) -> String {
 }
 
 fn kind(facts: &DeviceFacts) -> String {
-    let kinds = [(facts.battery, "battery"), (facts.meter || facts.telegrams, "meter"), (facts.bms, "BMS")];
+    let kinds = [(facts.battery, "battery"), (facts.meter || facts.telegrams, "meter"), (facts.bms, "BMS"), (facts.charger, "charger")];
     kinds.iter().filter(|k| k.0).map(|k| k.1).collect::<Vec<_>>().join(", ")
 }
 
@@ -59,6 +62,7 @@ fn describe_profile(p: &Profile) -> String {
     part("Values", points(p));
     part("Status registers; what is not said to forbid something allows it", statuses(p));
     part("Writes", writes(p));
+    part("As a charger", p.charger.as_ref().map_or_else(String::new, charger));
     part("As a battery management system", p.bms.as_ref().map_or_else(String::new, bms));
     out
 }
@@ -241,6 +245,33 @@ fn number(w: &FixedWrite, low_word_first: bool) -> String {
         Kind::I32 => (bits as i32).to_string(),
         Kind::F32 => f32::from_bits(bits).to_string(),
     }
+}
+
+fn charger(parts: &ChargerParts) -> String {
+    let row = |what: &str, r: &Register, more: &str| {
+        register(what, r, &format!("units of {} A{more}", factor(r.scale_millionths / 1000, &r.factors)))
+    };
+    let most = match (&parts.most_from, parts.most_ma) {
+        (Some(name), _) => format!(", at most {name}"),
+        (None, Some(most_ma)) => format!(", at most {} A", fixed_to_text(most_ma.into(), 3)),
+        (None, None) => String::new(),
+    };
+    let mut rows = vec![row("limit", &parts.limit, &format!("{most}; again every {}", parts.refresh))];
+    rows.extend(parts.timeout.iter().map(|w| fixed("communication timeout", w, false)));
+    rows.extend(parts.fallback.iter().map(|r| row("fallback limit", r, "")));
+    let mut out = table(&["WHAT", "REGISTER", "FUNCTION", "TYPE", "VALUE"], &rows);
+    if let Some(states) = &parts.states {
+        let connected = |code: &ChargerCode| match code.connected {
+            Connected::No => "no car",
+            Connected::Yes if code.charging => "charging",
+            Connected::Yes => "a car",
+            Connected::ByCable => "a car, if the cable says so",
+        };
+        let row = |code: &ChargerCode| vec![code.value.to_string(), code.name.clone(), connected(code).to_owned()];
+        let _ = writeln!(out, "State, register {} from bit {} on", states.address, states.shift);
+        out += &table(&["CODE", "NAME", "MEANING"], &states.codes.iter().map(row).collect::<Vec<_>>());
+    }
+    out
 }
 
 fn bms(parts: &BmsParts) -> String {

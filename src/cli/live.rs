@@ -16,7 +16,7 @@ use super::Failure;
 use super::live_child::{Controller, TempFolder};
 use super::live_config::{Moved, Telegrams, moved};
 use super::live_summary::Summary;
-use super::live_view::{block, header};
+use super::live_view::{block, chargers, header};
 use super::simulate::Options;
 use super::simulate_site::{Chosen, METER_PERIOD_MS, START_SOC_PM, chosen, notes, site_params};
 use super::status;
@@ -57,6 +57,7 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
         site,
         summary,
         stop,
+        chargers: chosen.config.chargers.iter().map(|c| c.name.clone()).collect(),
         widest: chosen.config.batteries.iter().map(|b| b.name.chars().count()).max().unwrap_or(0),
     };
     let outcome = demo.watch(options.seconds, &socket).and_then(|()| demo.finish());
@@ -147,7 +148,9 @@ fn introduction(options: &Options, chosen: &Chosen, site: &LiveSite, file: &Path
         let managed = config.batteries.iter().filter_map(|b| Some((b, b.bms.as_ref()?)));
         let bms = managed.filter(|(_, m)| Some(m.link.place()) == *place).map(|(b, m)| format!("BMS of {} (\"{}\")", b.name, m.device));
         let meter = config.meter.iter().filter(|m| matches!(&m.source, MeterSource::Own { link, .. } if Some(link.place()) == *place));
-        let names: Vec<_> = here.chain(bms).chain(meter.map(|m| format!("meter (\"{}\")", m.device))).collect();
+        let chargers = config.chargers.iter().filter(|c| Some(c.link.place()) == *place);
+        let chargers = chargers.map(|c| format!("charger {} (\"{}\")", c.name, c.device));
+        let names: Vec<_> = here.chain(bms).chain(chargers).chain(meter.map(|m| format!("meter (\"{}\")", m.device))).collect();
         let _ = writeln!(out, "  {} -> {now}: {}", place.as_ref().map_or_else(String::new, ToString::to_string), names.join(", "));
     }
     if let Some(link) = telegram_link(config) {
@@ -182,6 +185,8 @@ struct Demo {
     stop: Arc<AtomicBool>,
     /// The longest name of a battery.
     widest: usize,
+    /// The names of the chargers.
+    chargers: Vec<String>,
 }
 
 impl Demo {
@@ -199,11 +204,12 @@ impl Demo {
             }
             let status = status::fetch(socket).and_then(|text| status::parse(&text)).unwrap_or(Value::Null);
             let (truth, running) = self.site.with(|site| (site.truth(), site.running()));
+            let chargers = self.site.with(|site| chargers(site, &self.chargers));
             self.summary.second(&self.site);
             if (second - 1) % HEADER_EVERY == 0 {
                 say(&header(self.widest));
             }
-            if !say(&block(second, self.widest, &truth, &status, &running)) {
+            if !say(&(block(second, self.widest, &truth, &status, &running) + &chargers)) {
                 // Nobody reads any more.
                 return Ok(());
             }
@@ -241,7 +247,10 @@ impl Demo {
         let mut out = format!("\nThe controller ended {} ms after SIGTERM, {status}.\n", took.as_millis());
         let held = self.summary.held(&self.site);
         let _ = match held.as_slice() {
-            [] => writeln!(out, "The batteries were released: none stands under a setpoint other than 0 W."),
+            [] => {
+                let chargers = if self.chargers.is_empty() { "" } else { " The chargers were left at their fallback limits." };
+                writeln!(out, "The batteries were released: none stands under a setpoint other than 0 W.{chargers}")
+            }
             held => writeln!(out, "NOT released: {}.", held.join(", ")),
         };
         out += &figures;
@@ -249,7 +258,7 @@ impl Demo {
         say(&out);
         match (held.is_empty(), status.success()) {
             (true, true) => Ok(()),
-            (false, _) => Err(Failure::failed("The controller did not release every battery.")),
+            (false, _) => Err(Failure::failed("The controller did not release every battery and charger.")),
             (_, false) => Err(Failure::failed(format!("The controller ended with {status}."))),
         }
     }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
-use crate::config::{Config, Link, MeterSource, TelegramLink};
+use crate::config::{Config, Link, MeterSource, Server, TelegramLink};
 use crate::link::place::Place;
 
 /// Where things are now.
@@ -54,6 +54,19 @@ pub(super) fn moved(text: &str, config: &Config, moved: &Moved<'_>) -> Result<St
             set_link(section, place(&bms.link));
         }
     }
+    let sections = root.get_mut("charger").and_then(Value::as_array_mut).into_iter().flatten();
+    for (section, charger) in sections.zip(&config.chargers) {
+        if let Value::Table(section) = section {
+            set_link(section, place(&charger.link));
+        }
+    }
+    if let Some(Value::Table(balancer)) = root.get_mut("load_balancer") {
+        // It is there for the real one.
+        balancer.remove("led");
+    }
+    if let (Some(Value::Table(section)), Some(server)) = (root.get_mut("server"), &config.server) {
+        set_server(section, server, place);
+    }
     let path = |path: &Path| Value::String(path.display().to_string());
     let status = root.entry("status".to_owned()).or_insert_with(|| Value::Table(Table::new()));
     if let Value::Table(status) = status {
@@ -83,6 +96,23 @@ fn set_link(device: &mut Table, place: Option<Place>) {
             }
         }
         None => {}
+    }
+}
+
+/// The server listens where nobody else does. A serial port that nobody simulates is not opened.
+fn set_server(section: &mut Table, server: &Server, place: impl Fn(&Link) -> Option<Place>) {
+    if let Some(Value::Table(tcp)) = section.get_mut("tcp") {
+        tcp.insert("listen".into(), Value::String(format!("127.0.0.1:{}", free_port())));
+    }
+    section.remove("rtu");
+    let simulated = server.gateway.as_ref().and_then(|gateway| place(&gateway.link));
+    match (section.get_mut("gateway"), simulated) {
+        (Some(Value::Table(gateway)), Some(now)) => set_link(gateway, Some(now)),
+        _ => drop(section.remove("gateway")),
+    }
+    if !section.contains_key("tcp") {
+        let listen = Value::String(format!("127.0.0.1:{}", free_port()));
+        section.insert("tcp".into(), Value::Table(Table::from_iter([("listen".to_owned(), listen)])));
     }
 }
 
@@ -213,5 +243,29 @@ mod tests {
             battery.link = was.link.clone();
         }
         assert_eq!(same, before);
+    }
+
+    #[test]
+    fn chargers_move_and_nothing_of_the_server_touches_this_machine() {
+        let library = Library::built_in().unwrap();
+        let parse = |text: &str| config::parse(text, &library).unwrap_or_else(|f| panic!("{}\n{text}", f.render("test")));
+        let bus = "link.rtu = { port = \"/dev/ttyUSB0\", baud = 9600 }";
+        let text = format!(
+            "[site]\nstrategy = \"self-consumption\"\nfuse_a = 25\n[meter]\ndevice = \"p1\"\nlink.serial = {{ port = \"/dev/ttyUSB1\" }}\n\
+             [load_balancer]\nled = \"red\"\n[[charger]]\nname = \"w\"\ndevice = \"abb-terra-ac\"\n{bus}\n\
+             [server]\naddress = 11\nrtu = {{ port = \"/dev/ttyUSB2\", baud = 9600 }}\ngateway = {{ units = [2], {bus} }}\n"
+        );
+        let before = parse(&text);
+        let device = |place: &Place| match place {
+            Place::Rtu(serial) => Some(Place::Rtu(crate::link::place::Serial { port: "/tmp/x/bus".into(), ..serial.clone() })),
+            Place::Tcp { .. } => None,
+        };
+        let telegrams = Some(Telegrams::Serial("/tmp/x/p1".into()));
+        let now = Moved { device: &device, telegrams, socket: "/tmp/x/s.sock".into(), folder: "/tmp/x".into() };
+        let after = parse(&moved(&text, &before, &now).unwrap());
+        let server = after.server.unwrap();
+        assert_eq!((after.chargers[0].link.to_string(), after.load_balancer.unwrap().led), ("/tmp/x/bus".to_owned(), None));
+        assert_eq!((server.address, server.rtu, server.gateway.unwrap().link.to_string()), (11, None, "/tmp/x/bus".to_owned()));
+        assert!(server.tcp.unwrap().listen.ip().is_loopback());
     }
 }

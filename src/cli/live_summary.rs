@@ -19,11 +19,15 @@ const STARTING_S: i64 = 10;
 /// What is added up.
 pub(super) struct Summary {
     names: Vec<String>,
+    /// Name of each charger, and the limit at which it is to be left, mA.
+    chargers: Vec<(String, i64)>,
     poll_ms: u64,
     balance: Balance,
     target_w: i64,
-    /// Some grid power is aimed at; peak shaving aims at none.
+    /// Some grid power is aimed at.
     aims: bool,
+    /// Why none is, where none is.
+    aimless: &'static str,
     fuse_w: i64,
     import_w: Option<i64>,
     export_w: Option<i64>,
@@ -74,7 +78,9 @@ impl Summary {
             // With batteries on all phases the sum is what they can balance.
             balance: if config.batteries.iter().any(|b| b.phase == Phases::All) { Balance::Sum } else { config.site.balance },
             target_w: config.site.grid_target_w.into(),
-            aims: !matches!(config.site.strategy, Strategy::PeakShaving { .. }),
+            aims: !matches!(config.site.strategy, Strategy::PeakShaving { .. }) && !config.batteries.is_empty(),
+            aimless: if config.batteries.is_empty() { "there is no battery" } else { "this strategy aims at no grid power" },
+            chargers: config.chargers.iter().map(|c| (c.name.clone(), c.fallback_limit_ma.into())).collect(),
             fuse_w: i64::from(config.site.fuse_ma) * i64::from(config.site.voltage_mv) / 1_000_000,
             import_w: config.site.import_limit_w.map(i64::from),
             export_w: config.site.export_limit_w.map(i64::from),
@@ -148,7 +154,7 @@ impl Summary {
         let worked = if released && is_better { "Control worked" } else { "Control did NOT work" };
         let how_far = match self.aims {
             true => format!(": in the mean {what} {with} W away from the target, with batteries at rest {without} W"),
-            false => ", as far as can be said: this strategy aims at no grid power, it is judged by its limits".to_owned(),
+            false => format!(", as far as can be said: {}, it is judged by its limits", self.aimless),
         };
         let released = if released { "Every battery was released." } else { "NOT every battery was released." };
         format!("{worked}{how_far}.\n{released} {limits}")
@@ -175,17 +181,30 @@ impl Summary {
             let asked: Vec<_> = requests.iter().map(|(unit, n)| format!("{n} to {unit}")).collect();
             let _ = writeln!(out, "  battery {name} on {wiring}: {first}, {writes} writes, asked: {}", asked.join(", "));
         }
+        for (k, (name, _)) in self.chargers.iter().enumerate() {
+            let told = site.with(|site| site.charger(k).map(|c| (c.told().len(), c.requests(), c.car().charged_wh(), c.switches())));
+            if let Some((writes, requests, wh, switches)) = told {
+                let _ = writeln!(
+                    out,
+                    "  charger {name}: {wh} Wh charged, contactor switched {switches} times, {writes} writes, {requests} requests"
+                );
+            }
+        }
         out
     }
 
-    /// Batteries that stand under a setpoint other than 0 W.
+    /// Batteries that stand under a setpoint other than 0 W, and chargers that were told another last limit than their fallback.
     pub(super) fn held(&self, site: &LiveSite) -> Vec<String> {
         site.with(|site| {
+            let left = |(k, (name, fallback_ma)): (usize, &(String, i64))| {
+                let charger = site.charger(k).filter(|c| c.told().len() > 0 && c.limit_ma() != *fallback_ma)?;
+                Some(format!("charger {name}: {} mA", charger.limit_ma()))
+            };
             let held = |(k, name): (usize, &String)| match site.battery(k).map(|b| b.control(site.now_ms())) {
                 Some(Control::Commanded { power_w, .. }) if power_w != 0 => Some(format!("battery {name}: {power_w} W")),
                 _ => None,
             };
-            self.names.iter().enumerate().filter_map(held).collect()
+            self.names.iter().enumerate().filter_map(held).chain(self.chargers.iter().enumerate().filter_map(left)).collect()
         })
     }
 }

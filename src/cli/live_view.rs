@@ -5,8 +5,9 @@ use std::fmt::Write;
 use serde_json::Value;
 
 use crate::config::findings::printable;
+use crate::plant::charger::ChargerState;
 use crate::plant::house::Running;
-use crate::plant::site::Truth;
+use crate::plant::site::{Site, Truth};
 use crate::units::Phase;
 
 /// Longest line in columns.
@@ -59,6 +60,25 @@ pub(super) fn block(second: u64, widest: usize, truth: &Truth, status: &Value, r
     }
     for alarm in status["alarms"].as_array().into_iter().flatten() {
         push(&mut out, &format!("  ALARM: {}", printable(alarm["name"].as_str().unwrap_or("?"))));
+    }
+    out
+}
+
+/// A line for each charger: what is true.
+pub(super) fn chargers(site: &Site, names: &[String]) -> String {
+    let mut out = String::new();
+    for (name, charger) in names.iter().enumerate().filter_map(|(k, name)| Some((name, site.charger(k)?))) {
+        let tenths = |ma: i64| format!("{}.{}", ma / 1000, ma % 1000 / 100);
+        let drawn = charger.car().current_ma().map(tenths).join(" / ");
+        let state = match charger.state(site.now_ms()) {
+            ChargerState::Free => "no car",
+            ChargerState::Connected => "a car that wants nothing",
+            ChargerState::Paused => "a car that waits",
+            ChargerState::Charging => "charging",
+            ChargerState::Error => "nobody asks it",
+        };
+        let limit = tenths(charger.in_force_ma());
+        push(&mut out, &format!("  charger {}: {state}, limit {limit} A, draws {drawn} A", printable(name)));
     }
     out
 }

@@ -15,6 +15,7 @@ use crate::plant::faults::Fault;
 use crate::plant::house::House;
 use crate::plant::kpi::{Kpi, KpiParams};
 use crate::plant::kpi_report::kwh;
+use crate::plant::site::Site;
 use crate::simulate::Simulation;
 use crate::simulated_day;
 use crate::simulated_devices::buses;
@@ -23,8 +24,8 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let Chosen { config, library, .. } = chosen(options)?;
     print(&head(options, &config, &notes(&config)))?;
     let cpu = CpuTime::start();
-    let (with, without) = figures(options, &config, &library);
-    let mut out = table(&with, &without);
+    let (with, without, chargers) = figures(options, &config, &library);
+    let mut out = table(&with, &without) + &chargers;
     let _ = writeln!(out, "\nCPU time {:.2} s", cpu.spent().as_secs_f64());
     print(&out)
 }
@@ -35,17 +36,20 @@ fn head(options: &Options, config: &Config, changed: &[String]) -> String {
     let sky = name_of(&SKIES.map(|(name, s)| (name, s == options.sky)));
     let polls = config.meter.as_ref().map_or(0, |m| m.poll_ms);
     let mut out = format!(
-        "{} h of a {season} day with a {sky} sky, number {}: house with heat pump, 9 kWp of panels, no car.\n\
+        "{} h of a {season} day with a {sky} sky, number {}: house with heat pump, 9 kWp of panels, {}.\n\
          Meter: new value every {METER_PERIOD_MS} ms, visible after {} ms, polled every {polls} ms; {} of 1000 replies get lost.\n\
-         Fuse {} A. Batteries (those by SAX with {}, {} % at the start):\n",
+         Fuse {} A.",
         options.hours,
         options.number,
+        car(config, &day(options, config)),
         options.latency_ms,
         options.loss_permille,
         f64::from(config.site.fuse_ma) / 1000.0,
-        options.firmware.words(),
-        START_SOC_PM / 10,
     );
+    out += &match config.batteries.len() {
+        0 => " There is no battery.\n".to_owned(),
+        _ => format!(" Batteries (those by SAX with {}, {} % at the start):\n", options.firmware.words(), START_SOC_PM / 10),
+    };
     for b in &config.batteries {
         let (charge, discharge) = (b.max_charge_w, b.max_discharge_w);
         let _ =
@@ -57,6 +61,21 @@ fn head(options: &Options, config: &Config, changed: &[String]) -> String {
     out
 }
 
+/// A car charges where there is a charger that is looked after.
+fn day(options: &Options, config: &Config) -> Day {
+    let ev = !config.chargers.is_empty();
+    Day::new(&DayParams { number: options.number, season: options.season, sky: options.sky, ev, ..DayParams::default() })
+}
+
+fn car(config: &Config, day: &Day) -> String {
+    let (hour, minute) = (day.plug_s / 3600, day.plug_s / 60 % 60);
+    match config.chargers.len() {
+        0 => "no car".to_owned(),
+        1 => format!("a car that comes home at {hour}:{minute:02} and needs {} Wh", day.need_wh),
+        n => format!("{n} cars that come home from {hour}:{minute:02} on and need {} Wh each", day.need_wh),
+    }
+}
+
 fn where_is(battery: &Battery) -> String {
     let bms = battery.bms.as_ref().map_or(String::new(), |bms| format!(", with the BMS \"{}\"", bms.device));
     let phase = match battery.phase {
@@ -66,9 +85,9 @@ fn where_is(battery: &Battery) -> String {
     if battery.device == "sax" { format!("{phase}{bms}") } else { format!("{phase} (\"{}\"{bms})", battery.device) }
 }
 
-/// The figures with the controller, and of the same time with batteries at rest.
-fn figures(options: &Options, config: &Config, library: &Library) -> (Kpi, Kpi) {
-    let day = Day::new(&DayParams { number: options.number, season: options.season, sky: options.sky, ev: false, ..DayParams::default() });
+/// The figures with the controller, and of the same time with batteries at rest; those of the chargers in words.
+fn figures(options: &Options, config: &Config, library: &Library) -> (Kpi, Kpi, String) {
+    let day = day(options, config);
     let params = site_params(config, library, options.number, House::Day(Arc::new(day)), options.latency_ms, options.firmware);
     let mut simulation = Simulation::new(config, library, params);
     let faults = simulation.site().faults();
@@ -85,7 +104,18 @@ fn figures(options: &Options, config: &Config, library: &Library) -> (Kpi, Kpi) 
     let kpi = Kpi::new(KpiParams { fuse_a: i64::from(config.site.fuse_ma) / 1000, usable_wh });
     let (mut with, mut without) = (kpi.clone(), kpi);
     simulated_day::run(&mut simulation, options.hours * 3600, &mut with, &mut without);
-    (with, without)
+    let chargers = chargers(config, &simulation.site());
+    (with, without, chargers)
+}
+
+fn chargers(config: &Config, site: &Site) -> String {
+    let mut out = String::new();
+    for (k, charger) in config.chargers.iter().enumerate() {
+        let Some(simulated) = site.charger(k) else { continue };
+        let (wh, switches, writes) = (simulated.car().charged_wh(), simulated.switches(), simulated.told().len());
+        let _ = writeln!(out, "charger {}: {wh} Wh charged, its contactor switched {switches} times, {writes} writes", charger.name);
+    }
+    out
 }
 
 fn table(with: &Kpi, without: &Kpi) -> String {

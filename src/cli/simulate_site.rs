@@ -79,8 +79,9 @@ pub(super) fn chosen(options: &Options) -> Result<Chosen, Failure> {
             Chosen { text, config, library }
         }
     };
-    if chosen.config.batteries.is_empty() || chosen.config.meter.is_none() {
-        return Err(Failure::failed("There is nothing to simulate: the configuration has no [[battery]] or no [meter]."));
+    if chosen.config.meter.is_none() || chosen.config.batteries.is_empty() && chosen.config.load_balancer.is_none() {
+        let why = "There is nothing to simulate: the configuration has no [meter], or neither a [[battery]] nor a [load_balancer].";
+        return Err(Failure::failed(why));
     }
     Ok(chosen)
 }

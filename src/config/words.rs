@@ -15,37 +15,31 @@ const LONGEST_SOCKET: usize = 107;
 
 /// A name to show: 1 to 40 characters that print.
 pub(super) fn name(section: &mut Section<'_>, key: &str) -> Option<Spanned<String>> {
-    let name = section.string(key)?;
-    let count = name.value.chars().count();
-    let fault = if name.value.trim().is_empty() {
-        "must not be empty.".to_owned()
-    } else if count > LONGEST_NAME {
-        format!("has {count} characters, it must not have more than {LONGEST_NAME}.")
-    } else if has_unprintable(&name.value) {
-        "must not contain control characters.".to_owned()
-    } else {
-        return Some(name);
-    };
-    section.add(name.at, key, fault);
-    None
+    short(section, key, LONGEST_NAME, |_| None)
 }
 
 /// The name of a LED: of a folder in `/sys/class/leds`.
 pub(super) fn led(section: &mut Section<'_>, key: &str) -> Option<Spanned<String>> {
-    let led = section.string(key)?;
-    let count = led.value.chars().count();
-    let fault = if led.value.trim().is_empty() {
+    let path = "must be one of the names that /sys/class/leds lists, without a path.";
+    short(section, key, LONGEST_LED, |led| (led.contains('/') || led == "." || led == "..").then_some(path))
+}
+
+/// Up to so many characters that print; `fault` says what else is wrong.
+fn short(section: &mut Section<'_>, key: &str, longest: usize, fault: impl Fn(&str) -> Option<&'static str>) -> Option<Spanned<String>> {
+    let text = section.string(key)?;
+    let count = text.value.chars().count();
+    let fault = if text.value.trim().is_empty() {
         "must not be empty.".to_owned()
-    } else if count > LONGEST_LED {
-        format!("has {count} characters, it must not have more than {LONGEST_LED}.")
-    } else if led.value.contains('/') || led.value == "." || led.value == ".." {
-        "must be one of the names that /sys/class/leds lists, without a path.".to_owned()
-    } else if has_unprintable(&led.value) {
+    } else if count > longest {
+        format!("has {count} characters, it must not have more than {longest}.")
+    } else if has_unprintable(&text.value) {
         "must not contain control characters.".to_owned()
+    } else if let Some(fault) = fault(&text.value) {
+        fault.to_owned()
     } else {
-        return Some(led);
+        return Some(text);
     };
-    section.add(led.at, key, fault);
+    section.add(text.at, key, fault);
     None
 }
 

@@ -96,6 +96,8 @@ pub struct BatterySite {
     pub min_power_w: i64,
     /// It can be told multiples of this only, W; 1 for most.
     pub step_w: i64,
+    /// Of one on all phases: it divides its power over them as it likes, so that only its sum is known of the phases.
+    pub phases_vary: bool,
     /// The ages of what its BMS says, where it has one: the authority on what its cells allow.
     pub bms: Option<BmsSite>,
 }

@@ -116,6 +116,7 @@ pub fn plan(config: &Config, library: &Library) -> Plan {
     for (told, battery) in site.batteries.iter_mut().zip(&batteries) {
         let steps = battery.spec.bank.choice.candidates.iter().filter_map(|p| p.setpoint.as_ref()).map(step_w);
         told.step_w = steps.max().unwrap_or(1);
+        told.phases_vary = battery.spec.bank.choice.candidates.iter().any(|p| p.phases_vary);
     }
     let p1 = P1Spec::of(config, library, nets_phases(config));
     let heartbeat = Span::from_s(config.control.heartbeat_timeout_s.into());

@@ -134,6 +134,7 @@ fn profile(root: &mut Section<'_>) -> Option<Profile> {
     let charger = root.section("charger").map(|s| charger::read(s, &names));
     let mut switch = |key: &str| root.boolean(key).is_some_and(|b| b.value);
     let (meter_behind_battery, silent_unless_ready) = (switch("meter_behind_battery"), switch("silent_unless_ready"));
+    let phases_vary = switch("phases_vary");
     let single_unit_reference_w = root.integer("single_unit_reference_w", 1..=1_000_000i64).map(|w| w.value);
     if heartbeat.is_some() && setpoint.is_none() {
         root.add(root.at(), "heartbeat", "a heartbeat goes with a [setpoint].");
@@ -163,6 +164,7 @@ fn profile(root: &mut Section<'_>) -> Option<Profile> {
         charger: transpose(charger)?,
         heartbeat: transpose(heartbeat)?,
         silent_unless_ready,
+        phases_vary,
         register_base,
         blocks,
         settings,

@@ -58,6 +58,8 @@ pub struct Profile {
     pub heartbeat: Option<Heartbeat>,
     /// Nothing is written, except to end a command, while the state allows neither charging nor discharging.
     pub silent_unless_ready: bool,
+    /// A battery on all phases that divides its power over them as it likes.
+    pub phases_vary: bool,
     /// The setting that says with which number the printed register addresses begin: it is subtracted from all of them.
     pub register_base: Option<String>,
 }

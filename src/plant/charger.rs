@@ -226,7 +226,7 @@ impl Charger {
     }
 
     /// The newest writes, oldest first.
-    pub fn told(&self) -> impl DoubleEndedIterator<Item = &Told> {
+    pub fn told(&self) -> impl DoubleEndedIterator<Item = &Told> + ExactSizeIterator {
         self.told.iter()
     }
 

@@ -55,6 +55,12 @@ pub fn snippet(found: &[Found], library: &Library) -> Option<String> {
         reached(&mut text, bms);
         comment(&mut out, &text);
     }
+    for (index, charger) in candidates.iter().filter(|c| c.facts.charger).enumerate() {
+        out.push_str("\n# A charger was found; with a [load_balancer] it becomes:\n");
+        let mut text = format!("[[charger]]\nname = \"charger {}\"\ndevice = \"{}\"\n", index + 1, charger.device);
+        reached(&mut text, charger);
+        comment(&mut out, &text);
+    }
     Some(out)
 }
 
@@ -105,12 +111,13 @@ fn candidates<'f>(found: &'f Found, library: &Library) -> Vec<Candidate<'f>> {
         }
     }
     for unit in &found.units {
-        let mut uses: Vec<(bool, bool, bool)> = Vec::new();
+        let mut uses: Vec<[bool; 4]> = Vec::new();
         for found_match in unit.matches.iter().filter(|m| m.certainty >= Certainty::Probably && !covered.contains(&m.profile)) {
             let own_unit = library.profile(&found_match.profile).map(|profile| profile.unit);
             let id = Some(found_match.unit).filter(|id| Some(*id) != own_unit);
             let Some(candidate) = candidate(library, &found_match.profile, &found.place, id) else { continue };
-            let of_use = (candidate.facts.battery, candidate.facts.meter, candidate.facts.bms);
+            let facts = &candidate.facts;
+            let of_use = [facts.battery, facts.meter, facts.bms, facts.charger];
             if !uses.contains(&of_use) {
                 uses.push(of_use);
                 candidates.push(candidate);
@@ -122,7 +129,7 @@ fn candidates<'f>(found: &'f Found, library: &Library) -> Vec<Candidate<'f>> {
 
 fn candidate<'f>(library: &Library, device: &str, place: &'f Place, unit: Option<u8>) -> Option<Candidate<'f>> {
     let facts = Devices::find(library, device)?;
-    (facts.battery || facts.bms || facts.meter).then(|| Candidate { device: device.to_owned(), facts, place, unit })
+    (facts.battery || facts.bms || facts.meter || facts.charger).then(|| Candidate { device: device.to_owned(), facts, place, unit })
 }
 
 fn reached(out: &mut String, candidate: &Candidate<'_>) {

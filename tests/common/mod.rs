@@ -28,6 +28,7 @@ pub fn battery(phase: usize) -> BatterySite {
         fallback_discharge_w: 0,
         min_power_w: 0,
         step_w: 1,
+        phases_vary: false,
         bms: None,
     }
 }

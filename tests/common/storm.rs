@@ -86,6 +86,7 @@ pub fn random_site(rng: &mut Rng) -> Site {
             fallback_discharge_w: if rng.chance(700) { 0 } else { rng.range(0, max_discharge_w) },
             min_power_w: rng.range(0, 300),
             step_w: 1,
+            phases_vary: false,
             bms: None,
         }
     };
@@ -124,6 +125,9 @@ pub fn random_site(rng: &mut Rng) -> Site {
     for b in &mut site.batteries {
         let ages = [(5, 30), (5, 58), (15, 58)].map(|(fresh, lost)| BmsSite { fresh: Span::from_s(fresh), lost: Span::from_s(lost) });
         b.bms = rng.chance(300).then(|| ages[rng.below(3) as usize]);
+    }
+    for b in &mut site.batteries {
+        b.phases_vary = b.connection == Connection::AllPhases && rng.chance(100);
     }
     site
 }

@@ -159,7 +159,7 @@ impl Core {
             (Some(Action::Charge(w)), _) if total > -w => Ask::Total(-w, Binding::Schedule),
             (Some(Action::Charge(_)), _) => Ask::Total(total, Binding::Total),
             (None | Some(Action::ReserveSoc(_)), Strategy::PeakShaving { recharge_below_w }) => self.shave(recharge_below_w),
-            _ if self.site.balance == Balance::Sum || self.apportioned => Ask::Total(total, Binding::Total),
+            _ if self.site.balance == Balance::Sum || self.only_sum_is_known() => Ask::Total(total, Binding::Total),
             _ => Ask::PerPhase(wanted),
         }
     }

@@ -1,4 +1,5 @@
-//! Phases that were not measured, but are shares of a measured total: what is exact is the sum, so the sum is estimated.
+//! Phases that were not measured, but are shares of a measured total, or on which batteries work that divide their power as they like:
+//! what is exact is the sum, so the sum is estimated.
 //!
 //! A battery on one phase shows on the shares of all three, and a share that is off shows as load that is not there; one estimate for the
 //! sum, with the hull of all batteries, knows neither. How it divides into phases only decides who does the work and what the fuse
@@ -8,12 +9,18 @@ use super::Core;
 use crate::control::estimate::{Circumstances, PhaseEstimate};
 use crate::control::input::PhaseSample;
 use crate::control::math::clamp;
-use crate::control::site::Window;
+use crate::control::site::{Connection, Window};
 
 /// Shares waver by this with every sample, W: within it the division into phases is kept.
 const WAVER_W: i64 = 200;
 
 impl Core {
+    /// What the phases show says nothing about what the batteries do there: they were not measured, or a battery divides its power over them
+    /// as it likes.
+    pub(super) fn only_sum_is_known(&self) -> bool {
+        self.apportioned || self.site.batteries.iter().any(|b| b.phases_vary && b.connection == Connection::AllPhases)
+    }
+
     /// Takes the total of these shares into the estimate of the sum, and divides that. The sample is as old as `window` says at `now_ms`.
     pub(super) fn estimate_sum(&mut self, phases: &[PhaseSample; 3], window: Window, now_ms: i64) {
         let (from, to) = (now_ms - window.hi.signed_ms(), now_ms - window.lo.signed_ms());

@@ -60,7 +60,7 @@ impl Core {
     /// The phases of the meter arrived just now: do they agree with what the batteries did?
     pub(super) fn watch_wiring(&mut self, phases: &[PhaseSample; 3], arrived: Time) {
         // Phases that are parts of the sum say nothing about wires.
-        if self.apportioned || !matches!(self.ladder.mode(), Mode::Run { .. }) {
+        if self.only_sum_is_known() || !matches!(self.ladder.mode(), Mode::Run { .. }) {
             // What batteries do by themselves, or on the way to the fallback, happens too fast or too rarely to tell.
             self.guard.pause(arrived);
             return;

@@ -54,8 +54,8 @@ pub(super) enum Outcome {
 /// What the charger was told.
 pub(super) struct Telling {
     parts: Option<ChargerParts>,
-    /// The limit that stands, mA, and since when; `None`: unknown.
-    stands: Option<(u32, Time)>,
+    /// The limit that stands; `None`: unknown.
+    stands: Option<Standing>,
     /// Whether it was ever told a limit, or may have been.
     begun: bool,
     /// Not before this time.
@@ -66,6 +66,15 @@ pub(super) struct Telling {
     /// Comparisons in a row that found another limit.
     strays: u32,
     settings: [Setting; 2],
+}
+
+/// A limit that was acknowledged.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Standing {
+    limit_ma: u32,
+    /// When it was written first, and last.
+    since: Time,
+    refreshed: Time,
 }
 
 /// The timeout or the fallback limit: written at the start, and when it turns out to be another one.
@@ -156,8 +165,8 @@ impl Telling {
     fn limit_at(&self, wanted_ma: u32, now: Time) -> Time {
         let refresh = self.parts.as_ref().map_or(LONGEST_RETRY, |parts| parts.refresh);
         match self.stands {
-            Some((stands_ma, since)) if wanted_ma == stands_ma => since + refresh,
-            Some((stands_ma, since)) if wanted_ma > stands_ma => since + RAISE,
+            Some(stands) if wanted_ma == stands.limit_ma => stands.refreshed + refresh,
+            Some(stands) if wanted_ma > stands.limit_ma => stands.refreshed + RAISE,
             _ => now,
         }
     }
@@ -173,7 +182,9 @@ impl Telling {
             (self.failed, self.not_before) = (self.failed.saturating_add(1), now + wait);
         }
         if job.is_limit() {
-            self.stands = (outcome == Outcome::Acknowledged).then_some((job.amount, now));
+            let since = self.stands.filter(|stands| stands.limit_ma == job.amount).map_or(now, |stands| stands.since);
+            let stands = Standing { limit_ma: job.amount, since, refreshed: now };
+            self.stands = (outcome == Outcome::Acknowledged).then_some(stands);
         }
         for setting in self.settings.iter_mut().filter(|setting| setting.job == Some(job)) {
             setting.state = match outcome {
@@ -213,7 +224,7 @@ impl Telling {
         for (setting, found) in self.settings.iter_mut().zip([timeout, values.fallback_ma]) {
             setting.compare(found, begun, now);
         }
-        let Some((stands_ma, since)) = self.stands else { return };
+        let Some(Standing { limit_ma: stands_ma, since, .. }) = self.stands else { return };
         let strays = match (values.written_ma, values.limit_ma) {
             (Some(written_ma), _) if begun >= since => written_ma != stands_ma,
             // It may have reasons of its own to keep to less.

@@ -79,6 +79,7 @@ fn battery_site(b: &config::Battery, config: &Config, wait: Span) -> BatterySite
         fallback_discharge_w,
         min_power_w: b.min_power_w.into(),
         step_w: 1,
+        phases_vary: false,
         bms: b.bms.as_ref().map(|bms| bms_site(bms, config, wait)),
     }
 }
