@@ -323,7 +323,7 @@ fn remote_values_are_whole_values() {
 fn a_value_that_is_written_alone_does_not_bring_back_others() {
     let mut served = full();
     served.write(2900, &[0, 500, 0, 1000, 0xffff, 0xffff, 1]).unwrap();
-    served.now = served.now + Span::from_s(61);
+    served.now += Span::from_s(61);
     served.write(2904, &[0, 3000]).unwrap();
     assert_eq!(served.read(2900, 7), Ok(vec![0x8000, 0, 0xffff, 0xffff, 0, 3000, 1]));
     assert_eq!(served.read(2005, 1), Ok(vec![2]));

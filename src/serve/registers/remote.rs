@@ -1,8 +1,8 @@
 //! What another controller asks of the batteries, and for how long that counts: as long as its heartbeat changes.
 //!
-//! **Answers for** the states of a remote command. A value counts while the heartbeat has changed within the timeout; the same heartbeat again
-//! is no sign of life, and the same value again changes nothing. Which of the two comes first does not matter. When the timeout is over
-//! all values are forgotten, so that a controller that comes back finds nothing in force that it did not say anew.
+//! **Answers for** the states of a remote command. A value counts while the heartbeat has changed within the timeout; the same heartbeat
+//! again is no sign of life, and the same value again changes nothing. Which of the two comes first does not matter. When the timeout is
+//! over all values are forgotten, so that a controller that comes back finds nothing in force that it did not say anew.
 //!
 //! **Never** reads a clock, and knows no registers.
 

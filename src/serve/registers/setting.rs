@@ -62,8 +62,8 @@ impl Setting {
     }
 }
 
-/// What a current of `before_ma` is when `written` is written: a register has room for 65.535 A only, so whoever writes back what he has read
-/// does not change a larger one.
+/// What a current of `before_ma` is when `written` is written: a register has room for 65.535 A only, so whoever writes back what he has
+/// read does not change a larger one.
 pub fn unless_the_same(before_ma: u32, written: u16) -> u32 {
     if written == u16::MAX { before_ma.max(written.into()) } else { written.into() }
 }
