@@ -14,6 +14,10 @@ pub use settings::{Settings, SettingsFault, Step};
 
 use crate::units::{Span, Time};
 
+/// While the fuse carries what flows, batteries that were told enough get so many times their patience: what is left then is theirs to
+/// bring below the limit, and the charger would be thrown out for it.
+const BEARABLE: u64 = 3;
+
 /// Time between two checks.
 pub const CHECK: Span = Span::from_s(1);
 
@@ -63,6 +67,8 @@ pub struct Measured {
     pub largest_ma: u32,
     /// The same once the batteries do what they were told, mA; never more.
     pub expected_ma: u32,
+    /// The fuse carries it as it is.
+    pub bearable: bool,
 }
 
 /// What stands between now and the next action.
@@ -202,7 +208,8 @@ impl Balancer {
             return Waits::Reading;
         }
         let relieved = direction == Direction::Down && measured.expected_ma <= step.limit_ma;
-        if relieved && !self.insists && now.since(ripe) < self.patience {
+        let patience = self.patience.times(if measured.bearable { BEARABLE } else { 1 });
+        if relieved && !self.insists && now.since(ripe) < patience {
             return Waits::Batteries;
         }
         self.limit_ma = match direction {

@@ -13,7 +13,7 @@ fn at(ms: u64) -> Time {
 
 /// A reading that the batteries cannot do anything about.
 fn reading(largest_ma: u32, taken: Time) -> Option<Measured> {
-    Some(Measured { taken, confirmed: taken, largest_ma, expected_ma: largest_ma })
+    Some(Measured { taken, confirmed: taken, largest_ma, expected_ma: largest_ma, bearable: false })
 }
 
 /// One that they were told to take off.
@@ -273,7 +273,8 @@ fn play(settings: Settings, moments: &[Moment], mut look: impl FnMut(&Balancer, 
         }
         let taken = now.before(Span::from_ms(u64::from(*age_ms)));
         let expected = |largest: u32| (*expected).min(largest);
-        let measured = largest.map(|ma| Measured { taken, confirmed: taken, largest_ma: ma, expected_ma: expected(ma) });
+        let measured =
+            largest.map(|ma| Measured { taken, confirmed: taken, largest_ma: ma, expected_ma: expected(ma), bearable: ma % 2 == 0 });
         let checked = b.step(measured, *ceiling, now);
         look(&b, if checked { *ceiling } else { u32::MAX });
     }

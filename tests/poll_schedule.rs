@@ -104,3 +104,23 @@ fn the_first_setpoint_comes_within_six_meter_periods() {
         }
     }
 }
+
+/// With a load balancer a phase near its upper limit is watched closely: an overload that the total hides must not wait for the period.
+#[test]
+fn the_phases_come_with_every_reading_near_the_upper_limit() {
+    for (load_w, requests_in_a_minute) in [(4_300, 0..=4), (4_950, 58..=62)] {
+        let empty = |params: SiteParams| {
+            let mut params = old_firmware(params, Absent::Exception);
+            params.batteries.iter_mut().for_each(|(battery, _)| battery.soc_pm = 30);
+            params
+        };
+        let text = config_text(1000, "", "") + "[load_balancer]\n";
+        let params = empty(house::params(1, House::Fixed([300, load_w, 100]), 500));
+        let mut sim = Simulation::new(&parse(&text), &library(), params);
+        run_s(&mut sim, 120);
+        let before = requests(&sim, 0, 40);
+        run_s(&mut sim, 60);
+        let asked = requests(&sim, 0, 40) - before;
+        assert!(requests_in_a_minute.contains(&asked), "{load_w} W: {asked} requests");
+    }
+}

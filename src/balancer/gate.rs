@@ -10,6 +10,8 @@ use crate::units::{Span, Time};
 pub const STARTS_WITHIN: Span = Span::from_s(45);
 /// Kept free of what a paused charger could draw, mA: otherwise the noise of the meter alone would be above the upper limit afterwards.
 const SPARE_MA: u32 = 500;
+/// The room is a multiple of this, mA: a charger need not be told of every watt in the house.
+const ROOM_STEP_MA: u32 = 500;
 
 /// The figures of a charger.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -115,5 +117,6 @@ impl Gate {
 /// `all_paused` the limit falls to that too; one that is about to draw is not stopped by its own current.
 pub fn ceiling(settings: &Settings, largest_ma: u32, all_paused: bool, limit_ma: u32) -> u32 {
     let room_ma = settings.upper.limit_ma.saturating_sub(largest_ma).saturating_sub(SPARE_MA);
+    let room_ma = room_ma - room_ma % ROOM_STEP_MA;
     if all_paused { room_ma } else { room_ma.max(limit_ma) }
 }

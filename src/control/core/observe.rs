@@ -3,7 +3,8 @@
 
 use super::steps::coarse_w;
 use super::{Battery, Core};
-use crate::control::allocate::{Binding, fuse_w};
+use crate::control::allocate::{Binding, fuse_w, third};
+use crate::control::decision::Order;
 use crate::control::estimate::{BatteriesThen, Circumstances};
 use crate::control::history::{Hull, Series, ms};
 use crate::control::input::PhaseSample;
@@ -107,6 +108,25 @@ impl Core {
             then.absolute_w += past.newest_w().abs() / part;
         }
         then
+    }
+
+    /// What the batteries on phase `f` are told to deliver there beyond what they delivered when its newest sample was taken, W: by so much
+    /// its power falls once they do it and the meter shows it.
+    pub fn relief_w(&self, f: usize) -> i64 {
+        let Some(taken) = self.phases_taken else { return 0 };
+        let (window, averaging) = (self.learned.window, self.learned.averaging.signed_ms());
+        let then = ms(taken) - (window.lo.signed_ms() + window.hi.signed_ms() + averaging) / 2;
+        let members = self.site.batteries.iter().enumerate().filter(|(_, site)| site.connection.is_on(f));
+        let missing = members.filter_map(|(k, site)| {
+            let (b, decision) = (&self.batteries[k], &self.decision.batteries[k]);
+            let Order::Setpoint { watts, .. } = decision.order else { return None };
+            if decision.capability.is_excluded() || b.distrusted || b.polled.is_empty() {
+                return None;
+            }
+            let then_w = self.learned.batteries[k].past(&b.polled, &b.written).at(then);
+            Some(if site.connection == Connection::AllPhases { third(watts, f) - third(then_w, f) } else { watts - then_w })
+        });
+        missing.sum()
     }
 
     /// On a meter that averages, the first sample of a step shows a part of it; where the batteries are so fast that the second one would

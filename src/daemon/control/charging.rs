@@ -108,6 +108,11 @@ impl ControlTask {
         }
     }
 
+    /// The load balancer, where there is one.
+    pub fn balancer(&self) -> Option<&Balancer> {
+        self.charging.as_ref().map(|charging| &charging.balancer)
+    }
+
     /// When the load balancer wants to look again, where there is one.
     pub fn next_check(&self) -> Option<Time> {
         self.charging.as_ref().map(|charging| charging.balancer.next_check())

@@ -99,9 +99,9 @@ impl Site {
     fn sum_up(&mut self, steps: i64) {
         let load_mw = self.load_mw();
         let sums = &mut self.sums;
-        for k in 0..3 {
+        for (k, load_mw) in load_mw.into_iter().enumerate() {
             sums.grid[k] += self.grid_mw[k] * steps;
-            sums.load[k] += load_mw[k] * steps;
+            sums.load[k] += load_mw * steps;
             sums.pv[k] += self.house_power.pv_w[k] * 1000 * steps;
         }
         let total: i64 = self.grid_mw.iter().sum();

@@ -2,11 +2,8 @@
 //! Out of the core's newest decision; decides nothing.
 
 use crate::balancer::Measured;
-use crate::control::allocate::third;
 use crate::control::core::Core;
-use crate::control::decision::Order;
 use crate::control::input::PhaseSample;
-use crate::control::site::Connection;
 
 /// The largest current of the first `phases` phases; `None` where no valid one was measured yet.
 pub(super) fn measured(core: &Core, phases: u8) -> Option<Measured> {
@@ -20,24 +17,11 @@ pub(super) fn measured(core: &Core, phases: u8) -> Option<Measured> {
             return None;
         }
         let load_ma = sample.load_ma(nominal_mv);
-        let relief = PhaseSample { power_w: relief_w(core, f).max(0), ..*sample };
+        let relief = PhaseSample { power_w: core.relief_w(f).max(0), ..*sample };
         let relief_ma = u32::try_from(relief.current_by_power_ma(nominal_mv)).unwrap_or(u32::MAX);
         largest_ma = load_ma.max(largest_ma);
         expected_ma = load_ma.saturating_sub(relief_ma).max(expected_ma);
     }
-    Some(Measured { taken, confirmed, largest_ma, expected_ma })
-}
-
-/// What the batteries on phase `f` were told to deliver there, beyond what they say that they do, W.
-fn relief_w(core: &Core, f: usize) -> i64 {
-    let batteries = core.site().batteries.iter().zip(&core.decision().batteries).enumerate();
-    let missing = batteries.filter(|(_, (site, _))| site.connection.is_on(f)).filter_map(|(k, (site, decision))| {
-        let Order::Setpoint { watts, .. } = decision.order else { return None };
-        let power_w = core.battery_sample(k).filter(|_| !decision.capability.is_excluded())?.power_w;
-        Some(match site.connection {
-            Connection::Phase(_) => watts.saturating_sub(power_w),
-            Connection::AllPhases => third(watts, f).saturating_sub(third(power_w, f)),
-        })
-    });
-    missing.fold(0, i64::saturating_add)
+    let bearable = i64::from(largest_ma) <= core.site().fuse_ma;
+    Some(Measured { taken, confirmed, largest_ma, expected_ma, bearable })
 }
