@@ -24,6 +24,8 @@ mod simulate;
 mod simulate_day;
 mod simulate_site;
 mod status;
+mod status_charging;
+mod status_text;
 mod table;
 mod target;
 mod target_registers;

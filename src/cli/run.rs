@@ -1,6 +1,7 @@
 //! `sax-controller run`: the daemon.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use lexopt::Arg::{Long, Short};
 
@@ -8,24 +9,29 @@ use super::files::Files;
 use super::{Failure, print, wrong};
 use crate::daemon::{journal, memory, run as daemon};
 
+/// Where Linux has them.
+const LEDS: &str = "/sys/class/leds";
+
 const USAGE: &str = "\
-Usage: sax-controller run [--config FILE] [--devices FOLDER] [--state FOLDER]
+Usage: sax-controller run [--config FILE] [--devices FOLDER] [--state FOLDER] [--leds FOLDER]
 
 Controls the site until SIGTERM, then hands the batteries back. SIGHUP tells what a restart would change.
 
   -c, --config FILE      configuration [/etc/sax/controller.toml]
       --devices FOLDER   device profiles of your own [/etc/sax/devices]
       --state FOLDER     where is kept what is learned, and what Modbus clients save [$STATE_DIRECTORY, else /var/lib/sax]
+      --leds FOLDER      where the LED of [load_balancer] is [/sys/class/leds]
 ";
 
 pub(super) fn run(arguments: Vec<OsString>) -> Result<(), Failure> {
-    let (mut files, mut state) = (Files::default(), None);
+    let (mut files, mut state, mut leds) = (Files::default(), None, PathBuf::from(LEDS));
     let mut parser = lexopt::Parser::from_args(arguments);
     while let Some(argument) = parser.next().map_err(wrong(USAGE))? {
         match argument {
             Long("config") | Short('c') => files.config = parser.value().map_err(wrong(USAGE))?.into(),
             Long("devices") => files.devices = parser.value().map_err(wrong(USAGE))?.into(),
             Long("state") => state = Some(parser.value().map_err(wrong(USAGE))?.into()),
+            Long("leds") => leds = parser.value().map_err(wrong(USAGE))?.into(),
             Long("help") | Short('h') => return print(USAGE),
             other => return Err(wrong(USAGE)(other.unexpected())),
         }
@@ -39,5 +45,5 @@ pub(super) fn run(arguments: Vec<OsString>) -> Result<(), Failure> {
         })
     };
     let state = memory::directory(state, std::env::var_os("STATE_DIRECTORY"));
-    daemon::run(&config, &library, &state, &reload).map_err(Failure::failed)
+    daemon::run(&config, &library, daemon::Folders { state: &state, leds: &leds }, &reload).map_err(Failure::failed)
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::status::table;
+use super::status_text::table;
 use super::target::parity_word;
 use crate::config;
 use crate::config::findings::printable;

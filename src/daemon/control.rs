@@ -2,7 +2,7 @@
 //!
 //! It never touches a device, and it never waits for one.
 
-mod charging;
+pub(super) mod charging;
 mod registers;
 mod words;
 

@@ -9,6 +9,7 @@
 //!                                    server threads: Modbus TCP (one per connection too) and RTU
 //!                                    memory thread: what was learned, to disk
 //!                                    comm-log thread: faults of all links, to disk
+//!                                    LED thread: the load balancer's state, blinking
 //! ```
 //! Tasks ([`battery`], [`bms`], [`meter`], and a [`director`]: [`control`], or a commissioning) take the time from outside and run in virtual time as well; [`threads`] gives each a thread.
 //! Threads share bounded channels, one endpoint per host, and the published document; nothing else. Only `main` ends the process.
@@ -33,6 +34,7 @@ pub mod gateway;
 pub mod health;
 pub mod journal;
 mod known;
+pub mod led;
 pub mod memory;
 pub mod message;
 pub mod meter;

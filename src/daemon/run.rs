@@ -10,6 +10,7 @@ use signal_hook::iterator::Signals;
 
 use super::clock::Monotonic;
 use super::control::ControlTask;
+use super::led::LedThread;
 use super::memory::{Keeper, Memory};
 use super::servers::Servers;
 use super::threads::Threads;
@@ -63,9 +64,20 @@ impl fmt::Display for RunError {
 /// At the stop the disk gets this long to take what was learned, as far as the batteries leave it.
 const SAVE_WITHIN: Duration = Duration::from_millis(500);
 
-/// Runs until SIGTERM or SIGINT, then hands the batteries back. What is learned is kept in the folder `state`. `reload` reads the
-/// configuration again, for SIGHUP.
-pub fn run(config: &Config, library: &Library, state: &Path, reload: &dyn Fn() -> Result<Config, String>) -> Result<(), RunError> {
+/// At the stop the LED gets this long to go out.
+const LED_WITHIN: Duration = Duration::from_millis(100);
+
+/// Folders that the daemon works in.
+#[derive(Clone, Copy, Debug)]
+pub struct Folders<'a> {
+    /// Where is kept what is learned.
+    pub state: &'a Path,
+    /// Where LEDs are.
+    pub leds: &'a Path,
+}
+
+/// Runs until SIGTERM or SIGINT, then hands the batteries back. `reload` reads the configuration again, for SIGHUP.
+pub fn run(config: &Config, library: &Library, folders: Folders<'_>, reload: &dyn Fn() -> Result<Config, String>) -> Result<(), RunError> {
     let path = Path::new(&config.status.socket);
     let socket_error = |error| RunError::Socket { path: path.to_owned(), error };
     let socket = StatusSocket::bind(path).map_err(socket_error)?;
@@ -80,10 +92,10 @@ pub fn run(config: &Config, library: &Library, state: &Path, reload: &dyn Fn() -
     );
     let mut plan = plan(config, library);
     if let Some(server) = &mut plan.server {
-        server.state = Some(state.to_owned());
+        server.state = Some(folders.state.to_owned());
     }
     let mut servers = plan.server.as_ref().map(|server| Servers::bind(server, config)).transpose().map_err(RunError::Server)?;
-    let (keeper, kept) = Keeper::start(Memory::open(state, config)).map_err(RunError::Threads)?;
+    let (keeper, kept) = Keeper::start(Memory::open(folders.state, config)).map_err(RunError::Threads)?;
     let mut control = ControlTask::new(config.clone(), &plan);
     control.keep(kept);
     if let Some(saved) = servers.as_mut().and_then(Servers::saved) {
@@ -95,6 +107,7 @@ pub fn run(config: &Config, library: &Library, state: &Path, reload: &dyn Fn() -
     if let Some(servers) = servers {
         servers.start(&threads, &published, clock).map_err(RunError::Threads)?;
     }
+    let led = start_led(config, folders.leds, &published).map_err(RunError::Threads)?;
     let serving = socket.try_clone().map_err(socket_error)?;
     std::thread::Builder::new().name("status".into()).spawn(move || serving.serve(&published)).map_err(RunError::Threads)?;
     tell_systemd(&[sd_notify::NotifyState::Ready]);
@@ -112,12 +125,20 @@ pub fn run(config: &Config, library: &Library, state: &Path, reload: &dyn Fn() -
     if !keeper.stop(STOP_WITHIN.saturating_sub(begun.elapsed()).min(SAVE_WITHIN)) {
         log::warn!("what was learned last may be lost: the disk takes too long");
     }
+    if let Some(led) = led {
+        led.stop(LED_WITHIN);
+    }
     if handed_back {
         log::info!("stopped after {} ms", begun.elapsed().as_millis());
     } else {
         log::error!("stopped, but not every battery has acknowledged its release in time; its own timeout will do it");
     }
     Ok(())
+}
+
+fn start_led(config: &Config, leds: &Path, published: &Published) -> io::Result<Option<LedThread>> {
+    let led = config.load_balancer.as_ref().and_then(|b| b.led.as_ref());
+    led.map(|name| LedThread::start(leds.join(name), published.clone())).transpose()
 }
 
 fn tell_systemd(states: &[sd_notify::NotifyState<'_>]) {

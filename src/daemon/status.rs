@@ -1,5 +1,7 @@
 //! What the control task knows, as the status document.
 
+mod charging;
+
 use super::control::{CLOCK_NOT_SET, ControlTask, mode_name};
 use super::health::Notices;
 use crate::config::{Role, Strategy};
@@ -25,10 +27,10 @@ impl ControlTask {
             site: self.site(now),
             meter: self.meter_status(now),
             batteries: (0..self.batteries.len()).map(|k| self.battery(k, now)).collect(),
-            load_balancer: None,
-            chargers: Vec::new(),
+            load_balancer: self.load_balancer(),
+            chargers: self.chargers(now),
             schedule: self.schedule(),
-            alarms: alarms.chain(dead).chain(notices).chain(of_bms).collect(),
+            alarms: alarms.chain(dead).chain(notices).chain(of_bms).chain(self.charging_alarms(now)).collect(),
             errors: self.links.iter().map(|l| (format!("link {}", l.name), errors(l.counters))).collect(),
         }
     }
@@ -82,6 +84,7 @@ impl ControlTask {
                 _ => self.core.site().target_w,
             },
             limits: self.limits(),
+            remote: self.remote(now),
             uptime_s: now.as_ms() / 1000,
         }
     }

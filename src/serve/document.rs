@@ -11,8 +11,9 @@ pub struct Document {
     pub site: Site,
     pub meter: Meter,
     pub batteries: Vec<Battery>,
-    pub load_balancer: Option<()>,
-    pub chargers: Vec<()>,
+    /// `null` where the configuration has no `[load_balancer]`.
+    pub load_balancer: Option<LoadBalancer>,
+    pub chargers: Vec<Charger>,
     /// `null` where the configuration has no `[[schedule]]`.
     pub schedule: Option<Schedule>,
     pub alarms: Vec<Alarm>,
@@ -30,6 +31,8 @@ pub struct Site {
     /// Aimed at now, at the grid connection; a schedule may have changed it.
     pub grid_target_w: i64,
     pub limits: Limits,
+    /// `null` where the configuration has no `[server]`.
+    pub remote: Option<Remote>,
     pub uptime_s: u64,
 }
 
@@ -41,6 +44,61 @@ pub struct Limits {
     pub recharge_below_w: Option<i64>,
     pub export_w: Option<i64>,
     pub unbalance_va: Option<i64>,
+}
+
+/// What another controller asks for, over our registers.
+#[derive(Clone, PartialEq, Debug, Default, Serialize)]
+#[allow(missing_docs, reason = "see Document")]
+pub struct Remote {
+    /// "none", "active", "waiting for the heartbeat" or "dropped".
+    pub state: &'static str,
+    /// Of all batteries; `null`: not asked for.
+    pub setpoint_w: Option<i64>,
+    pub charge_limit_w: Option<i64>,
+    pub discharge_limit_w: Option<i64>,
+    /// `null`: it has not changed within the timeout.
+    pub heartbeat_age_s: Option<u64>,
+    pub heartbeat_timeout_s: u64,
+}
+
+#[derive(Clone, PartialEq, Debug, Default, Serialize)]
+#[allow(missing_docs, reason = "see Document")]
+pub struct LoadBalancer {
+    /// 0 normal, 1 lower limit, 2 upper limit, 3 alarm limit, 4 fallback.
+    pub state: u16,
+    pub state_name: &'static str,
+    /// What all chargers together may draw on a phase.
+    pub limit_a: f64,
+    /// The cap of register 1000.
+    pub override_a: f64,
+    pub charger_limit_a: f64,
+    /// Of the phases that count; `null`: not known.
+    pub largest_current_a: Option<f64>,
+    /// What comes before the next step, in words; empty: nothing.
+    pub waits_for: &'static str,
+    /// How much longer, where that is a matter of time.
+    pub wait_s: Option<u8>,
+}
+
+#[derive(Clone, PartialEq, Debug, Default, Serialize)]
+#[allow(missing_docs, reason = "see Document")]
+pub struct Charger {
+    pub name: String,
+    pub device: String,
+    pub state: String,
+    /// What it is told; 0: paused.
+    pub limit_a: f64,
+    pub current_a: [Option<f64>; 3],
+    pub power_w: Option<i64>,
+    /// Energy of the session.
+    pub session_wh: Option<i64>,
+    /// Why it is told what it is told.
+    pub reason: String,
+    pub age_ms: Option<u64>,
+    pub writes: u64,
+    pub last_write: Option<String>,
+    pub last_write_age_ms: Option<u64>,
+    pub notices: Vec<String>,
 }
 
 #[derive(Clone, PartialEq, Debug, Default, Serialize)]

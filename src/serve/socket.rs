@@ -23,6 +23,9 @@ struct Snapshot {
     at: Instant,
 }
 
+/// The state of the site in a document that is older than it may be.
+pub const STALLED: &str = "stalled";
+
 /// A document that is older than this says so.
 const STALE: Duration = Duration::from_secs(5);
 
@@ -68,7 +71,7 @@ impl Published {
             return document;
         }
         let mut stale = Document::clone(&document);
-        stale.site.state = "stalled";
+        stale.site.state = STALLED;
         stale.site.reason = format!("the control thread has given no sign of life for {} s; all values are of then", age.as_secs());
         Arc::new(stale)
     }

@@ -10,6 +10,7 @@ use crossbeam_channel::bounded;
 use sax_controller::config::Config;
 use sax_controller::daemon::director::Director;
 use sax_controller::daemon::wiring::plan;
+use sax_controller::link::exchange::Exchange;
 use sax_controller::link::fault::exception_error;
 use sax_controller::link::{Counters, Link};
 use sax_controller::modbus::pdu::{Reply, Request};
@@ -40,8 +41,8 @@ struct Registers {
     counters: Counters,
 }
 
-impl Registers {
-    fn ask(&mut self, request: &Request) -> Result<Reply> {
+impl Exchange for Registers {
+    fn exchange(&mut self, request: &Request) -> Result<Reply> {
         let answer = match serve(&self.lower, self.unit, &request.encode()) {
             Reply::Exception { code, .. } => Err(exception_error(code)),
             reply => Ok(reply),
@@ -108,25 +109,25 @@ impl Client for Registers {
     }
 
     fn read_input_registers(&mut self, address: u16, count: u16) -> Result<Vec<u16>> {
-        match self.ask(&Request::ReadInputRegisters { address, count })? {
+        match self.exchange(&Request::ReadInputRegisters { address, count })? {
             Reply::InputRegisters { values } => Ok(values),
             _ => Err(Error::InvalidResponse),
         }
     }
 
     fn read_holding_registers(&mut self, address: u16, count: u16) -> Result<Vec<u16>> {
-        match self.ask(&Request::ReadHoldingRegisters { address, count })? {
+        match self.exchange(&Request::ReadHoldingRegisters { address, count })? {
             Reply::HoldingRegisters { values } => Ok(values),
             _ => Err(Error::InvalidResponse),
         }
     }
 
     fn write_single_register(&mut self, address: u16, value: u16) -> Result<()> {
-        self.ask(&Request::WriteSingleRegister { address, value }).map(drop)
+        self.exchange(&Request::WriteSingleRegister { address, value }).map(drop)
     }
 
     fn write_multiple_registers(&mut self, address: u16, values: &[u16]) -> Result<()> {
-        self.ask(&Request::WriteMultipleRegisters { address, values: values.to_vec() }).map(drop)
+        self.exchange(&Request::WriteMultipleRegisters { address, values: values.to_vec() }).map(drop)
     }
 
     fn write_read_multiple_registers(&mut self, _: u16, _: u16, _: &[u16], _: u16, _: u16) -> Result<Vec<u16>> {
@@ -161,7 +162,7 @@ impl Cluster {
         };
         let lowers: Vec<Lower> = lowers.iter().enumerate().map(lower).collect();
         let mut upper_text = format!(
-            "[site]\nstrategy = \"self-consumption\"\nbalance = \"sum\"\nfuse_a = 100\n{upper_site}\n\
+            "[site]\nstrategy = \"self-consumption\"\nbalance = \"sum\"\nfuse_a = 100\n{upper_site}\n[control]\nfallback = \"release\"\n\
              [meter]\ndevice = \"acuvim2-float\"\npoll_ms = 1000\nphase_poll_ms = 1000\nlink.tcp = {{ host = \"192.0.2.100\" }}\n"
         );
         for k in 0..lowers.len() {

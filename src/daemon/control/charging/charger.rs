@@ -60,8 +60,13 @@ impl ChargerView {
         self.known.as_ref().filter(|(at, _)| now.since(*at) <= self.age).map(|(_, values)| values)
     }
 
+    /// It was asked in vain, and what it said before is too old.
+    pub(in crate::daemon) fn is_lost(&self, now: Time) -> bool {
+        self.report.as_ref().is_some_and(|r| r.fault.is_some()) && self.values(now).is_none()
+    }
+
     /// Whether a car is connected; `None`: unknown.
-    pub(super) fn connected(&self, now: Time) -> Option<bool> {
+    pub(in crate::daemon) fn connected(&self, now: Time) -> Option<bool> {
         self.values(now)?.connected
     }
 

@@ -5,7 +5,6 @@ use crate::config::Strategy;
 use crate::control::alarm::Alarm;
 use crate::control::capability::{Capability, Cause};
 use crate::control::ladder::Mode;
-use crate::daemon::control::charging::ChargerView;
 use crate::serve::registers::list::BATTERIES_MOST;
 use crate::serve::registers::remote::RemoteState;
 use crate::serve::registers::view::{AlarmBit, Alarms, BatteryState, BatteryView, SiteState, SiteView};
@@ -20,7 +19,7 @@ impl ControlTask {
         let (power_w, soc_pm) = self.batteries_together(now);
         SiteView {
             state: self.site_state(),
-            alarms: self.alarms(),
+            alarms: self.alarms(now),
             meter_age_s: self.core.last_good().map(|t| seconds(now.since(t))),
             grid_w: self.known_total_w(now).or_else(|| phase_w.into_iter().sum()),
             phase_w,
@@ -111,15 +110,15 @@ impl ControlTask {
         (heard.then_some(power_w), heard.then(|| (energy + capacity / 2) / capacity))
     }
 
-    fn alarms(&self) -> Alarms {
+    fn alarms(&self, now: Time) -> Alarms {
         let mut alarms = Alarms::default();
         for (alarm, _) in self.active_alarms() {
             alarms.add(place(alarm).0, 1);
         }
         alarms.add(AlarmBit::ThreadDead, self.dead_threads.len());
-        let troubled = |c: &&ChargerView| c.report.as_ref().is_some_and(|r| r.fault.is_some()) || c.notices.count() > 0;
-        let chargers = self.charging.iter().flat_map(|c| &c.chargers);
-        alarms.add(AlarmBit::Charger, chargers.filter(troubled).count());
+        let chargers = || self.charging.iter().flat_map(|c| &c.chargers);
+        let lost = chargers().filter(|c| c.is_lost(now)).count();
+        alarms.add(AlarmBit::Charger, chargers().map(|c| c.notices.count()).sum::<usize>() + lost);
         let dropped = self.remote_command().is_some_and(|r| r.state() == RemoteState::Dropped);
         alarms.add(AlarmBit::RemoteLost, dropped.into());
         alarms.add(AlarmBit::OwnMessage, (0..self.batteries.len()).map(|k| self.own_messages(k)).sum());
