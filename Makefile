@@ -22,9 +22,9 @@ build:
 	$(CARGO) build --release --locked
 
 # Figures on this machine: latency from meter to setpoint, footprint, the law against its bounds, step quality in
-# real time, the cost of a step, a serial bus, and simulated days (about a quarter of an hour).
+# real time, the cost of a step, a serial bus, our own Modbus server under load, and simulated days (about 20 minutes).
 bench: build
-	$(CARGO) bench --locked --bench latency --bench footprint --bench law --bench steps --bench step --bench bus --bench days
+	$(CARGO) bench --locked --bench latency --bench footprint --bench law --bench steps --bench step --bench bus --bench server --bench days
 
 # Other people's Modbus programs against this one: libmodbus, pymodbus, mbpoll. Installs what is missing with apt and pip.
 interop:
