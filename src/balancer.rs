@@ -8,6 +8,7 @@
 //! nothing.
 
 pub mod gate;
+pub mod recent;
 mod settings;
 pub mod share;
 
