@@ -8,7 +8,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Barrier, Mutex};
 
 use own_server::{Client, Control, exception, serve, settings};
 use sax_controller::balancer::Settings;
@@ -233,6 +233,27 @@ fn what_cannot_be_saved_is_not_put_in_force() {
     assert!(matches!(ours.put(Some(saved(false))), Err(Unwritable::File { .. })));
     nothing_applied(save(ours));
     assert_eq!(file(&folder.0).read(), Ok(Some(saved(true))));
+}
+
+#[test]
+fn of_several_who_save_at_once_one_is_decided_about_after_the_other() {
+    let folder = Folder::new("several");
+    let control =
+        Control::start(|ask| Some(if matches!(ask, Ask::Write { .. }) { Answer::Save(Some(saved(false))) } else { Answer::Done }));
+    let address = serve(&settings(), Patience::default(), control.with_file(file(&folder.0)));
+    let together = Barrier::new(4);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let mut client = Client::connect(address);
+                assert!(client.is_served());
+                together.wait();
+                assert_eq!(client.write(1091, 1), Reply::WrittenSingleRegister { address: 1091, value: 1 });
+            });
+        }
+    });
+    let one = [Ask::Write { address: 1091, values: vec![1] }, Ask::Apply(Some(saved(false)))];
+    assert_eq!(control.record(), [&one[..]; 4].concat());
 }
 
 /// This test program again as a child with this part to play, whose folder is in its environment.
