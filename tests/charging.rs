@@ -8,7 +8,12 @@ mod house;
 
 use charging::{Batteries, FUSE_W, KETTLE_W, Kitchen, Record, Setting, simulation, simulation_of, watch};
 use sax_controller::balancer::{State, Waits};
+use sax_controller::control::input::{MeterSample, PhaseSample};
 use sax_controller::control::ladder::Mode;
+use sax_controller::daemon::control::ControlTask;
+use sax_controller::daemon::message::{Energies, Event, LinkReport, MeterReport};
+use sax_controller::daemon::wiring::plan;
+use sax_controller::link::Counters;
 use sax_controller::plant::house::House;
 use sax_controller::simulate::Simulation;
 use sax_controller::units::Time;
@@ -222,6 +227,37 @@ fn a_total_alone_says_nothing_about_a_phase() {
     house::run_s(&mut sim, 60);
     assert!(matches!(sim.control().decision().mode, Mode::Run { .. }), "the batteries are content with it");
     assert_eq!(sim.control().balancer().map(|b| (b.state(), b.limit_ma())), Some((State::Fallback, 0)));
+}
+
+#[test]
+fn a_direction_that_is_only_guessed_makes_no_load_disappear() {
+    let text = charging::config_text(&Setting::new(Batteries::Absent, 1_000)).replacen("fuse_a", "balance = \"sum\"\nfuse_a", 1);
+    let config = house::parse(&text);
+    let plan = plan(&config, &house::library());
+    // Telegrams with currents and a total of 0 W: 26 A come in on L1, or else on L2 and L3 together.
+    for (guess, state) in [([5_980, -4_600, -1_380], State::Alarm), ([-5_980, 4_600, 1_380], State::Alarm), ([-5_980; 3], State::Lower)] {
+        let phases =
+            guess.map(|w| PhaseSample { power_w: w, current_ma: Some(w * 1000 / 230), voltage_mv: Some(230_000), reactive_var: 0 });
+        let mut control = ControlTask::new(config.clone(), &plan);
+        for s in 1..=5 {
+            let at = Time::from_ms(1000 * s);
+            let sample = MeterSample {
+                taken: at,
+                total_w: Some(guess.iter().sum()),
+                phases: Some(phases),
+                phases_missing: false,
+                phases_apportioned: true,
+                total_print: s,
+                phase_print: None,
+                phase_print_is_lively: false,
+            };
+            let link = LinkReport { name: "p1".into(), counters: Counters::default() };
+            let (energies, device) = (Energies::default(), "p1".into());
+            control.take(Event::Meter(MeterReport { at, sample: Some(sample), frequency_mhz: None, energies, device, fault: None, link }));
+            control.step(at, 0, |_, _| ());
+        }
+        assert_eq!(control.balancer().map(|b| b.state()), Some(state), "{guess:?}");
+    }
 }
 
 #[test]
