@@ -19,9 +19,11 @@ const LONGEST_RETRY: Span = Span::from_s(10);
 const SETTING_AGAIN: Span = Span::from_s(300);
 /// A charger keeps to a new limit after this time at the latest.
 const SETTLED: Span = Span::from_s(5);
+/// A car may draw so much more than it is allowed, mA: both measure, and not exactly.
+const TOLERATED_MA: u32 = 1_000;
 /// After so many requests in a row without an answer it may have restarted.
 const SILENT_MOST: u32 = 2;
-/// Comparisons in a row that find another limit than ours are worth a word.
+/// Comparisons in a row that find another limit than ours, or more current, are worth a word.
 const STRAYS_MOST: u32 = 3;
 
 /// One write.
@@ -63,8 +65,9 @@ pub(super) struct Telling {
     /// Requests in a row without an answer, and writes in a row that were not acknowledged.
     silent: u32,
     failed: u32,
-    /// Comparisons in a row that found another limit.
+    /// Comparisons in a row that found another limit, and such that found more current than it allows.
     strays: u32,
+    excesses: u32,
     settings: [Setting; 2],
 }
 
@@ -139,6 +142,7 @@ impl Telling {
             silent: 0,
             failed: 0,
             strays: 0,
+            excesses: 0,
             settings: [timeout, fallback].map(|job| Setting { job, state: Kept::Due, is_read: false }),
         }
     }
@@ -225,6 +229,10 @@ impl Telling {
             setting.compare(found, begun, now);
         }
         let Some(Standing { limit_ma: stands_ma, since, .. }) = self.stands else { return };
+        if begun >= since + SETTLED {
+            let drawn_ma = values.current_ma.iter().flatten().max().copied().unwrap_or(0);
+            self.excesses = if drawn_ma > stands_ma.saturating_add(TOLERATED_MA) { self.excesses.saturating_add(1) } else { 0 };
+        }
         let strays = match (values.written_ma, values.limit_ma) {
             (Some(written_ma), _) if begun >= since => written_ma != stands_ma,
             // It may have reasons of its own to keep to less.
@@ -242,7 +250,8 @@ impl Telling {
 
     /// What someone should know.
     pub(super) fn complaint(&self) -> Option<String> {
-        (self.strays >= STRAYS_MOST).then(|| "it does not keep the limit that it is told".into())
+        // Whatever it says of its limit.
+        (self.strays.max(self.excesses) >= STRAYS_MOST).then(|| "it does not keep the limit that it is told".into())
     }
 }
 
