@@ -265,7 +265,7 @@ fn refusals_are_tried_again_after_a_while_and_settings_after_minutes() {
     assert!(rig.reports.iter().all(|r| r.fault == Some(LinkFault::Exception(6)) && r.values.is_none()));
     rig.site().faults().clear_all(0);
     rig.run(32_000);
-    assert_eq!(rig.has().0, 10_000);
+    assert_eq!(rig.has(), (10_000, 60, 7), "a charger that was busy is not taken for an old one");
 
     // The one has no fallback register; the other takes it at once. Until the refused write is tried again they are asked equally often.
     let (mut without, mut with) = (Rig::told(&[0x4109], 10_000), Rig::told(&[], 10_000));

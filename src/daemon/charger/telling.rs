@@ -47,8 +47,10 @@ enum What {
 pub(super) enum Outcome {
     /// It stands.
     Acknowledged,
-    /// It does not stand.
+    /// It does not stand, and would not the next time: there is no such register, or it does not take that value.
     Refused,
+    /// It does not stand, but may be taken later: the charger is busy or has a failure.
+    NotNow,
     /// It may stand.
     Unknown,
 }
@@ -85,6 +87,8 @@ struct Setting {
     /// `None`: it has no such setting.
     job: Option<Job>,
     state: Kept,
+    /// It was refused when it was written last.
+    refused: bool,
     /// It can be read back.
     is_read: bool,
 }
@@ -143,7 +147,7 @@ impl Telling {
             failed: 0,
             strays: 0,
             excesses: 0,
-            settings: [timeout, fallback].map(|job| Setting { job, state: Kept::Due, is_read: false }),
+            settings: [timeout, fallback].map(|job| Setting { job, state: Kept::Due, refused: false, is_read: false }),
         }
     }
 
@@ -175,11 +179,12 @@ impl Telling {
         }
     }
 
-    /// A write is over.
-    pub(super) fn done(&mut self, job: Job, outcome: Outcome, now: Time) {
+    /// A write is over. True when it is a setting that is refused now and was not before.
+    pub(super) fn done(&mut self, job: Job, outcome: Outcome, now: Time) -> bool {
         self.begun |= job.is_limit();
-        // A setting that is refused is not there, which is no reason to wait with the limit.
-        if outcome == Outcome::Acknowledged || outcome == Outcome::Refused && !job.is_limit() {
+        // A setting that is not taken is no reason to wait with the limit.
+        let is_answered = matches!(outcome, Outcome::Acknowledged | Outcome::Refused | Outcome::NotNow);
+        if outcome == Outcome::Acknowledged || is_answered && !job.is_limit() {
             (self.failed, self.not_before) = (0, Time::ZERO);
         } else {
             let wait = Span::from_s(1 << self.failed.min(8)).min(LONGEST_RETRY);
@@ -190,13 +195,11 @@ impl Telling {
             let stands = Standing { limit_ma: job.amount, since, refreshed: now };
             self.stands = (outcome == Outcome::Acknowledged).then_some(stands);
         }
+        let mut is_news = false;
         for setting in self.settings.iter_mut().filter(|setting| setting.job == Some(job)) {
-            setting.state = match outcome {
-                Outcome::Acknowledged => Kept::Written(now),
-                Outcome::Refused => Kept::Later(now + SETTING_AGAIN),
-                Outcome::Unknown => Kept::Due,
-            };
+            is_news |= setting.done(outcome, now);
         }
+        is_news
     }
 
     /// It has answered. True when it had been silent for so long that it may have restarted.
@@ -264,6 +267,18 @@ impl Setting {
         }
     }
 
+    /// It was written. True when it is refused now and was not before.
+    fn done(&mut self, outcome: Outcome, now: Time) -> bool {
+        let was_refused = self.refused;
+        (self.state, self.refused) = match outcome {
+            Outcome::Acknowledged => (Kept::Written(now), false),
+            Outcome::Refused => (Kept::Later(now + SETTING_AGAIN), true),
+            Outcome::NotNow => (Kept::Later(now + LONGEST_RETRY), was_refused),
+            Outcome::Unknown => (Kept::Due, was_refused),
+        };
+        self.refused && !was_refused
+    }
+
     /// It is written again, unless it can be read back: then the next poll tells.
     fn doubt(&mut self) {
         if !self.is_read && !matches!(self.state, Kept::Later(_)) {
@@ -282,5 +297,22 @@ impl Setting {
             Kept::Written(_) => self.state = Kept::Later(now + SETTING_AGAIN),
             Kept::Due | Kept::Later(_) => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::library::Library;
+
+    #[test]
+    fn a_refused_setting_is_news_once() {
+        let profile = Library::built_in().unwrap().profile("abb-terra-ac").unwrap().with_settings(&Vec::new());
+        let mut telling = Telling::new(&profile, 7_000);
+        let [timeout, fallback] = [0, 1].map(|k| telling.settings[k].job.unwrap());
+        let mut done = |job, outcome, at_s| telling.done(job, outcome, Time::ZERO + Span::from_s(at_s));
+        assert!(!done(fallback, Outcome::NotNow, 0) && done(fallback, Outcome::Refused, 10) && done(timeout, Outcome::Refused, 11));
+        assert!(!done(fallback, Outcome::Refused, 310) && !done(fallback, Outcome::Unknown, 610) && !done(fallback, Outcome::Refused, 612));
+        assert!(!done(fallback, Outcome::Acknowledged, 912) && done(fallback, Outcome::Refused, 1000));
     }
 }
