@@ -2,15 +2,17 @@
 //!
 //! What the configuration may ask about devices is answered here too, out of their profiles. Never opens anything.
 
+mod choices;
 mod facts;
 mod site;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use self::facts::{current_limits, takes_both};
+use self::choices::{banks, battery_bank};
+use self::facts::current_limits;
 use self::site::{fallback_limits, no_wait, site};
-use super::bank_choice::{BankChoice, BatteryBank, MeterBank};
+use super::bank_choice::MeterBank;
 use super::battery::BatterySpec;
 use super::bms::BmsSpec;
 use super::bms_watch::StaticLimits;
@@ -22,10 +24,8 @@ use crate::control::bms::Objection;
 use crate::control::site::Site;
 use crate::device::encode::step_w;
 use crate::device::library::Library;
-use crate::device::parse::Device;
 use crate::device::profile::Profile;
 use crate::device::quantity::Quantity;
-use crate::device::setting;
 use crate::device::writer::{Command, Settings};
 use crate::link::place::Place;
 use crate::units::{Span, Time};
@@ -275,42 +275,6 @@ fn static_limits(b: &config::Battery, bms: &config::Bms, profile: &Profile) -> S
         discharge_ma,
         charge_w: (!gives_charge && charge_ma.is_none()).then_some(b.max_charge_w.into()),
         discharge_w: (!gives_discharge && discharge_ma.is_none()).then_some(b.max_discharge_w.into()),
-    }
-}
-
-fn battery_bank(b: &config::Battery, library: &Library) -> BatteryBank {
-    let (choice, names) = banks(library, &b.device, b.unit, &b.link, &b.settings);
-    let fits = |p: &Profile| match b.control {
-        ControlMode::Setpoint => p.setpoint.is_some(),
-        ControlMode::Limits => p.limits.is_some(),
-        ControlMode::Hybrid => takes_both(p),
-    };
-    let prefer = names.battery.into_iter().filter(|n| choice.candidates.iter().any(|p| p.name == *n && fits(p))).collect();
-    BatteryBank { choice, prefer }
-}
-
-/// Names of banks by what they are used for, best first.
-struct Names {
-    battery: Vec<String>,
-    total: Vec<String>,
-    phases: Vec<String>,
-}
-
-fn banks(library: &Library, device: &str, unit: Option<u8>, link: &Link, settings: &setting::Settings) -> (BankChoice, Names) {
-    let timeout = Span::from_ms(link.timeout_ms().into());
-    let shared = |names: &[String]| library.banks(names).map(|p| Arc::new(p.with_settings(settings))).collect::<Vec<_>>();
-    match library.find(device) {
-        Some(Device::Choice(c)) => (
-            BankChoice { candidates: shared(&c.probe), probing: true, unit: None, timeout },
-            Names { battery: c.battery.clone(), total: c.total.clone(), phases: c.phases.clone() },
-        ),
-        _ => {
-            let name = vec![device.to_owned()];
-            let choice = BankChoice { candidates: shared(&name), probing: false, unit, timeout };
-            let has = |what: fn(&Profile) -> bool| if choice.candidates.iter().any(|p| what(p)) { name.clone() } else { Vec::new() };
-            let names = Names { battery: name.clone(), total: has(Profile::has_total), phases: has(Profile::has_phases) };
-            (choice, names)
-        }
     }
 }
 
