@@ -75,6 +75,21 @@ fn at_its_stop_the_upper_one_hands_them_back_at_once() {
 }
 
 #[test]
+fn an_upper_one_without_its_meter_lets_them_go_on_by_themselves() {
+    let mut c = Cluster::new(&LOADS, "grid_target_w = 1500");
+    c.run_s(60);
+    let faults = c.upper().site().faults();
+    let hosts = c.upper().site().hosts();
+    (0..hosts).for_each(|host| faults.set(host, Fault::Refuse));
+    c.run_s(60);
+    assert_eq!(c.upper().control().decision().mode, Mode::Fallback);
+    assert!((0..3).all(|k| c.asked_w(k).is_none() && c.grid_w(k).abs() <= 60), "{:?}", [0, 1, 2].map(|k| c.grid_w(k)));
+    (0..hosts).for_each(|host| faults.clear(host, Fault::Refuse));
+    c.run_s(60);
+    assert!((c.total_w() - 1500).abs() <= 60, "{} W", c.total_w());
+}
+
+#[test]
 fn one_that_has_lost_its_meter_can_neither_be_charged_nor_discharged() {
     let mut c = Cluster::new(&LOADS, "grid_target_w = 1500");
     c.run_s(60);

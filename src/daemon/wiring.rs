@@ -2,17 +2,17 @@
 //!
 //! What the configuration may ask about devices is answered here too, out of their profiles. Never opens anything.
 
-mod choices;
+mod charging;
 mod facts;
 mod site;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use self::choices::{banks, battery_bank};
-use self::facts::current_limits;
+use self::charging::{charger, server};
+use self::facts::{current_limits, takes_both};
 use self::site::{fallback_limits, no_wait, site};
-use super::bank_choice::MeterBank;
+use super::bank_choice::{BankChoice, BatteryBank, MeterBank};
 use super::battery::BatterySpec;
 use super::bms::BmsSpec;
 use super::bms_watch::StaticLimits;
@@ -24,8 +24,10 @@ use crate::control::bms::Objection;
 use crate::control::site::Site;
 use crate::device::encode::step_w;
 use crate::device::library::Library;
+use crate::device::parse::Device;
 use crate::device::profile::Profile;
 use crate::device::quantity::Quantity;
+use crate::device::setting;
 use crate::device::writer::{Command, Settings};
 use crate::link::place::Place;
 use crate::units::{Span, Time};
@@ -122,11 +124,6 @@ pub fn plan(config: &Config, library: &Library) -> Plan {
     let heartbeat = Span::from_s(config.control.heartbeat_timeout_s.into());
     let comm_log = config.log.comm_log.as_ref().map(PathBuf::from);
     Plan { endpoints, batteries, bmses, chargers, server, meter, p1, site, heartbeat, comm_log }
-}
-
-fn server(server: &config::Server, endpoints: &mut Vec<EndpointPlan>) -> ServerPlan {
-    let gateway = server.gateway.as_ref().map(|gateway| endpoint(&gateway.link, endpoints));
-    ServerPlan { server: server.clone(), gateway, state: None }
 }
 
 /// Whether it does not matter how the power lies on the phases: no battery is commanded for a phase of its own.
@@ -240,32 +237,6 @@ fn bms(
     Some(Placed { endpoint: endpoint(&bms.link, endpoints), spec })
 }
 
-fn charger(
-    index: usize,
-    c: &config::Charger,
-    config: &Config,
-    library: &Library,
-    endpoints: &mut Vec<EndpointPlan>,
-) -> Option<Placed<ChargerSpec>> {
-    let profile = Arc::new(library.profile(&c.device)?.with_settings(&c.settings));
-    // Without being asked often enough it would fall to its fallback limit by itself.
-    let longest = profile.charger.as_ref()?.longest_poll();
-    let poll = Span::from_ms(c.poll_ms.into());
-    let balanced_ma = config.load_balancer.as_ref().map_or(0, |balancer| balancer.settings.fallback_limit_ma);
-    let spec = ChargerSpec {
-        index,
-        name: c.name.clone(),
-        unit: c.unit.unwrap_or(profile.unit),
-        profile,
-        poll: longest.map_or(poll, |longest| poll.min(longest)),
-        first_poll: Time::ZERO + AFTER_METER,
-        retries: c.link.retry_count().into(),
-        fallback_ma: c.fallback_limit_ma,
-        without_instruction_ma: c.fallback_limit_ma.min(balanced_ma),
-    };
-    Some(Placed { endpoint: endpoint(&c.link, endpoints), spec })
-}
-
 /// A BMS that gives no current limit, like an SBAU whose clusters are not configured, still forbids; how much is then the battery's rating.
 fn static_limits(b: &config::Battery, bms: &config::Bms, profile: &Profile) -> StaticLimits {
     let (gives_charge, gives_discharge) = current_limits(profile);
@@ -275,6 +246,42 @@ fn static_limits(b: &config::Battery, bms: &config::Bms, profile: &Profile) -> S
         discharge_ma,
         charge_w: (!gives_charge && charge_ma.is_none()).then_some(b.max_charge_w.into()),
         discharge_w: (!gives_discharge && discharge_ma.is_none()).then_some(b.max_discharge_w.into()),
+    }
+}
+
+fn battery_bank(b: &config::Battery, library: &Library) -> BatteryBank {
+    let (choice, names) = banks(library, &b.device, b.unit, &b.link, &b.settings);
+    let fits = |p: &Profile| match b.control {
+        ControlMode::Setpoint => p.setpoint.is_some(),
+        ControlMode::Limits => p.limits.is_some(),
+        ControlMode::Hybrid => takes_both(p),
+    };
+    let prefer = names.battery.into_iter().filter(|n| choice.candidates.iter().any(|p| p.name == *n && fits(p))).collect();
+    BatteryBank { choice, prefer }
+}
+
+/// Names of banks by what they are used for, best first.
+struct Names {
+    battery: Vec<String>,
+    total: Vec<String>,
+    phases: Vec<String>,
+}
+
+fn banks(library: &Library, device: &str, unit: Option<u8>, link: &Link, settings: &setting::Settings) -> (BankChoice, Names) {
+    let timeout = Span::from_ms(link.timeout_ms().into());
+    let shared = |names: &[String]| library.banks(names).map(|p| Arc::new(p.with_settings(settings))).collect::<Vec<_>>();
+    match library.find(device) {
+        Some(Device::Choice(c)) => (
+            BankChoice { candidates: shared(&c.probe), probing: true, unit: None, timeout },
+            Names { battery: c.battery.clone(), total: c.total.clone(), phases: c.phases.clone() },
+        ),
+        _ => {
+            let name = vec![device.to_owned()];
+            let choice = BankChoice { candidates: shared(&name), probing: false, unit, timeout };
+            let has = |what: fn(&Profile) -> bool| if choice.candidates.iter().any(|p| what(p)) { name.clone() } else { Vec::new() };
+            let names = Names { battery: name.clone(), total: has(Profile::has_total), phases: has(Profile::has_phases) };
+            (choice, names)
+        }
     }
 }
 

@@ -89,7 +89,7 @@ impl Cluster {
         };
         let lowers: Vec<Lower> = lowers.iter().enumerate().map(lower).collect();
         let mut upper_text = format!(
-            "[site]\nstrategy = \"self-consumption\"\nbalance = \"sum\"\nfuse_a = 100\n{upper_site}\n\
+            "[site]\nstrategy = \"self-consumption\"\nbalance = \"sum\"\nfuse_a = 100\n{upper_site}\n[control]\nfallback = \"release\"\n\
              [meter]\ndevice = \"acuvim2-float\"\npoll_ms = 1000\nphase_poll_ms = 1000\nlink.tcp = {{ host = \"192.0.2.100\" }}\n"
         );
         for k in 0..lowers.len() {
