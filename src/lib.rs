@@ -1,7 +1,8 @@
 //! The library behind the `sax-controller` binary, so that tests, benchmarks and the simulator reach every part of it.
 //!
-//! Data flows one way: reading → decision → command. `balancer`, `control`, `modbus`, `p1`, `plant`, `schedule` and the decoding half of `device` are pure:
-//! they do no I/O, read no clock, start no thread and write no log. `daemon`, `link` and `serve` are the thin shell around them.
+//! Data flows one way: reading → decision → command. `balancer`, `control`, `modbus`, `p1`, `plant`, `schedule`, `serve::registers` and the
+//! decoding half of `device` are pure: they do no I/O, read no clock, start no thread and write no log. `daemon`, `link` and the rest of
+//! `serve` are the thin shell around them.
 
 pub mod balancer;
 pub mod cli;

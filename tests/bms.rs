@@ -6,7 +6,7 @@ mod register_link;
 
 use std::sync::Arc;
 
-use register_link::{RegisterLink, Shared};
+use register_link::{Shared, register_link};
 use sax_controller::config;
 use sax_controller::control::alarm::Alarm;
 use sax_controller::control::bms::{Contact, Objection};
@@ -61,7 +61,7 @@ impl Desk {
             limits,
             heartbeat: true,
         };
-        let endpoint = SharedEndpoint::new(Box::new(RegisterLink::new(7, shared.clone())));
+        let endpoint = SharedEndpoint::new(Box::new(register_link(7, shared.clone())));
         Desk { task: BmsTask::new(spec, endpoint), registers: shared, clock: VirtualClock::default() }
     }
 

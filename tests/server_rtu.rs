@@ -90,11 +90,13 @@ fn what_cannot_be_decided_is_an_exception_and_before_there_are_registers_silence
     let control = Control::start(|_| Some(Answer::Refused(3)));
     let empty = sax_controller::serve::socket::Published::default();
     listen(&master, sax_controller::daemon::responder::Responder { published: empty.clone(), ..control.responder(true) });
-    thread::sleep(Duration::from_millis(50));
+    // It is there: what follows is silence, and not a port that is not open yet.
+    empty.publish(Default::default(), Some(own_server::image()));
+    master.until_served();
+    empty.publish(Default::default(), None);
     master.say(&rtu::encode(UNIT, &READ));
     assert!(master.hear(Duration::from_millis(200)).is_empty());
     empty.publish(Default::default(), Some(own_server::image()));
-    master.until_served();
     assert_eq!(master.ask(&[6, 3, 0xe8, 0, 1]), Reply::Exception { function: 6, code: 3 });
 }
 

@@ -1,7 +1,7 @@
 //! How busy a serial bus would be with what the plan asks there. A pure function, so that `check` can refuse what cannot work.
 //!
-//! Counts characters and the silences between frames. What a gateway passes on comes on top. How long devices think before they answer nobody knows here: that, lost frames and
-//! retries must fit into what is left.
+//! Counts characters and the silences between frames. What a gateway passes on comes on top. How long devices think before they answer
+//! nobody knows here: that, lost frames and retries must fit into what is left.
 
 use std::fmt;
 use std::time::Duration;

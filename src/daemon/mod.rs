@@ -2,17 +2,19 @@
 //!
 //! ```text
 //!   battery threads ─┐  Event   ┌──────────────────┐  Instruction (newest wins, expires)
-//!   meter thread    ─┼─────────►│  control thread  ├──────────────► battery threads
-//!                    │          └────────┬──────▲──┘
-//!      beats of all  ▼   Document, Image ▼      │ Asked
+//!   charger threads ─┤          │                  ├──────────────► battery threads, charger threads
+//!   BMS threads     ─┼─────────►│  control thread  │  Asked, Answer
+//!   meter thread    ─┤          │                  │◄─────────────► threads of the Modbus server: TCP, its clients, RTU
+//!                    │          └────────┬─────────┘
+//!      beats of all  ▼                   ▼ Document, Image
 //!             watchdog thread       status socket thread          main: signals, start, stop
-//!                                    server threads: Modbus TCP (one per connection too) and RTU
 //!                                    memory thread: what was learned, to disk
 //!                                    comm-log thread: faults of all links, to disk
 //!                                    LED thread: the load balancer's state, blinking
 //! ```
-//! Tasks ([`battery`], [`bms`], [`meter`], and a [`director`]: [`control`], or a commissioning) take the time from outside and run in virtual time as well; [`threads`] gives each a thread.
-//! Threads share bounded channels, one endpoint per host, and the published document; nothing else. Only `main` ends the process.
+//! Tasks ([`battery`], [`bms`], [`charger`], [`meter`], and a [`director`]: [`control`], or a commissioning) take the time from outside and
+//! run in virtual time as well; [`threads`] gives each a thread. Threads share bounded channels, one endpoint per host, and the published
+//! document and registers; those of the server also their connections and the file of saved settings. Only `main` ends the process.
 
 pub mod apportion;
 pub mod bank_choice;

@@ -1,43 +1,41 @@
 //! A thread for every task. The loops wait on channels with deadlines, so nothing polls and nothing sleeps longer than it must.
 
+mod loops;
+
 use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, never, select_biased};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, never};
 
+use self::loops::{Context, Slots, device_loop, director_loop};
 use super::battery::BatteryTask;
 use super::bms::BmsTask;
-use super::charger::{ChargerInstruction, ChargerTask};
+use super::charger::ChargerTask;
 use super::clock::{Clock, Monotonic};
 use super::comm_log::CommLog;
-use super::director::{Device, Director};
+use super::director::Director;
 use super::endpoint::SharedEndpoint;
-use super::message::{Event, Instruction};
 use super::meter::MeterTask;
 use super::p1::P1Task;
-use super::slot::{Slot, slot};
-use super::watchdog::{Beat, Life, Watchdog, Watched};
+use super::slot::slot;
+use super::watchdog::{Life, Watchdog, Watched};
 use super::wiring::Plan;
 use crate::control::decision::Order;
 use crate::device::writer::Command;
 use crate::link::{self, deadline::Hurry};
 use crate::serve::ask::Asked;
 use crate::serve::socket::Published;
-use crate::units::{Span, Time};
+use crate::units::Span;
 
 /// The control thread steps at least this often; the ladder needs no more.
 pub const TICK: Span = Span::from_ms(500);
-/// Device threads look around at least this often.
-const LOOK: Span = Span::from_s(1);
 /// A task that had nothing to do although it thought so waits this long: a guard against a busy loop.
 pub const IDLE: Span = Span::from_ms(20);
 /// Events that wait for the control thread; more are dropped, for it would be dead.
 const EVENTS_MOST: usize = 1024;
-
 /// Requests of Modbus clients that wait for the control thread; more are refused.
 const ASKED_MOST: usize = 64;
-
 /// Longest silence of a thread that listens: one attempt to connect, and some.
 const LISTENER: Span = Span::from_s(20);
 
@@ -57,18 +55,6 @@ pub struct Threads {
 
 /// A battery was not released.
 struct Unreleased;
-
-/// What a thread needs beside its task.
-#[derive(Clone)]
-struct Context {
-    number: usize,
-    clock: Monotonic,
-    events: Sender<Event>,
-    beats: Sender<Beat>,
-    stop: Receiver<()>,
-    /// Held until the thread ends, by those that have something to hand back.
-    done: Option<Sender<Unreleased>>,
-}
 
 impl Threads {
     /// Starts the tasks of the plan under this director.
@@ -211,101 +197,5 @@ fn order(command: Command) -> Order {
         Command::Setpoint(watts) => Order::Setpoint { watts, urgent: true },
         Command::Limits { charge_w, discharge_w } => Order::Limits { charge_w, discharge_w, urgent: true },
         Command::Release => Order::Release,
-    }
-}
-
-impl Context {
-    /// How long to wait for `wake`.
-    fn wait(&self, wake: Time, worked: bool) -> Duration {
-        let now = self.clock.now();
-        let wait = wake.since(now).min(LOOK);
-        (if wait == Span::ZERO && !worked { IDLE } else { wait }).to_duration()
-    }
-
-    fn beat(&self) {
-        let _ = self.beats.try_send(Beat(self.number));
-    }
-}
-
-/// Where the newest instructions lie.
-struct Slots {
-    batteries: Vec<Slot<Instruction>>,
-    chargers: Vec<Slot<ChargerInstruction>>,
-}
-
-fn device_loop<T: Device>(mut task: T, instructions: &Receiver<T::Told>, c: &Context) {
-    let mut worked = true;
-    loop {
-        let wait = c.wait(task.wake_at(c.clock.now()), worked);
-        select_biased! {
-            recv(c.stop) -> _ => {
-                // It may have come while a request was under way, and forbid the release.
-                if let Ok(newest) = instructions.try_recv() {
-                    task.instruct(newest);
-                }
-                break;
-            }
-            recv(instructions) -> instruction => if let Ok(instruction) = instruction { task.instruct(instruction) },
-            default(wait) => {}
-        }
-        worked = false;
-        task.work(&c.clock, &mut |event| {
-            worked = true;
-            let _ = c.events.try_send(event);
-        });
-        c.beat();
-    }
-    let released = task.release(&c.clock, &mut |event| {
-        let _ = c.events.try_send(event);
-    });
-    if let Some(done) = c.done.as_ref().filter(|_| !released) {
-        let _ = done.try_send(Unreleased);
-    }
-}
-
-fn director_loop(
-    mut director: impl Director,
-    events: &Receiver<Event>,
-    asked: &Receiver<Asked>,
-    told: &Slots,
-    published: &Published,
-    c: &Context,
-) {
-    let mut tick = c.clock.now();
-    loop {
-        let mut step = false;
-        let wake = director.wake_at().map_or(tick, |at| at.min(tick));
-        let mut first_asked = None;
-        select_biased! {
-            recv(c.stop) -> _ => return,
-            recv(events) -> event => if let Ok(event) = event { step |= director.take(event) },
-            recv(asked) -> ask => first_asked = ask.ok(),
-            default(wake.since(c.clock.now()).to_duration()) => {}
-        }
-        for event in events.try_iter().take(EVENTS_MOST) {
-            step |= director.take(event);
-        }
-        let now = c.clock.now();
-        let mut answers = false;
-        for ask in first_asked.into_iter().chain(asked.try_iter().take(ASKED_MOST)) {
-            director.asked(ask, now);
-            answers = true;
-        }
-        if now >= tick {
-            step = true;
-            let missed = now.since(tick).as_ms() / TICK.as_ms();
-            tick += TICK.times(missed + 1);
-        }
-        if step || now >= wake {
-            director.step(now, c.clock.wall_s(), &mut |k, instruction| told.batteries[k].put(instruction));
-            director.instruct_chargers(now, &mut |k, instruction| told.chargers[k].put(instruction));
-            published.publish(director.document(now), director.image(now));
-        } else if answers {
-            published.publish_image(director.image(now));
-        }
-        if answers {
-            director.answer();
-        }
-        c.beat();
     }
 }

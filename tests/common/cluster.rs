@@ -2,18 +2,19 @@
 //! all: the real tasks in virtual time. What the upper one asks of a lower one goes straight to that one's registers.
 #![allow(dead_code, missing_docs)]
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+#[path = "exchange_link.rs"]
+mod exchange_link;
 
-use ::modbus::{Client, Coil, Error, Result};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use crossbeam_channel::bounded;
+use exchange_link::ExchangeLink;
 use sax_controller::config::Config;
 use sax_controller::daemon::director::Director;
 use sax_controller::daemon::wiring::plan;
-use sax_controller::link::exchange::Exchange;
+use sax_controller::link::Link;
 use sax_controller::link::fault::exception_error;
-use sax_controller::link::{Counters, Link};
-use sax_controller::modbus::pdu::{Reply, Request};
+use sax_controller::modbus::pdu::Reply;
 use sax_controller::plant::house::House;
 use sax_controller::plant::site::SiteParams;
 use sax_controller::serve::ask::{Answer, Asked};
@@ -35,21 +36,11 @@ pub fn lock(lower: &Lower) -> MutexGuard<'_, Simulation> {
 }
 
 /// A connection to the registers of a lower controller.
-struct Registers {
-    lower: Lower,
-    unit: u8,
-    counters: Counters,
-}
-
-impl Exchange for Registers {
-    fn exchange(&mut self, request: &Request) -> Result<Reply> {
-        let answer = match serve(&self.lower, self.unit, &request.encode()) {
-            Reply::Exception { code, .. } => Err(exception_error(code)),
-            reply => Ok(reply),
-        };
-        self.counters.count(&answer);
-        answer
-    }
+fn registers(lower: Lower) -> impl Link {
+    ExchangeLink::new(move |unit, request| match serve(&lower, unit, &request.encode()) {
+        Reply::Exception { code, .. } => Err(exception_error(code)),
+        reply => Ok(reply),
+    })
 }
 
 /// As the server's threads do it: reads from the image, writes through the control task, the answer behind the new registers.
@@ -72,70 +63,6 @@ pub fn serve(lower: &Lower, unit: u8, pdu: &[u8]) -> Reply {
                 other => panic!("{other:?}"),
             }
         }
-    }
-}
-
-impl Link for Registers {
-    fn name(&self) -> &str {
-        "registers"
-    }
-
-    fn generation(&self) -> u64 {
-        1
-    }
-
-    fn counters(&self) -> Counters {
-        self.counters
-    }
-
-    fn set_timeout(&mut self, _: Duration) {}
-}
-
-impl Client for Registers {
-    fn read_discrete_inputs(&mut self, _: u16, _: u16) -> Result<Vec<Coil>> {
-        Err(Error::InvalidFunction)
-    }
-
-    fn read_coils(&mut self, _: u16, _: u16) -> Result<Vec<Coil>> {
-        Err(Error::InvalidFunction)
-    }
-
-    fn write_single_coil(&mut self, _: u16, _: Coil) -> Result<()> {
-        Err(Error::InvalidFunction)
-    }
-
-    fn write_multiple_coils(&mut self, _: u16, _: &[Coil]) -> Result<()> {
-        Err(Error::InvalidFunction)
-    }
-
-    fn read_input_registers(&mut self, address: u16, count: u16) -> Result<Vec<u16>> {
-        match self.exchange(&Request::ReadInputRegisters { address, count })? {
-            Reply::InputRegisters { values } => Ok(values),
-            _ => Err(Error::InvalidResponse),
-        }
-    }
-
-    fn read_holding_registers(&mut self, address: u16, count: u16) -> Result<Vec<u16>> {
-        match self.exchange(&Request::ReadHoldingRegisters { address, count })? {
-            Reply::HoldingRegisters { values } => Ok(values),
-            _ => Err(Error::InvalidResponse),
-        }
-    }
-
-    fn write_single_register(&mut self, address: u16, value: u16) -> Result<()> {
-        self.exchange(&Request::WriteSingleRegister { address, value }).map(drop)
-    }
-
-    fn write_multiple_registers(&mut self, address: u16, values: &[u16]) -> Result<()> {
-        self.exchange(&Request::WriteMultipleRegisters { address, values: values.to_vec() }).map(drop)
-    }
-
-    fn write_read_multiple_registers(&mut self, _: u16, _: u16, _: &[u16], _: u16, _: u16) -> Result<Vec<u16>> {
-        Err(Error::InvalidFunction)
-    }
-
-    fn set_uid(&mut self, uid: u8) {
-        self.unit = uid;
     }
 }
 
@@ -194,7 +121,7 @@ impl Cluster {
         let place_of = |k: usize| config.batteries[k].link.place();
         Simulation::with_links(config, &library, params, &mut |e| {
             let k = (0..self.lowers.len()).find(|k| place_of(*k) == plan.endpoints[e].place)?;
-            Some(Box::new(Registers { lower: Arc::clone(&self.lowers[k]), unit: 0, counters: Counters::default() }))
+            Some(Box::new(registers(Arc::clone(&self.lowers[k]))))
         })
     }
 

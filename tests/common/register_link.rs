@@ -1,14 +1,15 @@
 //! A device that holds registers and nothing else: what was never put there does not exist.
 #![allow(dead_code, missing_docs)]
 
+#[path = "exchange_link.rs"]
+mod exchange_link;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
-use ::modbus::{Client, Coil, Error, Result};
-use sax_controller::link::exchange::Exchange;
+use exchange_link::ExchangeLink;
+use sax_controller::link::Link;
 use sax_controller::link::fault::exception_error;
-use sax_controller::link::{Counters, Link};
 use sax_controller::modbus::pdu::{Reply, Request};
 
 #[derive(Default)]
@@ -37,89 +38,25 @@ impl Shared {
     }
 }
 
-pub struct RegisterLink {
-    shared: Shared,
-    own: u8,
-    unit: u8,
-    counters: Counters,
-}
-
-impl RegisterLink {
-    pub fn new(own: u8, shared: Shared) -> RegisterLink {
-        RegisterLink { shared, own, unit: 0, counters: Counters::default() }
-    }
-}
-
-/// Nobody asks it for anything but by the functions below.
-impl Exchange for RegisterLink {
-    fn exchange(&mut self, _: &Request) -> Result<Reply> {
-        Err(Error::InvalidFunction)
-    }
-}
-
-impl Link for RegisterLink {
-    fn name(&self) -> &str {
-        "registers"
-    }
-
-    fn generation(&self) -> u64 {
-        1
-    }
-
-    fn counters(&self) -> Counters {
-        self.counters
-    }
-
-    fn set_timeout(&mut self, _: Duration) {}
-}
-
-impl Client for RegisterLink {
-    fn read_discrete_inputs(&mut self, _: u16, _: u16) -> Result<Vec<Coil>> {
-        Err(Error::InvalidFunction)
-    }
-
-    fn read_coils(&mut self, _: u16, _: u16) -> Result<Vec<Coil>> {
-        Err(Error::InvalidFunction)
-    }
-
-    fn write_single_coil(&mut self, _: u16, _: Coil) -> Result<()> {
-        Err(Error::InvalidFunction)
-    }
-
-    fn write_multiple_coils(&mut self, _: u16, _: &[Coil]) -> Result<()> {
-        Err(Error::InvalidFunction)
-    }
-
-    fn read_input_registers(&mut self, _: u16, _: u16) -> Result<Vec<u16>> {
-        Err(exception_error(1))
-    }
-
-    fn read_holding_registers(&mut self, address: u16, quantity: u16) -> Result<Vec<u16>> {
-        assert_eq!(self.unit, self.own, "another unit was asked");
-        let mut inner = self.shared.0.lock().unwrap();
-        let values: Option<Vec<u16>> = (0..quantity).map(|i| inner.registers.get(&address.checked_add(i)?).copied()).collect();
-        inner.refused += u32::from(values.is_none());
-        values.ok_or_else(|| exception_error(2))
-    }
-
-    fn write_single_register(&mut self, _: u16, _: u16) -> Result<()> {
-        Err(exception_error(1))
-    }
-
-    fn write_multiple_registers(&mut self, address: u16, values: &[u16]) -> Result<()> {
-        let mut inner = self.shared.0.lock().unwrap();
-        for (at, value) in (address..).zip(values) {
-            inner.registers.insert(at, *value);
-            inner.written.push((at, *value));
+/// A link to a device of the unit `own` with these registers.
+pub fn register_link(own: u8, shared: Shared) -> impl Link {
+    ExchangeLink::new(move |unit, request| {
+        let mut inner = shared.0.lock().unwrap();
+        match request {
+            Request::ReadHoldingRegisters { address, count } => {
+                assert_eq!(unit, own, "another unit was asked");
+                let values: Option<Vec<u16>> = (0..*count).map(|i| inner.registers.get(&address.checked_add(i)?).copied()).collect();
+                inner.refused += u32::from(values.is_none());
+                values.map(|values| Reply::HoldingRegisters { values }).ok_or_else(|| exception_error(2))
+            }
+            Request::WriteMultipleRegisters { address, values } => {
+                for (at, value) in (*address..).zip(values) {
+                    inner.registers.insert(at, *value);
+                    inner.written.push((at, *value));
+                }
+                Ok(Reply::WrittenMultipleRegisters { address: *address, count: values.len() as u16 })
+            }
+            _ => Err(exception_error(1)),
         }
-        Ok(())
-    }
-
-    fn write_read_multiple_registers(&mut self, _: u16, _: u16, _: &[u16], _: u16, _: u16) -> Result<Vec<u16>> {
-        Err(Error::InvalidFunction)
-    }
-
-    fn set_uid(&mut self, uid: u8) {
-        self.unit = uid;
-    }
+    })
 }

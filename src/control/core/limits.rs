@@ -54,8 +54,9 @@ impl Core {
         if self.batteries[k].commanded == Commanded::Since(now) { 0 } else { change_w }
     }
 
-    /// A balanced phase is not all that is wanted: a command from outside, charging from the grid, another target, or, of a three-phase battery, what the fuse of one
-    /// phase asks for (a single-phase one that balances its phase holds its fuse anyway). Missing meter data changes nothing at first.
+    /// A balanced phase is not all that is wanted: a command from outside, charging from the grid, another target, or, of a three-phase
+    /// battery, what the fuse of one phase asks for (a single-phase one that balances its phase holds its fuse anyway). Missing meter data
+    /// changes nothing at first.
     fn needs_more_than_limits(&self, k: usize) -> bool {
         let connection = self.site.batteries[k].connection;
         let plan = &self.plans[connection.slot()];
