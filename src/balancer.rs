@@ -3,8 +3,9 @@
 //! **Answers for** the state machine of reference 2 as `spec/load-balancer.md` has it: alarm, upper and lower limit with their waits, the
 //! fallback without valid currents, the override. The golden traces are reproduced by `tests/balancer.rs`, one row per check.
 //!
-//! **Never** reads a clock or a meter, and knows nothing of chargers and batteries but two numbers: `expected_ma`, what is left of a current
-//! when the batteries have done what they were told, and the `ceiling_ma` of a charger that stands still.
+//! **Never** reads a clock or a meter, and knows nothing of chargers, batteries and fuses but what a reading brings along: `expected_ma`, what is left of
+//! the current when the batteries have done what they were told, and whether the fuse carries it; and the `ceiling_ma` of chargers that draw
+//! nothing.
 
 pub mod gate;
 mod settings;

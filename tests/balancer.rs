@@ -188,6 +188,17 @@ fn batteries_get_one_period_of_the_meter_and_once() {
     }
 }
 
+/// What the fuse carries may take longer, but not for ever.
+#[test]
+fn batteries_get_three_periods_for_what_the_fuse_carries() {
+    let mut b = balancer(Settings::default(), 16_000);
+    let bearable = |s: u64| relieved(24_500, at(1000 * s)).map(|m| Measured { bearable: true, ..m });
+    (0..=3).for_each(|s| b.check(bearable(s), NO_CEILING, at(1000 * s)));
+    assert_eq!((b.limit_ma(), b.waits()), (16_000, Waits::Batteries));
+    b.check(bearable(4), NO_CEILING, at(4_000));
+    assert_eq!((b.limit_ma(), b.waits()), (3_500, Waits::No));
+}
+
 #[test]
 fn batteries_that_are_not_told_enough_get_no_time() {
     let mut b = balancer(Settings::default(), 16_000);

@@ -111,7 +111,7 @@ fn its_profile_as_text() {
     let text = said(&program(&["devices", "abb-terra-ac", "--devices", "/nowhere"]));
     for part in [
         "As a charger",
-        "limit                  16640     16        u32   units of 0.001 A, at most most_a; again every 10 s",
+        "limit                  16640     16        u32   units of 0.001 A, at most most_a; again every 10",
         "communication timeout  16646     6         u16   60",
         "fallback limit         16649     6         u16   units of 1 A",
         "State, register 16397 from bit 8 on",

@@ -19,7 +19,7 @@ Controls the site until SIGTERM, then hands the batteries back. SIGHUP tells wha
 
   -c, --config FILE      configuration [/etc/sax/controller.toml]
       --devices FOLDER   device profiles of your own [/etc/sax/devices]
-      --state FOLDER     where is kept what is learned about meter and batteries [$STATE_DIRECTORY, else /var/lib/sax]
+      --state FOLDER     where is kept what is learned, and what Modbus clients save [$STATE_DIRECTORY, else /var/lib/sax]
       --leds FOLDER      where the LED of [load_balancer] is [/sys/class/leds]
 ";
 

@@ -3,9 +3,10 @@
 //! ```text
 //!   battery threads ─┐  Event   ┌──────────────────┐  Instruction (newest wins, expires)
 //!   meter thread    ─┼─────────►│  control thread  ├──────────────► battery threads
-//!                    │          └────────┬─────────┘
-//!      beats of all  ▼                   ▼ Document
+//!                    │          └────────┬──────▲──┘
+//!      beats of all  ▼   Document, Image ▼      │ Asked
 //!             watchdog thread       status socket thread          main: signals, start, stop
+//!                                    server threads: Modbus TCP (one per connection too) and RTU
 //!                                    memory thread: what was learned, to disk
 //!                                    comm-log thread: faults of all links, to disk
 //!                                    LED thread: the load balancer's state, blinking

@@ -2,12 +2,14 @@
 //!
 //! What the configuration may ask about devices is answered here too, out of their profiles. Never opens anything.
 
+mod charging;
 mod facts;
 mod site;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use self::charging::{charger, server};
 use self::facts::{current_limits, takes_both};
 use self::site::{fallback_limits, no_wait, site};
 use super::bank_choice::{BankChoice, BatteryBank, MeterBank};
@@ -124,11 +126,6 @@ pub fn plan(config: &Config, library: &Library) -> Plan {
     Plan { endpoints, batteries, bmses, chargers, server, meter, p1, site, heartbeat, comm_log }
 }
 
-fn server(server: &config::Server, endpoints: &mut Vec<EndpointPlan>) -> ServerPlan {
-    let gateway = server.gateway.as_ref().map(|gateway| endpoint(&gateway.link, endpoints));
-    ServerPlan { server: server.clone(), gateway, state: None }
-}
-
 /// Whether it does not matter how the power lies on the phases: no battery is commanded for a phase of its own.
 fn nets_phases(config: &Config) -> bool {
     let for_its_phase = |b: &config::Battery| b.phase != Phases::All && b.control != ControlMode::Limits;
@@ -238,32 +235,6 @@ fn bms(
         heartbeat: config.site.strategy != config::Strategy::Observe,
     };
     Some(Placed { endpoint: endpoint(&bms.link, endpoints), spec })
-}
-
-fn charger(
-    index: usize,
-    c: &config::Charger,
-    config: &Config,
-    library: &Library,
-    endpoints: &mut Vec<EndpointPlan>,
-) -> Option<Placed<ChargerSpec>> {
-    let profile = Arc::new(library.profile(&c.device)?.with_settings(&c.settings));
-    // Without being asked often enough it would fall to its fallback limit by itself.
-    let longest = profile.charger.as_ref()?.longest_poll();
-    let poll = Span::from_ms(c.poll_ms.into());
-    let balanced_ma = config.load_balancer.as_ref().map_or(0, |balancer| balancer.settings.fallback_limit_ma);
-    let spec = ChargerSpec {
-        index,
-        name: c.name.clone(),
-        unit: c.unit.unwrap_or(profile.unit),
-        profile,
-        poll: longest.map_or(poll, |longest| poll.min(longest)),
-        first_poll: Time::ZERO + AFTER_METER,
-        retries: c.link.retry_count().into(),
-        fallback_ma: c.fallback_limit_ma,
-        without_instruction_ma: c.fallback_limit_ma.min(balanced_ma),
-    };
-    Some(Placed { endpoint: endpoint(&c.link, endpoints), spec })
 }
 
 /// A BMS that gives no current limit, like an SBAU whose clusters are not configured, still forbids; how much is then the battery's rating.
