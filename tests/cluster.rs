@@ -10,6 +10,8 @@ use cluster::{Cluster, lock};
 use sax_controller::control::alarm::Alarm;
 use sax_controller::control::decision::{Order, Reason};
 use sax_controller::control::ladder::Mode;
+use sax_controller::control::site::{ControlKind, FallbackKind};
+use sax_controller::daemon::wiring::plan;
 use sax_controller::plant::faults::Fault;
 
 const LOADS: [([i64; 3], &str); 3] = [([2400, 500, 300], ""), ([200, 300, 100], ""), ([300, 900, 600], "")];
@@ -20,6 +22,15 @@ fn setpoints(cluster: &Cluster) -> Vec<i64> {
 
 fn alarms(cluster: &Cluster) -> Vec<Alarm> {
     cluster.upper().control().active_alarms().map(|a| a.0).collect()
+}
+
+#[test]
+fn the_example_can_be_run() {
+    let config = house::parse(include_str!("../etc/examples/cluster.toml"));
+    let plan = plan(&config, &house::library());
+    assert_eq!(plan.site.batteries.len(), 3);
+    assert!(plan.site.batteries.iter().all(|b| b.phases_vary && b.control == ControlKind::Setpoint));
+    assert_eq!(plan.site.fallback, FallbackKind::Release);
 }
 
 #[test]

@@ -88,7 +88,6 @@ fn the_examples_and_their_effective_form_are_valid_and_the_same() {
         include_str!("../etc/examples/limits-strategy.toml"),
         include_str!("../etc/examples/sum-tariff.toml"),
         include_str!("../etc/examples/p1.toml"),
-        include_str!("../etc/examples/cluster.toml"),
         include_str!("../etc/examples/load-balancer.toml"),
         include_str!("../etc/examples/wallbox-and-batteries.toml"),
         SMALL,

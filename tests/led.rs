@@ -1,10 +1,14 @@
 //! The LED of the load balancer: its patterns, and the files of a LED in a folder, in driven time.
 #![allow(missing_docs)]
 
+#[path = "common/process.rs"]
+mod process;
+
 use std::cell::{Cell, RefCell};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use sax_controller::daemon::led::{Led, LedThread, SLOT, SLOTS, is_on, state_of};
 use sax_controller::serve::document::{Document, LoadBalancer};
@@ -140,4 +144,25 @@ fn the_thread_turns_it_off_when_it_stops() {
     let thread = LedThread::start(folder.led(), Published::default()).expect("a thread");
     thread.stop(Duration::from_secs(10));
     assert_eq!((read(&folder.led(), "brightness"), read(&folder.led(), "trigger")), ("0".into(), "none".into()));
+}
+
+#[test]
+fn the_program_finds_it_in_the_folder_that_it_is_told() {
+    let (leds, folder, live) = (Folder::new("program"), process::Folder::new("led"), process::live([100; 3]));
+    leds.make("1");
+    let config = folder.file("controller.toml");
+    let text = format!("{}[load_balancer]\nled = \"green\"\n", process::config(&folder, &live, 1000));
+    fs::write(&config, text).expect("a file");
+    let mut program = Command::new(process::PROGRAM);
+    program.arg("run").arg("--config").arg(&config).arg("--state").arg(&folder.0).arg("--leds").arg(&leds.0);
+    let mut child = program.env_remove("NOTIFY_SOCKET").stderr(Stdio::null()).spawn().expect("it starts");
+    let begun = Instant::now();
+    // Without a current yet: half a second on, half a second off.
+    while !(read(&leds.led(), "trigger") == "none" && read(&leds.led(), "brightness") == "1") {
+        assert!(begun.elapsed() < Duration::from_secs(10), "{}", read(&leds.led(), "trigger"));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let killed = Command::new("kill").arg(child.id().to_string()).status();
+    assert!(killed.is_ok_and(|k| k.success()) && child.wait().expect("it ends").success());
+    assert_eq!(read(&leds.led(), "brightness"), "0");
 }

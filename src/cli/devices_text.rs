@@ -51,6 +51,9 @@ fn describe_profile(p: &Profile) -> String {
     if p.low_word_first {
         out += ", low word first";
     }
+    if p.phases_vary {
+        out += ", divides its power over the phases as it likes";
+    }
     out += "\n";
     let mut part = |title: &str, text: String| {
         if !text.is_empty() {

@@ -83,7 +83,7 @@ mod tests {
             "power_w": 10_000, "session_wh": null, "age_ms": 3000, "writes": 7 }]);
         let shown = charging(&d);
         let words: Vec<_> = shown.lines().last().unwrap_or_default().split_whitespace().collect();
-        assert_eq!(words[..9], ["W", "15.0", "15.0", "-", "15.0", "10000", "-", "charging", "3"], "{shown}");
+        assert_eq!(words[..9], ["W", "15.0", "15.0", "-", "15.0", "10000", "-", "charging", "3.0"], "{shown}");
     }
 
     #[test]
