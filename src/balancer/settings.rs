@@ -60,6 +60,8 @@ pub enum SettingsFault {
     LowerNotBelowUpper,
     /// The upper limit is not below the alarm limit.
     UpperNotBelowAlarm,
+    /// An alarm would not lower the limit.
+    AlarmChange,
 }
 
 impl fmt::Display for SettingsFault {
@@ -68,6 +70,7 @@ impl fmt::Display for SettingsFault {
             SettingsFault::ChargerLimit => "the charger limit is 0, and nothing could ever be charged",
             SettingsFault::LowerNotBelowUpper => "the lower limit must be below the upper limit",
             SettingsFault::UpperNotBelowAlarm => "the upper limit must be below the alarm limit",
+            SettingsFault::AlarmChange => "the alarm change is 0, and an alarm would change nothing",
         })
     }
 }
@@ -81,6 +84,8 @@ impl Settings {
             Some(SettingsFault::LowerNotBelowUpper)
         } else if self.upper.limit_ma >= self.alarm.limit_ma {
             Some(SettingsFault::UpperNotBelowAlarm)
+        } else if self.alarm.change_ma == 0 {
+            Some(SettingsFault::AlarmChange)
         } else {
             None
         }

@@ -96,8 +96,9 @@ fn check(s: &Section<'_>, draft: &LoadBalancerDraft) {
     let limits = match settings.fault() {
         Some(SettingsFault::LowerNotBelowUpper) => [("lower_limit_a", settings.lower.limit_ma), ("upper_limit_a", settings.upper.limit_ma)],
         Some(SettingsFault::UpperNotBelowAlarm) => [("upper_limit_a", settings.upper.limit_ma), ("alarm_limit_a", settings.alarm.limit_ma)],
-        Some(fault @ SettingsFault::ChargerLimit) => {
-            s.add(draft.place("charger_limit_a"), "charger_limit_a", format!("{fault}."));
+        Some(fault @ (SettingsFault::ChargerLimit | SettingsFault::AlarmChange)) => {
+            let key = if fault == SettingsFault::ChargerLimit { "charger_limit_a" } else { "alarm_change_a" };
+            s.add(draft.place(key), key, format!("{fault}."));
             return;
         }
         None => {
