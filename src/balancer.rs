@@ -8,6 +8,7 @@
 //! nothing.
 
 pub mod gate;
+pub mod recent;
 mod settings;
 pub mod share;
 
@@ -167,9 +168,12 @@ impl Balancer {
         checks
     }
 
-    /// When the next check is due.
+    /// When the next check is due: earlier where the patience with batteries ends before the second does.
     pub fn next_check(&self) -> Time {
-        self.checked.map_or(Time::ZERO, |at| at + CHECK)
+        let Some(checked) = self.checked else { return Time::ZERO };
+        let patient_until = self.ripe.filter(|_| self.waits == Waits::Batteries).map(|ripe| ripe + self.patience);
+        let next = checked + CHECK;
+        patient_until.filter(|until| *until > checked).map_or(next, |until| until.min(next))
     }
 
     fn judge(&self, measured: Option<Measured>, now: Time) -> State {

@@ -200,6 +200,28 @@ fn batteries_get_three_periods_for_what_the_fuse_carries() {
 }
 
 #[test]
+fn a_patience_shorter_than_a_second_does_not_last_until_the_next_one() {
+    let mut b = Balancer::new(Settings::default(), Span::from_ms(200));
+    (0..40).for_each(|s| b.check(reading(10_000, at(1000 * s)), NO_CEILING, at(1000 * s)));
+    let bearable = relieved(25_000, at(40_100)).map(|m| Measured { bearable: true, ..m });
+    assert!(b.step(bearable, NO_CEILING, at(40_100)));
+    assert!(b.step(bearable, NO_CEILING, at(41_100)));
+    assert_eq!((b.waits(), b.next_check()), (Waits::Batteries, at(41_300)));
+    assert!(b.step(bearable, NO_CEILING, at(41_300)));
+    assert_eq!((b.waits(), b.next_check()), (Waits::Batteries, at(42_300)), "it looks again in a second, not all the time");
+    assert!(!b.step(relieved(26_000, at(41_400)), NO_CEILING, at(41_400)));
+
+    let mut b = Balancer::new(Settings::default(), Span::from_ms(200));
+    (0..40).for_each(|s| b.check(reading(10_000, at(1000 * s)), NO_CEILING, at(1000 * s)));
+    let told = relieved(26_000, at(40_100));
+    assert!(b.step(told, NO_CEILING, at(40_100)) && b.step(told, NO_CEILING, at(41_100)));
+    assert!(!b.step(told, NO_CEILING, at(41_200)));
+    assert_eq!(b.limit_ma(), 16_000);
+    assert!(b.step(told, NO_CEILING, at(41_300)));
+    assert_eq!((b.limit_ma(), b.next_check()), (3_500, at(42_300)));
+}
+
+#[test]
 fn batteries_that_are_not_told_enough_get_no_time() {
     let mut b = balancer(Settings::default(), 16_000);
     let almost = |s: u64| reading(26_000, at(1000 * s)).map(|m| Measured { expected_ma: 24_001, ..m });

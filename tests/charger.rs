@@ -12,6 +12,7 @@ use sax_controller::daemon::message::{Event, WriteReport};
 use sax_controller::daemon::wiring::plan;
 use sax_controller::device::library::Library;
 use sax_controller::link::fault::Fault as LinkFault;
+use sax_controller::plant::car::CarParams;
 use sax_controller::plant::charger::{ChargerParams, ChargerState, Told, Written};
 use sax_controller::plant::client::SimLink;
 use sax_controller::plant::device::{DeviceParams, Serves};
@@ -264,7 +265,7 @@ fn refusals_are_tried_again_after_a_while_and_settings_after_minutes() {
     assert!(rig.reports.iter().all(|r| r.fault == Some(LinkFault::Exception(6)) && r.values.is_none()));
     rig.site().faults().clear_all(0);
     rig.run(32_000);
-    assert_eq!(rig.has().0, 10_000);
+    assert_eq!(rig.has(), (10_000, 60, 7), "a charger that was busy is not taken for an old one");
 
     // The one has no fallback register; the other takes it at once. Until the refused write is tried again they are asked equally often.
     let (mut without, mut with) = (Rig::told(&[0x4109], 10_000), Rig::told(&[], 10_000));
@@ -324,6 +325,26 @@ fn a_charger_that_does_not_keep_its_limit_is_talked_about() {
 }
 
 #[test]
+fn a_car_that_draws_more_than_it_is_told_is_talked_about_whatever_the_charger_says() {
+    let mut rig = Rig::told(&[], 16_000);
+    // It takes its time, so that it does not follow before 310 s.
+    let car = rig.site().charger(0).unwrap().car().params().clone();
+    rig.site().charger_mut(0).unwrap().set_car(CarParams { follow_ms: 100_000, ..car });
+    rig.run(205_000);
+    let drawn = rig.site().cars_ma();
+    assert_eq!(drawn, [15_650; 3]);
+    rig.instruct(8_000, u64::MAX);
+    rig.run(237_000);
+    let notices = |rig: &Rig| rig.reports.last().unwrap().values.as_ref().unwrap().notices.clone();
+    assert_eq!((rig.has().0, notices(&rig)), (8_000, vec![]), "the limit is there, and once is no proof");
+    rig.run(298_000);
+    assert_eq!(notices(&rig), ["it does not keep the limit that it is told"]);
+    rig.run(400_000);
+    let drawn = rig.site().cars_ma();
+    assert_eq!((drawn, notices(&rig)), ([8_000; 3], vec![]));
+}
+
+#[test]
 fn after_a_restart_it_gets_everything_anew() {
     for (missing, has) in [(&[][..], (10_000, 60, 7)), (&BEFORE_1_9, (10_000, 60, 256)), (&BEFORE_1_8, (10_000, 60, 256))] {
         let mut rig = Rig::told(missing, 10_000);
@@ -358,6 +379,16 @@ const ON_A_BUS: &str = "[site]\nstrategy = \"self-consumption\"\nfuse_a = 25\n\
     [meter]\ndevice = \"p1\"\nlink.serial = { port = \"/dev/ttyP1\" }\n\
     [load_balancer]\n[[charger]]\nname = \"wallbox\"\ndevice = \"abb-terra-ac\"\nlink.rtu = { port = \"/dev/ttyRS485\", baud = 9600 }\n\
     fallback_limit_a = 6\n";
+
+#[test]
+fn without_instructions_all_chargers_together_keep_to_the_fallback_limit() {
+    let library = Library::built_in().unwrap();
+    let second = "[[charger]]\nname = \"yard\"\ndevice = \"abb-terra-ac\"\nlink.tcp = { host = \"192.0.2.10\" }\nfallback_limit_a = 16\n";
+    let text = ON_A_BUS.replacen("[load_balancer]\n", "[load_balancer]\nfallback_limit_a = 14\n", 1) + second;
+    let config = config::parse(&text, &library).unwrap_or_else(|f| panic!("{}", f.render("two")));
+    let told = plan(&config, &library).chargers.iter().map(|placed| placed.spec.without_instruction_ma).collect::<Vec<_>>();
+    assert_eq!(told, [6_000, 7_000]);
+}
 
 #[test]
 fn the_whole_controller_charges_a_car_over_a_bus() {

@@ -8,7 +8,12 @@ mod house;
 
 use charging::{Batteries, FUSE_W, KETTLE_W, Kitchen, Record, Setting, simulation, simulation_of, watch};
 use sax_controller::balancer::{State, Waits};
+use sax_controller::control::input::{MeterSample, PhaseSample};
 use sax_controller::control::ladder::Mode;
+use sax_controller::daemon::control::ControlTask;
+use sax_controller::daemon::message::{Energies, Event, LinkReport, MeterReport};
+use sax_controller::daemon::wiring::plan;
+use sax_controller::link::Counters;
 use sax_controller::plant::house::House;
 use sax_controller::simulate::Simulation;
 use sax_controller::units::Time;
@@ -222,6 +227,51 @@ fn a_total_alone_says_nothing_about_a_phase() {
     house::run_s(&mut sim, 60);
     assert!(matches!(sim.control().decision().mode, Mode::Run { .. }), "the batteries are content with it");
     assert_eq!(sim.control().balancer().map(|b| (b.state(), b.limit_ma())), Some((State::Fallback, 0)));
+}
+
+/// What a load balancer without batteries says to five readings of these phases, W and mA.
+fn state_with(phases: [(i64, i64); 3], guessed: bool) -> Option<State> {
+    let text = charging::config_text(&Setting::new(Batteries::Absent, 1_000)).replacen("fuse_a", "balance = \"sum\"\nfuse_a", 1);
+    let config = house::parse(&text);
+    let mut control = ControlTask::new(config.clone(), &plan(&config, &house::library()));
+    for s in 1..=5 {
+        let at = Time::from_ms(1000 * s);
+        let phase =
+            |(power_w, ma): (i64, i64)| PhaseSample { power_w, current_ma: Some(ma), voltage_mv: Some(230_000), ..PhaseSample::default() };
+        let sample = MeterSample {
+            taken: at,
+            total_w: Some(phases.iter().map(|p| p.0).sum()),
+            phases: Some(phases.map(phase)),
+            phases_missing: false,
+            phases_apportioned: guessed,
+            total_print: s,
+            phase_print: None,
+            phase_print_is_lively: false,
+        };
+        let link = LinkReport { name: "p1".into(), counters: Counters::default() };
+        let (energies, device) = (Energies::default(), "p1".into());
+        control.take(Event::Meter(MeterReport { at, sample: Some(sample), frequency_mhz: None, energies, device, fault: None, link }));
+        control.step(at, 0, |_, _| ());
+    }
+    control.balancer().map(|b| b.state())
+}
+
+#[test]
+fn an_exporting_phase_is_no_load_and_milliamperes_neither_wrap_nor_are_cut() {
+    let none = (0, 0);
+    assert_eq!(state_with([(-5_980, 26_000); 3], false), Some(State::Lower));
+    assert_eq!(state_with([(5_980, 26_000), (-5_980, 26_000), none], false), Some(State::Alarm));
+    assert_eq!(state_with([none, (5_000, 66_000), none], false), Some(State::Alarm), "464 mA to the firmware");
+    assert_eq!(state_with([none, none, (5_500, 24_001)], false), Some(State::Alarm), "24 A to the firmware");
+    assert_eq!(state_with([none, none, (5_500, 24_000)], false), Some(State::Upper));
+}
+
+#[test]
+fn a_direction_that_is_only_guessed_makes_no_load_disappear() {
+    // Telegrams with currents and a total of 0 W: 26 A come in on L1, or else on L2 and L3 together.
+    assert_eq!(state_with([(5_980, 26_000), (-4_600, 20_000), (-1_380, 6_000)], true), Some(State::Alarm));
+    assert_eq!(state_with([(-5_980, 26_000), (4_600, 20_000), (1_380, 6_000)], true), Some(State::Alarm));
+    assert_eq!(state_with([(-5_980, 26_000); 3], true), Some(State::Lower), "nothing else fits");
 }
 
 #[test]

@@ -219,6 +219,22 @@ fn what_could_not_be_saved_is_not_in_force() {
 }
 
 #[test]
+fn what_another_client_stages_while_it_is_saved_stays_staged() {
+    let mut served = full();
+    let before = served.read(1010, 13).unwrap();
+    served.write(1021, &[6_000]).unwrap();
+    let Answer::Save(Some(saved)) = served.decide(&Ask::Write { address: 1090, values: vec![12, 1] }) else { panic!("it is to be saved") };
+    // The disk takes its time.
+    served.write(1010, &[9_000]).unwrap();
+    assert_eq!(served.decide(&Ask::Apply(Some(saved))), Answer::Done);
+    assert_eq!(served.balancer.as_ref().map(|b| (b.settings().charger_limit_ma, b.settings().fallback_limit_ma)), Some((16_000, 6_000)));
+    let staged = served.read(1010, 13).unwrap();
+    assert_eq!((staged[0], &staged[1..11], staged[11], served.image().unit), (9_000, &before[1..11], 6_000, 12));
+    served.write(1091, &[1]).unwrap();
+    assert_eq!((served.balancer.as_ref().map(|b| b.settings().charger_limit_ma), served.image().unit), (Some(9_000), 12));
+}
+
+#[test]
 fn restoring_forgets_what_was_staged_and_saved() {
     let mut served = full();
     served.write(1010, &[20_000]).unwrap();

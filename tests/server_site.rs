@@ -6,7 +6,7 @@ mod house;
 
 use crossbeam_channel::bounded;
 use house::{config_text, library, params, parse, run_s};
-use sax_controller::balancer::Settings;
+use sax_controller::balancer::{Settings, Step};
 use sax_controller::plant::faults::Fault;
 use sax_controller::plant::house::House;
 use sax_controller::serve::ask::{Answer, Ask, Asked, Saved};
@@ -194,6 +194,21 @@ fn saved_settings_are_restored_and_written_ones_wait_for_the_disk() {
     assert_eq!(ask(&mut simulation, Ask::Apply(None)), Some(Answer::Done));
     assert_eq!((read(&simulation, 1000, 1), read(&simulation, 1011, 1)), (vec![16_000], vec![3]));
     assert_eq!(simulation.control().image(simulation.now()).unwrap().unit, 10);
+}
+
+#[test]
+fn an_alarm_beyond_the_fuse_is_neither_saved_nor_restored() {
+    let mut simulation = site([900, 900, 900], as_it_is);
+    let with_alarm = |limit_ma: u32| {
+        let settings = Settings::default();
+        Saved { settings: Some(Settings { alarm: Step { limit_ma, ..settings.alarm }, ..settings }), address: 10 }
+    };
+    assert!(!simulation.director().restore(with_alarm(25_001)), "fuse_a is 25");
+    assert_eq!(write(&mut simulation, 1012, &[25_001]), Answer::Done, "it is staged only");
+    assert_eq!(write(&mut simulation, 1091, &[1]), Answer::Refused(3));
+    assert_eq!(write(&mut simulation, 1012, &[25_000, 1, 12_500, 22_000, 5, 1_000, 19_000]), Answer::Done);
+    assert_eq!(write(&mut simulation, 1091, &[1]), Answer::Save(Some(with_alarm(25_000))));
+    assert!(simulation.director().restore(with_alarm(25_000)));
 }
 
 #[test]

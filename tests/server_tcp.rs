@@ -152,6 +152,22 @@ fn a_client_too_many_is_refused_and_a_place_that_is_left_is_free_at_once() {
     assert!(first.is_served());
 }
 
+/// Each of those who are refused is refused at once, so that a place that becomes free is not behind a queue of them.
+#[test]
+fn many_who_are_refused_hold_nobody_up() {
+    let control = Control::done();
+    let address = serve(&Settings { max_connections: 1, ..settings() }, Patience::default(), control.responder(true));
+    let mut first = Client::connect(address);
+    assert!(first.is_served());
+    let begun = Instant::now();
+    let crowd: Vec<_> = (0..50).map(|_| Client::connect(address)).collect();
+    for mut client in crowd {
+        assert!(!client.is_served());
+    }
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    assert!(first.is_served());
+}
+
 #[test]
 fn who_has_long_asked_nothing_makes_room() {
     let control = Control::done();

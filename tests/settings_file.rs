@@ -8,7 +8,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Barrier, Mutex};
 
 use own_server::{Client, Control, exception, serve, settings};
 use sax_controller::balancer::Settings;
@@ -92,8 +92,9 @@ fn what_was_saved_is_loaded_and_what_was_restored_is_gone() {
 #[test]
 fn an_edited_configuration_counts_again() {
     let folder = Folder::new("edited");
-    file(&folder.0).put(Some(saved(false))).unwrap();
+    let save = || file(&folder.0).put(Some(saved(false))).unwrap();
     let read = |from: &str, to: &str| file_of(&folder.0, from, to).read();
+    save();
     assert_eq!(read("fuse_a = 25", "fuse_a = 35"), Ok(Some(saved(false))), "of another section");
     assert_eq!(read("writable = true", "max_connections = 3"), Ok(Some(saved(false))));
     for (from, to) in [
@@ -106,9 +107,22 @@ fn an_edited_configuration_counts_again() {
     ] {
         assert_eq!(read(from, to), Err(Unusable::Edited), "{to}");
         assert_eq!(file_of(&folder.0, from, to).load(), None);
+        // For good: it does not come back with the old words.
+        assert_eq!(file(&folder.0).load(), None);
+        save();
     }
     // Said in other words it is the same.
     assert_eq!(read("phases = 3\n", ""), Ok(Some(saved(false))));
+}
+
+#[test]
+fn a_unit_that_the_gateway_has_since_is_not_ours() {
+    let folder = Folder::new("taken");
+    file(&folder.0).put(Some(saved(false))).unwrap();
+    let gateway = "address = 10\ngateway = { units = [UNIT], link.rtu = { port = \"/dev/ttyNONE2\", baud = 9600 } }";
+    let read = |unit: &str| file_of(&folder.0, "address = 10", &gateway.replace("UNIT", unit)).read();
+    assert_eq!(read("246"), Ok(Some(saved(false))));
+    assert_eq!(read("247"), Err(Unusable::Taken(247)));
 }
 
 #[test]
@@ -233,6 +247,27 @@ fn what_cannot_be_saved_is_not_put_in_force() {
     assert!(matches!(ours.put(Some(saved(false))), Err(Unwritable::File { .. })));
     nothing_applied(save(ours));
     assert_eq!(file(&folder.0).read(), Ok(Some(saved(true))));
+}
+
+#[test]
+fn of_several_who_save_at_once_one_is_decided_about_after_the_other() {
+    let folder = Folder::new("several");
+    let control =
+        Control::start(|ask| Some(if matches!(ask, Ask::Write { .. }) { Answer::Save(Some(saved(false))) } else { Answer::Done }));
+    let address = serve(&settings(), Patience::default(), control.with_file(file(&folder.0)));
+    let together = Barrier::new(4);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let mut client = Client::connect(address);
+                assert!(client.is_served());
+                together.wait();
+                assert_eq!(client.write(1091, 1), Reply::WrittenSingleRegister { address: 1091, value: 1 });
+            });
+        }
+    });
+    let one = [Ask::Write { address: 1091, values: vec![1] }, Ask::Apply(Some(saved(false)))];
+    assert_eq!(control.record(), [&one[..]; 4].concat());
 }
 
 /// This test program again as a child with this part to play, whose folder is in its environment.

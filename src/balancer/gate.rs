@@ -113,10 +113,10 @@ impl Gate {
     }
 }
 
-/// How far the limit may rise, mA, while no charger draws current: what it comes back with must not go beyond the upper limit. Only where
-/// `all_paused` the limit falls to that too; one that is about to draw is not stopped by its own current.
-pub fn ceiling(settings: &Settings, largest_ma: u32, all_paused: bool, limit_ma: u32) -> u32 {
-    let room_ma = settings.upper.limit_ma.saturating_sub(largest_ma).saturating_sub(SPARE_MA);
+/// How far the limit may rise, mA: with what the house takes beside it, it must not go beyond the upper limit. Only where `all_paused` the
+/// limit falls to that too; one that draws, or is about to, is not stopped by it.
+pub fn ceiling(settings: &Settings, house_ma: u32, all_paused: bool, limit_ma: u32) -> u32 {
+    let room_ma = settings.upper.limit_ma.saturating_sub(house_ma).saturating_sub(SPARE_MA);
     let room_ma = room_ma - room_ma % ROOM_STEP_MA;
     if all_paused { room_ma } else { room_ma.max(limit_ma) }
 }

@@ -16,7 +16,7 @@ pub fn charging_text(config: &Config, plan: &Plan) -> Vec<String> {
     }
     for (k, charger) in config.chargers.iter().enumerate() {
         let profile = plan.chargers.iter().find(|placed| placed.spec.index == k).map(|placed| placed.spec.profile.as_ref());
-        charged(charger, profile, &mut lines);
+        charged(charger, profile, config, &mut lines);
     }
     if let Some(server) = &config.server {
         served(server, plan, &mut lines);
@@ -39,12 +39,17 @@ fn balanced(balancer: &LoadBalancer, lines: &mut Vec<String>) {
     }
 }
 
-fn charged(charger: &Charger, profile: Option<&Profile>, lines: &mut Vec<String>) {
+fn charged(charger: &Charger, profile: Option<&Profile>, config: &Config, lines: &mut Vec<String>) {
     let unit = charger.unit.or(profile.map(|p| p.unit)).map_or_else(String::new, |unit| format!(", unit {unit}"));
     let every = fixed_to_text(charger.poll_ms.into(), 3);
     lines.push(format!("charger {}: {} at {}{unit}, asked every {every} s", charger.name, charger.device, charger.link));
+    if config.site.strategy == Strategy::Observe {
+        return;
+    }
+    // Together they never get more than the limit.
+    let forced = if config.chargers.len() > 1 { "an alarm, the fallback or another charger" } else { "an alarm or the fallback" };
     lines.push(format!(
-        "  paused below {} A, for {} s at least; not paused in its first {} s but for an alarm or the fallback",
+        "  paused below {} A, for {} s at least; not paused in its first {} s but for {forced}",
         amperes(charger.min_current_ma),
         charger.min_pause_s,
         charger.min_run_s

@@ -182,7 +182,7 @@ impl Summary {
             let _ = writeln!(out, "  battery {name} on {wiring}: {first}, {writes} writes, asked: {}", asked.join(", "));
         }
         for (k, (name, _)) in self.chargers.iter().enumerate() {
-            let told = site.with(|site| site.charger(k).map(|c| (c.told().len(), c.requests(), c.car().charged_wh(), c.switches())));
+            let told = site.with(|site| site.charger(k).map(|c| (c.writes(), c.requests(), c.car().charged_wh(), c.switches())));
             if let Some((writes, requests, wh, switches)) = told {
                 let _ = writeln!(
                     out,
@@ -197,7 +197,7 @@ impl Summary {
     pub(super) fn held(&self, site: &LiveSite) -> Vec<String> {
         site.with(|site| {
             let left = |(k, (name, fallback_ma)): (usize, &(String, i64))| {
-                let charger = site.charger(k).filter(|c| c.told().len() > 0 && c.limit_ma() != *fallback_ma)?;
+                let charger = site.charger(k).filter(|c| c.writes() > 0 && c.limit_ma() != *fallback_ma)?;
                 Some(format!("charger {name}: {} mA", charger.limit_ma()))
             };
             let held = |(k, name): (usize, &String)| match site.battery(k).map(|b| b.control(site.now_ms())) {

@@ -112,7 +112,7 @@ fn chargers(config: &Config, site: &Site) -> String {
     let mut out = String::new();
     for (k, charger) in config.chargers.iter().enumerate() {
         let Some(simulated) = site.charger(k) else { continue };
-        let (wh, switches, writes) = (simulated.car().charged_wh(), simulated.switches(), simulated.told().len());
+        let (wh, switches, writes) = (simulated.car().charged_wh(), simulated.switches(), simulated.writes());
         let _ = writeln!(out, "charger {}: {wh} Wh charged, its contactor switched {switches} times, {writes} writes", charger.name);
     }
     out

@@ -47,10 +47,31 @@ pub(super) fn describe(d: &Value) -> String {
     }
     out += &table(&rows);
     out += &policy(d);
-    out += "\nBatteries (discharge +, charge -)\n";
+    out += &batteries(list(&d["batteries"]));
+    out += &charging(d);
+    let alarms = list(&d["alarms"]);
+    out += if alarms.is_empty() { "\nNo alarms.\n" } else { "\nAlarms\n" };
+    for a in alarms {
+        out += &format!("  {} (since {} s)\n", text(&a["name"]), number(&a["since_s"], 0));
+    }
+    out += "\nErrors\n";
+    let mut rows = vec![row(&["", "requests", "timeout", "CRC", "short", "wrong unit", "exception", "invalid", "I/O"])];
+    for (name, e) in d["errors"].as_object().into_iter().flatten() {
+        let mut columns = vec![printable(name)];
+        columns.extend(["requests", "timeout", "crc", "short", "wrong_unit", "exception", "invalid", "io"].map(|k| number(&e[k], 0)));
+        rows.push(columns);
+    }
+    out + &table(&rows)
+}
+
+/// The batteries in a table, and what a BMS says below it; nothing where there are none.
+fn batteries(batteries: &[Value]) -> String {
+    if batteries.is_empty() {
+        return String::new();
+    }
     let mut rows =
         vec![row(&["", "phase", "SoC %", "power W", "setpoint W", "may charge W", "may discharge W", "state", "age", "writes", "why"])];
-    for b in list(&d["batteries"]) {
+    for b in batteries {
         let columns = [
             text(&b["name"]),
             text(&b["phase"]),
@@ -66,24 +87,11 @@ pub(super) fn describe(d: &Value) -> String {
         ];
         rows.push(columns.to_vec());
     }
-    out += &table(&rows);
-    for b in list(&d["batteries"]).iter().filter(|b| b["bms"].is_object()) {
+    let mut out = "\nBatteries (discharge +, charge -)\n".to_owned() + &table(&rows);
+    for b in batteries.iter().filter(|b| b["bms"].is_object()) {
         out += &bms(&text(&b["name"]), &b["bms"]);
     }
-    out += &charging(d);
-    let alarms = list(&d["alarms"]);
-    out += if alarms.is_empty() { "\nNo alarms.\n" } else { "\nAlarms\n" };
-    for a in alarms {
-        out += &format!("  {} (since {} s)\n", text(&a["name"]), number(&a["since_s"], 0));
-    }
-    out += "\nErrors\n";
-    let mut rows = vec![row(&["", "requests", "timeout", "CRC", "short", "wrong unit", "exception", "invalid", "I/O"])];
-    for (name, e) in d["errors"].as_object().into_iter().flatten() {
-        let mut columns = vec![printable(name)];
-        columns.extend(["requests", "timeout", "crc", "short", "wrong_unit", "exception", "invalid", "io"].map(|k| number(&e[k], 0)));
-        rows.push(columns);
-    }
-    out + &table(&rows)
+    out
 }
 
 /// A line for a BMS, and one for what it has to say.

@@ -51,14 +51,48 @@ impl Apportion {
     }
 
     fn by_current(&mut self, total_w: i64, apparent_va: [i64; 3]) -> [i64; 3] {
-        let signed = |exporting: usize| std::array::from_fn(|f| if exporting >> f & 1 == 1 { -apparent_va[f] } else { apparent_va[f] });
-        let error = |exporting: usize| total_w.saturating_sub(signed(exporting).iter().sum::<i64>()).saturating_abs();
-        let best = (0..8).min_by_key(|exporting| error(*exporting)).unwrap_or_default();
-        let same = SAME_W.max(apparent_va.iter().sum::<i64>() / 10);
-        if error(self.exporting) > error(best).saturating_add(same) {
+        let fits = Fits { total_w, apparent_va };
+        let best = fits.best();
+        if !fits.as_well(self.exporting, best) {
             self.exporting = best;
         }
-        spread(total_w, signed(self.exporting), apparent_va)
+        spread(total_w, fits.signed(self.exporting), apparent_va)
+    }
+}
+
+/// Which of these apportioned phases may take power in: one exports for certain only where no choice of directions in which it does not fits
+/// the total as well as the best one.
+pub fn may_import(phases: &[PhaseSample; 3], nominal_mv: i64) -> [bool; 3] {
+    let known = phases.map(|phase| Known { voltage_mv: phase.voltage_mv, current_ma: phase.current_ma });
+    let Some(apparent_va) = apparent(&known, nominal_mv) else { return [true; 3] };
+    let total_w = phases.iter().fold(0, |sum: i64, phase| sum.saturating_add(phase.power_w));
+    let fits = Fits { total_w, apparent_va };
+    let best = fits.best();
+    std::array::from_fn(|f| (0..8).any(|exporting| exporting >> f & 1 == 0 && fits.as_well(exporting, best)))
+}
+
+/// How well a choice of directions, of which every bit is a phase that exports, fits a total.
+struct Fits {
+    total_w: i64,
+    apparent_va: [i64; 3],
+}
+
+impl Fits {
+    fn signed(&self, exporting: usize) -> [i64; 3] {
+        std::array::from_fn(|f| if exporting >> f & 1 == 1 { -self.apparent_va[f] } else { self.apparent_va[f] })
+    }
+
+    fn error(&self, exporting: usize) -> i64 {
+        self.total_w.saturating_sub(self.signed(exporting).iter().sum::<i64>()).saturating_abs()
+    }
+
+    fn best(&self) -> usize {
+        (0..8).min_by_key(|exporting| self.error(*exporting)).unwrap_or_default()
+    }
+
+    fn as_well(&self, exporting: usize, best: usize) -> bool {
+        let same = SAME_W.max(self.apparent_va.iter().sum::<i64>() / 10);
+        self.error(exporting) <= self.error(best).saturating_add(same)
     }
 }
 
@@ -144,6 +178,19 @@ mod tests {
         let mut belgian = known([8_000, 15_880, 6_000]);
         belgian[1].voltage_mv = Some(0);
         assert_eq!(powers(&mut Apportion::default(), 3_220, &belgian), [1_840, 0, 1_380]);
+    }
+
+    #[test]
+    fn a_phase_exports_for_certain_only_where_nothing_else_fits() {
+        let imports = |total_w: i64, currents: [i64; 3]| {
+            let phases = Apportion::default().phases(total_w, &known(currents), NOMINAL);
+            may_import(&phases, NOMINAL)
+        };
+        assert_eq!(imports(-6_900, [10_000; 3]), [false; 3]);
+        assert_eq!(imports(1_610, [10_000, 5_000, 2_000]), [true, false, true]);
+        // 26 A in on L1, and 20 and 6 A out; or the other way round.
+        assert_eq!(imports(0, [26_000, 20_000, 6_000]), [true; 3]);
+        assert_eq!(imports(-900, [0; 3]), [true; 3], "nothing is known");
     }
 
     proptest! {

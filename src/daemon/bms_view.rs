@@ -28,7 +28,7 @@ impl BmsView {
     pub fn take(&mut self, report: BmsReport) {
         self.health.note(report.fault.as_ref());
         if let Some((_, seen)) = &report.said {
-            self.notices.note(&seen.notices);
+            self.notices.note(&seen.notices, report.at);
             self.spoken = Some(report.clone());
         }
         self.report = Some(report);
@@ -39,8 +39,8 @@ impl BmsView {
         self.report.as_ref().and_then(|r| r.sample)
     }
 
-    /// What someone should know, with its name.
-    pub fn notices(&self) -> impl Iterator<Item = String> + '_ {
+    /// What someone should know, with its name, and since when.
+    pub fn notices(&self) -> impl Iterator<Item = (String, Time)> + '_ {
         self.notices.named()
     }
 

@@ -25,6 +25,9 @@ use crate::units::{Span, Time};
 /// The write that leaves it at its fallback at the end gets this long.
 const RELEASE_TIMEOUT: Span = Span::from_ms(700);
 
+/// Exceptions that say that it would not take that the next time either: illegal function, address, value.
+const REFUSALS: [u8; 3] = [1, 2, 3];
+
 /// What the configuration says about a charger.
 #[derive(Clone, PartialEq, Debug)]
 pub struct ChargerSpec {
@@ -173,16 +176,19 @@ impl ChargerTask {
         let fault = answer.as_ref().err().map(Fault::of);
         let outcome = match &fault {
             None => Outcome::Acknowledged,
-            Some(Fault::Exception(_)) => Outcome::Refused,
+            Some(Fault::Exception(code)) if REFUSALS.contains(code) => Outcome::Refused,
+            Some(Fault::Exception(_)) => Outcome::NotNow,
             Some(_) => Outcome::Unknown,
         };
         let now = clock.now();
         // A reconnect that this very write caused does not make it forgotten.
         self.notice_answer(fault.as_ref(), endpoint, now);
-        self.telling.done(job, outcome, now);
+        let is_news = self.telling.done(job, outcome, now);
         if outcome == Outcome::Refused && !job.is_limit() {
             // Older firmware; it is asked whether it takes it by now after minutes, and that is no fault.
-            log::info!("charger {}: it does not take its {job}", self.spec.name);
+            if is_news {
+                log::warn!("charger {}: it does not take its {job}, as older firmware does not, and keeps its own", self.spec.name);
+            }
             return fault;
         }
         let written = WriteReport { at: now, written: None, what: job.to_string(), fault: fault.clone() };

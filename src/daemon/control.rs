@@ -244,7 +244,7 @@ impl ControlTask {
             self.core.battery(k, sample);
         }
         if report.fault.is_none() {
-            self.battery_notices[k].note(&report.notices);
+            self.battery_notices[k].note(&report.notices, report.at);
         }
         // What it is and how it was stays known while it does not answer.
         let before = view.report.take();

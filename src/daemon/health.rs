@@ -1,6 +1,7 @@
 //! Says once when something stops working and once when it works again, however often it is tried.
 
 use crate::link::fault::Fault;
+use crate::units::Time;
 
 /// Faults in a row that are worth a line: a single lost answer is only counted.
 const WORTH_A_LINE: u32 = 3;
@@ -43,7 +44,8 @@ impl Health {
 #[derive(Clone, PartialEq, Debug)]
 pub struct Notices {
     name: String,
-    newest: Vec<String>,
+    /// What, and since when.
+    newest: Vec<(String, Time)>,
 }
 
 impl Notices {
@@ -53,15 +55,16 @@ impl Notices {
     }
 
     /// Notes what it says now.
-    pub fn note(&mut self, notices: &[String]) {
-        if notices == self.newest {
+    pub fn note(&mut self, notices: &[String], now: Time) {
+        if self.newest.iter().map(|(said, _)| said).eq(notices) {
             return;
         }
         match notices {
             [] => log::info!("{}: reports nothing any more", self.name),
             notices => log::warn!("{}: reports {}", self.name, notices.join(", ")),
         }
-        self.newest = notices.to_vec();
+        let known = |notice: &String| self.newest.iter().find(|(said, _)| said == notice).map_or(now, |(_, since)| *since);
+        self.newest = notices.iter().map(|notice| (notice.clone(), known(notice))).collect();
     }
 
     /// How many things it said last.
@@ -69,8 +72,26 @@ impl Notices {
         self.newest.len()
     }
 
-    /// What it said last, each with its name.
-    pub fn named(&self) -> impl Iterator<Item = String> + '_ {
-        self.newest.iter().map(|notice| format!("{}: {notice}", self.name))
+    /// What it said last, each with its name, and since when it says so.
+    pub fn named(&self) -> impl Iterator<Item = (String, Time)> + '_ {
+        self.newest.iter().map(|(notice, since)| (format!("{}: {notice}", self.name), *since))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::Span;
+
+    #[test]
+    fn each_notice_has_its_own_age() {
+        let mut notices = Notices::new("charger w".into());
+        let at = |s| Time::ZERO + Span::from_s(s);
+        notices.note(&["a".into()], at(1));
+        notices.note(&["b".into(), "a".into()], at(5));
+        assert_eq!(notices.named().collect::<Vec<_>>(), [("charger w: b".to_owned(), at(5)), ("charger w: a".to_owned(), at(1))]);
+        notices.note(&["b".into()], at(7));
+        notices.note(&["a".into(), "b".into()], at(9));
+        assert_eq!(notices.named().map(|(_, since)| since).collect::<Vec<_>>(), [at(9), at(5)]);
     }
 }

@@ -116,7 +116,9 @@ pub fn run(config: &Config, library: &Library, folders: Folders<'_>, reload: &dy
             say_what_a_restart_would_change(config, reload());
             continue;
         }
-        log::info!("stopping: every battery under command is handed back, as far as its BMS has nothing against it");
+        log::info!(
+            "stopping: batteries are handed back, as far as their BMS has nothing against it; chargers are left at their fallback limit"
+        );
         break;
     }
     tell_systemd(&[sd_notify::NotifyState::Stopping]);
@@ -131,7 +133,7 @@ pub fn run(config: &Config, library: &Library, folders: Folders<'_>, reload: &dy
     if handed_back {
         log::info!("stopped after {} ms", begun.elapsed().as_millis());
     } else {
-        log::error!("stopped, but not every battery has acknowledged its release in time; its own timeout will do it");
+        log::error!("stopped, but not every battery and charger has acknowledged its release in time; its own timeout will do it");
     }
     Ok(())
 }

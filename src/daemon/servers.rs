@@ -4,12 +4,11 @@
 //! wait, and a thread that panics ends the process. So no client, however slow, keeps the watchdog from telling that the controller lives.
 
 use std::io;
-use std::sync::{Arc, Mutex};
 use std::thread;
 
 use super::clock::Monotonic;
 use super::gateway::Gateway;
-use super::responder::Responder;
+use super::responder::{Responder, SharedFile};
 use super::settings_file::SettingsFile;
 use super::threads::Threads;
 use super::wiring::ServerPlan;
@@ -53,7 +52,7 @@ impl Servers {
     pub fn start(self, threads: &Threads, published: &Published, clock: Monotonic) -> io::Result<()> {
         let gateway = self.config.gateway.as_ref().zip(threads.gateway());
         let gateway = gateway.map(|(gateway, endpoint)| Gateway::new(&gateway.units, endpoint, clock, threads.hurry()));
-        let file = self.file.map(|file| Arc::new(Mutex::new(file)));
+        let file = self.file.map(SharedFile::new);
         let responder = |writable| Responder {
             published: published.clone(),
             asked: threads.asked(),

@@ -1,7 +1,7 @@
 //! What a client saved with register 1091, on disk, so that it survives a restart: `load_balancer.json` in the state directory.
 //!
 //! Holds beside it the configuration's own values at the time: where these have changed since, somebody edited the configuration, and it
-//! counts again. Trusts nothing in the file. That it is either whole or not there is the part of [`StateFile`].
+//! counts again, for good. Trusts nothing in the file. That it is either whole or not there is the part of [`StateFile`].
 
 use std::fmt;
 use std::io;
@@ -26,6 +26,8 @@ const MOST_MA: u32 = 250_000;
 pub struct SettingsFile {
     file: StateFile,
     configured: Saved,
+    /// Units of the gateway: ours is none of them.
+    others: Vec<u8>,
     held: Option<Saved>,
 }
 
@@ -40,6 +42,8 @@ pub enum Unusable {
     Version(u64),
     /// The configuration was edited since, so it counts.
     Edited,
+    /// Our unit id in it is one of the gateway's now.
+    Taken(u8),
     /// A value that cannot be, or values that contradict each other.
     Unsound,
 }
@@ -51,6 +55,7 @@ impl fmt::Display for Unusable {
             Unusable::Malformed(error) => write!(f, "it is damaged: {error}."),
             Unusable::Version(found) => write!(f, "its form is version {found}, and this release has version {VERSION}."),
             Unusable::Edited => f.write_str("[load_balancer] or the server's address in the configuration was edited since it was saved."),
+            Unusable::Taken(unit) => write!(f, "its unit id {unit} is one of [server] gateway units now."),
             Unusable::Unsound => f.write_str("a value in it is out of range, or they contradict each other."),
         }
     }
@@ -60,7 +65,9 @@ impl SettingsFile {
     /// The file of this configuration in this folder. Touches nothing yet.
     pub fn open(directory: &Path, config: &Config, server: &Server) -> SettingsFile {
         let settings = config.load_balancer.as_ref().map(|balancer| balancer.settings);
-        SettingsFile { file: StateFile::new(directory, FILE), configured: Saved { settings, address: server.address }, held: None }
+        let others = server.gateway.as_ref().map(|gateway| gateway.units.clone()).unwrap_or_default();
+        let configured = Saved { settings, address: server.address };
+        SettingsFile { file: StateFile::new(directory, FILE), configured, others, held: None }
     }
 
     /// The file.
@@ -68,7 +75,8 @@ impl SettingsFile {
         self.file.path()
     }
 
-    /// What was saved before, where it still counts; the log says why it does not.
+    /// What was saved before, where it still counts; the log says why it does not. What an edited configuration has overruled is removed: it
+    /// must not come back when the configuration is edited again.
     pub fn load(&mut self) -> Option<Saved> {
         let path = self.file.path();
         match self.read() {
@@ -80,7 +88,12 @@ impl SettingsFile {
                 );
                 self.held = Some(saved);
             }
-            Err(why @ Unusable::Edited) => log::warn!("server: {} is dropped, the configuration counts: {why}", path.display()),
+            Err(why @ Unusable::Edited) => {
+                log::warn!("server: {} is dropped, the configuration counts: {why}", path.display());
+                if let Err(error) = self.file.remove() {
+                    log::warn!("server: it could not be removed, and comes back where the configuration does: {error}");
+                }
+            }
             Err(why) => log::error!("server: {} is dropped, the configuration counts: {why}", path.display()),
         }
         self.held
@@ -89,7 +102,10 @@ impl SettingsFile {
     /// As [`SettingsFile::load`], but says why instead of logging it. `None`: there is no file.
     pub fn read(&self) -> Result<Option<Saved>, Unusable> {
         match self.file.text() {
-            Ok(text) => from_text(&text, &self.configured).map(Some),
+            Ok(text) => match from_text(&text, &self.configured)? {
+                saved if self.others.contains(&saved.address) => Err(Unusable::Taken(saved.address)),
+                saved => Ok(Some(saved)),
+            },
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(Unusable::Unreadable(error.to_string())),
         }

@@ -17,11 +17,12 @@ use crate::units::{self, Span, Time};
 impl ControlTask {
     /// The status at `now`.
     pub fn document(&self, now: Time) -> Document {
+        let said = |(name, since): (String, Time)| Alarm { name, since_s: now.since(since).as_s() };
         let alarms = self.active_alarms().map(|(a, since)| Alarm { name: self.name_of(a), since_s: now.since(since).as_s() });
         let dead = self.dead_threads.iter().map(|t| Alarm { name: format!("thread {t}: no sign of life"), since_s: 0 });
         // Of the last whole answer: what a lost frame left out is no message of the battery.
-        let notices = self.battery_notices.iter().flat_map(Notices::named).map(|name| Alarm { name, since_s: 0 });
-        let of_bms = self.bmses.iter().flat_map(|view| view.notices()).map(|name| Alarm { name, since_s: 0 });
+        let notices = self.battery_notices.iter().flat_map(Notices::named).map(said);
+        let of_bms = self.bmses.iter().flat_map(|view| view.notices()).map(said);
         Document {
             version: env!("CARGO_PKG_VERSION"),
             site: self.site(now),

@@ -98,6 +98,7 @@ pub struct Charger {
     switches: u64,
     session_from_wh: i64,
     told: VecDeque<Told>,
+    writes: u64,
     requests: u64,
 }
 
@@ -120,6 +121,7 @@ impl Charger {
             switches: 0,
             session_from_wh: 0,
             told: VecDeque::new(),
+            writes: 0,
             requests: 0,
             params,
         }
@@ -142,6 +144,7 @@ impl Charger {
             self.told.pop_front();
         }
         self.told.push_back(told);
+        self.writes += 1;
     }
 
     /// Puts another car there, and pulls the contactor open if need be.
@@ -229,6 +232,11 @@ impl Charger {
     /// The newest writes, oldest first.
     pub fn told(&self) -> impl DoubleEndedIterator<Item = &Told> + ExactSizeIterator {
         self.told.iter()
+    }
+
+    /// How many writes it took, those that are forgotten by now too.
+    pub fn writes(&self) -> u64 {
+        self.writes
     }
 
     /// How many requests reached it.

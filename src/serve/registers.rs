@@ -34,6 +34,8 @@ pub struct Registers {
     configured: Saved,
     /// What the next 1091 saves and applies; reads back at once.
     staged: Saved,
+    /// What was staged when 1091 was decided about last: what has changed since is for the next one.
+    offered: Option<Saved>,
     /// Our unit id in force.
     unit: u8,
     /// Nothing is ever commanded, so nobody may think that he commands.
@@ -55,7 +57,14 @@ struct Changes {
 impl Registers {
     /// As the configuration has it.
     pub fn new(configured: Saved, observes: bool, heartbeat_timeout: Span) -> Registers {
-        Registers { configured, staged: configured, unit: configured.address, observes, remote: RemoteCommand::new(heartbeat_timeout) }
+        Registers {
+            configured,
+            staged: configured,
+            offered: None,
+            unit: configured.address,
+            observes,
+            remote: RemoteCommand::new(heartbeat_timeout),
+        }
     }
 
     /// Decides about what a client wants. `balancer`: where there is a load balancer.
@@ -80,6 +89,14 @@ impl Registers {
         View { unit: self.unit, balancer: balancer.map(shown).zip(self.staged.settings), site, batteries, remote: &self.remote }.image()
     }
 
+    /// Whether this is the request that saves or restores settings: only one of these is decided about at a time.
+    pub fn saves(ask: &Ask) -> bool {
+        let Ask::Write { address, values } = ask else { return false };
+        let written = usize::from(*address)..usize::from(*address) + values.len();
+        let saves = |row: &Row| row.write.as_ref().is_some_and(|write| matches!(write.target, Target::Save | Target::Restore));
+        LIST.iter().any(|row| saves(row) && written.contains(&row.address.into()))
+    }
+
     /// What another controller asks for.
     pub fn remote(&self) -> &RemoteCommand {
         &self.remote
@@ -94,9 +111,19 @@ impl Registers {
     fn apply(&mut self, saved: Option<Saved>, balancer: Option<&mut Balancer>) {
         let in_force = saved.unwrap_or(self.configured);
         self.unit = in_force.address;
-        self.staged = Saved { settings: in_force.settings.or(self.configured.settings), ..in_force };
+        let settings = in_force.settings.or(self.configured.settings);
+        let staged = std::mem::replace(&mut self.staged, Saved { settings, ..in_force });
+        // Saving takes its time, and another client may have written meanwhile: what it was told is staged stays so.
+        if let Some(offered) = self.offered.take().filter(|_| saved.is_some()) {
+            if staged.settings != offered.settings {
+                self.staged.settings = staged.settings;
+            }
+            if staged.address != offered.address {
+                self.staged.address = staged.address;
+            }
+        }
         let Some(balancer) = balancer else { return };
-        if let Some(settings) = self.staged.settings {
+        if let Some(settings) = settings {
             balancer.apply(settings);
         }
         if saved.is_none() {
@@ -112,7 +139,11 @@ impl Registers {
             (true, false) => {
                 // Staged only when it is saved: until then nothing has changed.
                 let saved = changes.staged.unwrap_or(self.staged);
-                return if saved.is_sound() { Ok(Answer::Save(Some(saved))) } else { Err(ILLEGAL_VALUE) };
+                if !saved.is_sound() {
+                    return Err(ILLEGAL_VALUE);
+                }
+                self.offered = Some(self.staged);
+                return Ok(Answer::Save(Some(saved)));
             }
             (false, false) => {}
         }

@@ -25,6 +25,9 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// A client that connects anew comes before its old connection has been seen to close: so often, and after so long, is looked again.
 const LEAVING_LOOKS: u32 = 20;
 const LEAVING_LOOK: Duration = Duration::from_millis(5);
+/// And only for so many in this time in vain, so that a crowd that is refused does not keep everybody else waiting.
+const IN_VAIN_MOST: usize = 3;
+const IN_VAIN_WITHIN: Duration = Duration::from_secs(1);
 /// An address that is refused is written down once in this time.
 const SAID_AGAIN: Duration = Duration::from_secs(60);
 /// So many addresses at once; more are refused without a word.
@@ -37,8 +40,11 @@ pub struct TcpServer {
     settings: config::TcpServer,
     patience: Patience,
     connections: Vec<Weak<Connection>>,
+    /// When it was looked in vain whether one of them is leaving: the newest times.
+    in_vain: VecDeque<Instant>,
     refused: Said,
     full: Said,
+    unserved: Said,
 }
 
 /// Why the port cannot be bound.
@@ -80,8 +86,16 @@ impl TcpServer {
     /// The same with other patience.
     pub fn bind_with(settings: &config::TcpServer, patience: Patience) -> Result<TcpServer, BindError> {
         let listener = TcpListener::bind(settings.listen).map_err(|error| BindError { listen: settings.listen, error })?;
-        let (settings, connections) = (settings.clone(), Vec::new());
-        Ok(TcpServer { listener, settings, patience, connections, refused: Said::default(), full: Said::default() })
+        Ok(TcpServer {
+            listener,
+            settings: settings.clone(),
+            patience,
+            connections: Vec::new(),
+            in_vain: VecDeque::new(),
+            refused: Said::default(),
+            full: Said::default(),
+            unserved: Said::default(),
+        })
     }
 
     /// Where it listens, with the port that the kernel chose for port 0.
@@ -124,7 +138,9 @@ impl TcpServer {
             return;
         }
         if let Err(error) = self.start(stream, peer, answers) {
-            log::warn!("server: {peer} cannot be served: {error}");
+            if self.unserved.is_news(peer, Instant::now()) {
+                log::warn!("server: {peer} cannot be served: {error}");
+            }
         }
     }
 
@@ -141,7 +157,9 @@ impl TcpServer {
 
     /// Whether there is room for one more, if need be in the place of one that has long asked nothing.
     fn makes_room(&mut self) -> bool {
-        for _ in 0..LEAVING_LOOKS {
+        self.in_vain.retain(|at| at.elapsed() < IN_VAIN_WITHIN);
+        let looks = if self.in_vain.len() < IN_VAIN_MOST { LEAVING_LOOKS } else { 0 };
+        for look in 0..=looks {
             self.connections.retain(|connection| connection.strong_count() > 0);
             if self.connections.len() < usize::from(self.settings.max_connections) {
                 return true;
@@ -152,7 +170,12 @@ impl TcpServer {
                 self.connections.remove(k);
                 return true;
             }
-            thread::sleep(LEAVING_LOOK);
+            if look < looks {
+                thread::sleep(LEAVING_LOOK);
+            }
+        }
+        if looks > 0 {
+            self.in_vain.push_back(Instant::now());
         }
         false
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crossbeam_channel::{Sender, bounded};
 use sax_controller::config::{Network, TcpServer as Settings};
 use sax_controller::daemon::gateway::Gateway;
-use sax_controller::daemon::responder::Responder;
+use sax_controller::daemon::responder::{Responder, SharedFile};
 use sax_controller::daemon::settings_file::SettingsFile;
 use sax_controller::modbus::mbap::{self, Frame};
 use sax_controller::modbus::pdu::{Reply, Request};
@@ -67,7 +67,7 @@ impl Control {
     }
 
     pub fn with_file(&self, file: SettingsFile) -> Responder {
-        Responder { file: Some(Arc::new(Mutex::new(file))), ..self.responder(true) }
+        Responder { file: Some(SharedFile::new(file)), ..self.responder(true) }
     }
 
     pub fn with_gateway(&self, gateway: Gateway, writable: bool) -> Responder {

@@ -142,6 +142,14 @@ fn a_restart_forgets_everything() {
 }
 
 #[test]
+fn all_writes_count_although_only_the_newest_are_remembered() {
+    let mut site = Site::new(params(CAR));
+    (0..10_005).for_each(|ma| tell(&mut site, Written::LimitMa(ma)));
+    let charger = site.charger(0).unwrap();
+    assert_eq!((charger.writes(), charger.told().len(), charger.limit_ma()), (10_005, 10_000, 10_004));
+}
+
+#[test]
 fn it_takes_what_its_profile_says_and_nothing_else() {
     let site = Arc::new(Mutex::new(Site::new(SiteParams {
         chargers: vec![ChargerParams { missing: vec![0x4024, 0x4109], ..ChargerParams::default() }],

@@ -19,9 +19,11 @@ const LONGEST_RETRY: Span = Span::from_s(10);
 const SETTING_AGAIN: Span = Span::from_s(300);
 /// A charger keeps to a new limit after this time at the latest.
 const SETTLED: Span = Span::from_s(5);
+/// A car may draw so much more than it is allowed, mA: both measure, and not exactly.
+const TOLERATED_MA: u32 = 1_000;
 /// After so many requests in a row without an answer it may have restarted.
 const SILENT_MOST: u32 = 2;
-/// Comparisons in a row that find another limit than ours are worth a word.
+/// Comparisons in a row that find another limit than ours, or more current, are worth a word.
 const STRAYS_MOST: u32 = 3;
 
 /// One write.
@@ -45,8 +47,10 @@ enum What {
 pub(super) enum Outcome {
     /// It stands.
     Acknowledged,
-    /// It does not stand.
+    /// It does not stand, and would not the next time: there is no such register, or it does not take that value.
     Refused,
+    /// It does not stand, but may be taken later: the charger is busy or has a failure.
+    NotNow,
     /// It may stand.
     Unknown,
 }
@@ -63,8 +67,9 @@ pub(super) struct Telling {
     /// Requests in a row without an answer, and writes in a row that were not acknowledged.
     silent: u32,
     failed: u32,
-    /// Comparisons in a row that found another limit.
+    /// Comparisons in a row that found another limit, and such that found more current than it allows.
     strays: u32,
+    excesses: u32,
     settings: [Setting; 2],
 }
 
@@ -82,6 +87,8 @@ struct Setting {
     /// `None`: it has no such setting.
     job: Option<Job>,
     state: Kept,
+    /// It was refused when it was written last.
+    refused: bool,
     /// It can be read back.
     is_read: bool,
 }
@@ -139,7 +146,8 @@ impl Telling {
             silent: 0,
             failed: 0,
             strays: 0,
-            settings: [timeout, fallback].map(|job| Setting { job, state: Kept::Due, is_read: false }),
+            excesses: 0,
+            settings: [timeout, fallback].map(|job| Setting { job, state: Kept::Due, refused: false, is_read: false }),
         }
     }
 
@@ -171,11 +179,12 @@ impl Telling {
         }
     }
 
-    /// A write is over.
-    pub(super) fn done(&mut self, job: Job, outcome: Outcome, now: Time) {
+    /// A write is over. True when it is a setting that is refused now and was not before.
+    pub(super) fn done(&mut self, job: Job, outcome: Outcome, now: Time) -> bool {
         self.begun |= job.is_limit();
-        // A setting that is refused is not there, which is no reason to wait with the limit.
-        if outcome == Outcome::Acknowledged || outcome == Outcome::Refused && !job.is_limit() {
+        // A setting that is not taken is no reason to wait with the limit.
+        let is_answered = matches!(outcome, Outcome::Acknowledged | Outcome::Refused | Outcome::NotNow);
+        if outcome == Outcome::Acknowledged || is_answered && !job.is_limit() {
             (self.failed, self.not_before) = (0, Time::ZERO);
         } else {
             let wait = Span::from_s(1 << self.failed.min(8)).min(LONGEST_RETRY);
@@ -186,13 +195,11 @@ impl Telling {
             let stands = Standing { limit_ma: job.amount, since, refreshed: now };
             self.stands = (outcome == Outcome::Acknowledged).then_some(stands);
         }
+        let mut is_news = false;
         for setting in self.settings.iter_mut().filter(|setting| setting.job == Some(job)) {
-            setting.state = match outcome {
-                Outcome::Acknowledged => Kept::Written(now),
-                Outcome::Refused => Kept::Later(now + SETTING_AGAIN),
-                Outcome::Unknown => Kept::Due,
-            };
+            is_news |= setting.done(outcome, now);
         }
+        is_news
     }
 
     /// It has answered. True when it had been silent for so long that it may have restarted.
@@ -225,6 +232,10 @@ impl Telling {
             setting.compare(found, begun, now);
         }
         let Some(Standing { limit_ma: stands_ma, since, .. }) = self.stands else { return };
+        if begun >= since + SETTLED {
+            let drawn_ma = values.current_ma.iter().flatten().max().copied().unwrap_or(0);
+            self.excesses = if drawn_ma > stands_ma.saturating_add(TOLERATED_MA) { self.excesses.saturating_add(1) } else { 0 };
+        }
         let strays = match (values.written_ma, values.limit_ma) {
             (Some(written_ma), _) if begun >= since => written_ma != stands_ma,
             // It may have reasons of its own to keep to less.
@@ -242,7 +253,8 @@ impl Telling {
 
     /// What someone should know.
     pub(super) fn complaint(&self) -> Option<String> {
-        (self.strays >= STRAYS_MOST).then(|| "it does not keep the limit that it is told".into())
+        // Whatever it says of its limit.
+        (self.strays.max(self.excesses) >= STRAYS_MOST).then(|| "it does not keep the limit that it is told".into())
     }
 }
 
@@ -253,6 +265,18 @@ impl Setting {
             Kept::Later(at) => Some(at),
             Kept::Written(_) | Kept::Confirmed => None,
         }
+    }
+
+    /// It was written. True when it is refused now and was not before.
+    fn done(&mut self, outcome: Outcome, now: Time) -> bool {
+        let was_refused = self.refused;
+        (self.state, self.refused) = match outcome {
+            Outcome::Acknowledged => (Kept::Written(now), false),
+            Outcome::Refused => (Kept::Later(now + SETTING_AGAIN), true),
+            Outcome::NotNow => (Kept::Later(now + LONGEST_RETRY), was_refused),
+            Outcome::Unknown => (Kept::Due, was_refused),
+        };
+        self.refused && !was_refused
     }
 
     /// It is written again, unless it can be read back: then the next poll tells.
@@ -273,5 +297,22 @@ impl Setting {
             Kept::Written(_) => self.state = Kept::Later(now + SETTING_AGAIN),
             Kept::Due | Kept::Later(_) => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::library::Library;
+
+    #[test]
+    fn a_refused_setting_is_news_once() {
+        let profile = Library::built_in().unwrap().profile("abb-terra-ac").unwrap().with_settings(&Vec::new());
+        let mut telling = Telling::new(&profile, 7_000);
+        let [timeout, fallback] = [0, 1].map(|k| telling.settings[k].job.unwrap());
+        let mut done = |job, outcome, at_s| telling.done(job, outcome, Time::ZERO + Span::from_s(at_s));
+        assert!(!done(fallback, Outcome::NotNow, 0) && done(fallback, Outcome::Refused, 10) && done(timeout, Outcome::Refused, 11));
+        assert!(!done(fallback, Outcome::Refused, 310) && !done(fallback, Outcome::Unknown, 610) && !done(fallback, Outcome::Refused, 612));
+        assert!(!done(fallback, Outcome::Acknowledged, 912) && done(fallback, Outcome::Refused, 1000));
     }
 }

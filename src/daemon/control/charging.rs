@@ -7,6 +7,7 @@ mod measure;
 pub(in crate::daemon) use self::charger::ChargerView;
 
 use super::ControlTask;
+use crate::balancer::recent::Recent;
 use crate::balancer::share::{Asks, shares};
 use crate::balancer::{Balancer, Measured, State, gate};
 use crate::config::{Config, fixed_to_text};
@@ -23,6 +24,8 @@ pub struct Charging {
     pub(in crate::daemon) chargers: Vec<ChargerView>,
     /// What the newest check, or the one to come, goes by.
     pub(in crate::daemon) measured: Option<Measured>,
+    /// What the house alone took of late.
+    recent: Recent,
     /// Chargers are watched, but not told anything.
     observe: bool,
     said: State,
@@ -37,6 +40,7 @@ impl Charging {
             balancer,
             chargers: chargers.map(ChargerView::new).collect(),
             measured: None,
+            recent: Recent::default(),
             observe: plan.site.observe,
             said: State::default(),
         })
@@ -58,18 +62,19 @@ impl Charging {
         }
     }
 
-    /// While no charger draws current the limit does not rise beyond what a charger may come back with. Without chargers, and where they are
+    /// The limit does not rise beyond what a charger can have beside what the house alone took of late. Without chargers, and where they are
     /// not ours to tell, there is no such bound; nor where it is not known what flows.
-    fn ceiling_ma(&self, now: Time) -> u32 {
+    fn ceiling_ma(&mut self, now: Time) -> u32 {
         let valid_for = Span::from_s(self.balancer.settings().fallback_time_s.into());
         let known = self.measured.filter(|m| now.since(m.confirmed) < valid_for);
-        match known {
-            Some(m) if !self.observe && !self.chargers.is_empty() && !self.chargers.iter().any(|c| c.may_draw(now)) => {
-                let all_paused = self.chargers.iter().all(|c| c.gate.limit_ma() == 0);
-                gate::ceiling(self.balancer.settings(), m.largest_ma, all_paused, self.balancer.limit_ma())
-            }
-            _ => u32::MAX,
-        }
+        let Some(m) = known.filter(|_| !self.observe && !self.chargers.is_empty()) else { return u32::MAX };
+        let told = self.chargers.iter().map(|c| c.gate.limit_ma());
+        let all_paused = told.clone().all(|ma| ma == 0);
+        let may_draw = self.chargers.iter().any(|c| c.may_draw(now));
+        let drawn_ma = if may_draw { told.fold(0, u32::saturating_add) } else { 0 };
+        self.recent.note(m.largest_ma, drawn_ma, now);
+        let beside_ma = if may_draw { self.recent.most_ma() } else { self.recent.most_ma().max(m.largest_ma) };
+        gate::ceiling(self.balancer.settings(), beside_ma, all_paused, self.balancer.limit_ma())
     }
 
     fn say_state(&mut self) {

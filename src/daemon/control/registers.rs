@@ -10,8 +10,8 @@ use crate::control::demand::Remote;
 use crate::daemon::wiring::Plan;
 use crate::serve::ask::{Answer, Ask, Asked, Saved};
 use crate::serve::image::Image;
-use crate::serve::registers;
 use crate::serve::registers::remote::{RemoteCommand, RemoteState};
+use crate::serve::registers::{self, ILLEGAL_VALUE};
 use crate::units::Time;
 
 /// More than this is not asked between two answers; what is beyond gets none, which counts as refused.
@@ -86,7 +86,17 @@ impl ControlTask {
 
     fn decide(&mut self, ask: &Ask, now: Time) -> Option<Answer> {
         let balancer = self.charging.as_mut().map(|c| &mut c.balancer);
-        let answer = self.registers.as_mut()?.own.decide(ask, balancer, now);
+        // An alarm that comes after the fuse helps nobody; the configuration is not allowed it either.
+        let fuse_ma = self.config.site.fuse_ma.unsigned_abs();
+        let beyond_fuse = |saved: &Saved| saved.settings.is_some_and(|s| s.alarm.limit_ma > fuse_ma);
+        let own = &mut self.registers.as_mut()?.own;
+        let answer = match ask {
+            Ask::Apply(Some(saved)) if beyond_fuse(saved) => Answer::Refused(ILLEGAL_VALUE),
+            _ => match own.decide(ask, balancer, now) {
+                Answer::Save(Some(saved)) if beyond_fuse(&saved) => Answer::Refused(ILLEGAL_VALUE),
+                answer => answer,
+            },
+        };
         match (ask, &answer) {
             (Ask::Apply(Some(saved)), Answer::Done) => log::info!("registers: saved settings are in force, unit {}", saved.address),
             (Ask::Apply(None), Answer::Done) => log::info!("registers: the settings of the configuration are in force"),

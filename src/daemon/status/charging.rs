@@ -43,7 +43,7 @@ impl ControlTask {
             if c.is_lost(now) {
                 add(format!("charger {}: no answer", c.name), c.known.as_ref().map_or(Time::ZERO, |(at, _)| *at));
             }
-            c.notices.named().for_each(|name| add(name, now));
+            c.notices.named().for_each(|(name, since)| add(name, since));
         }
         alarms
     }
@@ -95,6 +95,7 @@ fn reason(c: &ChargerView, balancer: &Balancer, now: Time) -> String {
             format!("paused: not enough current, {} of {} A", text(limit_ma), text(needs_ma))
         }
         Told::Paused { .. } if pause > Span::ZERO => format!("paused: minimum pause, {} s left", left_s(pause)),
+        Told::Paused { .. } if c.connected(now) == Some(false) => "paused: no car is connected".into(),
         Told::Paused { .. } => "paused: other chargers have the current".into(),
         Told::Runs { .. } if limit_ma < needs_ma && run > Span::ZERO => {
             format!("not paused yet: minimum charging time, {} s left", left_s(run))

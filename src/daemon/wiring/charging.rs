@@ -20,7 +20,9 @@ pub(super) fn charger(
     // Without being asked often enough it would fall to its fallback limit by itself.
     let longest = profile.charger.as_ref()?.longest_poll();
     let poll = Span::from_ms(c.poll_ms.into());
-    let balanced_ma = config.load_balancer.as_ref().map_or(0, |balancer| balancer.settings.fallback_limit_ma);
+    // The load balancer's fallback is one limit for all of them, and then nobody is there to share it out.
+    let chargers = u32::try_from(config.chargers.len()).unwrap_or(u32::MAX).max(1);
+    let balanced_ma = config.load_balancer.as_ref().map_or(0, |balancer| balancer.settings.fallback_limit_ma / chargers);
     let spec = ChargerSpec {
         index,
         name: c.name.clone(),

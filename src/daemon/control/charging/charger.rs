@@ -102,7 +102,7 @@ impl ChargerView {
     pub(super) fn take(&mut self, report: ChargerReport) {
         self.health.note(report.fault.as_ref());
         if let Some(values) = &report.values {
-            self.notices.note(&values.notices);
+            self.notices.note(&values.notices, report.at);
             self.known = Some((report.at, values.clone()));
         }
         // What it is stays known while it does not answer.
