@@ -14,7 +14,7 @@
 //! ```
 //! Tasks ([`battery`], [`bms`], [`charger`], [`meter`], and a [`director`]: [`control`], or a commissioning) take the time from outside and
 //! run in virtual time as well; [`threads`] gives each a thread. Threads share bounded channels, one endpoint per host, and the published
-//! document and registers; those of the server also their connections and the file of saved settings. Only `main` ends the process.
+//! document and registers; the one that listens for Modbus clients also sees their connections. Only `main` ends the process.
 
 pub mod apportion;
 pub mod bank_choice;
