@@ -68,13 +68,11 @@ impl Charging {
         let valid_for = Span::from_s(self.balancer.settings().fallback_time_s.into());
         let known = self.measured.filter(|m| now.since(m.confirmed) < valid_for);
         let Some(m) = known.filter(|_| !self.observe && !self.chargers.is_empty()) else { return u32::MAX };
-        let told = self.chargers.iter().map(|c| c.gate.limit_ma());
-        let all_paused = told.clone().all(|ma| ma == 0);
+        let told_ma = self.chargers.iter().map(|c| c.gate.limit_ma()).fold(0, u32::saturating_add);
+        self.recent.note(m.largest_ma, told_ma, now);
         let may_draw = self.chargers.iter().any(|c| c.may_draw(now));
-        let drawn_ma = if may_draw { told.fold(0, u32::saturating_add) } else { 0 };
-        self.recent.note(m.largest_ma, drawn_ma, now);
-        let beside_ma = if may_draw { self.recent.most_ma() } else { self.recent.most_ma().max(m.largest_ma) };
-        gate::ceiling(self.balancer.settings(), beside_ma, all_paused, self.balancer.limit_ma())
+        let house_ma = if may_draw { self.recent.most_ma() } else { self.recent.most_ma().max(m.largest_ma) };
+        gate::ceiling(self.balancer.settings(), house_ma, told_ma == 0, self.balancer.limit_ma())
     }
 
     fn say_state(&mut self) {
