@@ -24,7 +24,7 @@ pub(super) fn read(mut s: Section<'_>, names: &Names<'_>) -> Option<ChargerParts
 }
 
 fn amperes(mut s: Section<'_>, names: &Names<'_>, kind: Kind) -> Option<Register> {
-    let register = register(&mut s, names, kind, kind.range());
+    let register = register(&mut s, names, kind, kind.range(), "A");
     s.finish();
     register.map(|r| Register { scale_millionths: r.scale_millionths.saturating_mul(MA_PER_A), ..r })
 }

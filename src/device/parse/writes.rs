@@ -10,7 +10,7 @@ use crate::device::setting::Only;
 pub(super) fn setpoint(mut s: Section<'_>, names: &Names<'_>) -> Option<Setpoint> {
     let percent_of_reference = s.boolean("percent_of_reference").is_some_and(|b| b.value);
     let scale_factor = s.integer("scale_factor_at", 0..=u16::MAX);
-    let register = register(&mut s, names, Kind::I16, (i64::from(i16::MIN), i64::from(i16::MAX)));
+    let register = register(&mut s, names, Kind::I16, (i64::from(i16::MIN), i64::from(i16::MAX)), "W");
     let refresh = s.required("refresh_ms", |s, k| span(s, k, 1000..=300_000));
     let mut encodings = Vec::new();
     for mut e in s.sections("encodings").unwrap_or_default() {
@@ -33,7 +33,7 @@ pub(super) fn setpoint(mut s: Section<'_>, names: &Names<'_>) -> Option<Setpoint
 pub(super) fn limits(mut s: Section<'_>, names: &Names<'_>) -> Option<Limits> {
     let mut one = |key: &str| {
         let mut part = s.required(key, |s, k| s.section(k))?;
-        let register = register(&mut part, names, Kind::U16, (0, i64::from(u16::MAX)));
+        let register = register(&mut part, names, Kind::U16, (0, i64::from(u16::MAX)), "W");
         part.finish();
         register
     };
@@ -44,7 +44,7 @@ pub(super) fn limits(mut s: Section<'_>, names: &Names<'_>) -> Option<Limits> {
 }
 
 /// The value that is commanded; where no type is said, this one, with this range unless the profile says another.
-pub(super) fn register(s: &mut Section<'_>, names: &Names<'_>, default: Kind, usual: (i64, i64)) -> Option<Register> {
+pub(super) fn register(s: &mut Section<'_>, names: &Names<'_>, default: Kind, usual: (i64, i64), unit: &str) -> Option<Register> {
     let address = s.required("address", |s, k| s.integer(k, 0..=u16::MAX));
     let kind = s.choice("type", &Kind::NAMES).map(|k| k.value);
     let function = write_function(s, kind.unwrap_or(default));
@@ -58,7 +58,7 @@ pub(super) fn register(s: &mut Section<'_>, names: &Names<'_>, default: Kind, us
     let scale = s.decimal("scale", DECIMALS, -1_000_000_000_000..=1_000_000_000_000i64);
     let scale_millionths = scale.map_or(1_000_000, |v| v.value);
     if let Some(at) = scale.filter(|v| v.value == 0) {
-        s.add(at.at, "scale", "0 per unit means that nothing can be commanded.");
+        s.add(at.at, "scale", format!("0 {unit} per unit means that nothing can be commanded."));
     }
     let factors = names.factors(s, scale_millionths, scale_millionths == 0, &[]);
     Some(Register {
