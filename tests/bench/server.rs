@@ -137,7 +137,7 @@ fn main() -> ExitCode {
     }
     let seconds: u64 = std::env::var("SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(60);
     let span = Duration::from_secs(seconds);
-    println!("server: {seconds} s without and {seconds} s with load; load of the machine before: {}", common::machine_load());
+    println!("server: up to 60 s without and {seconds} s with load; load of the machine before: {}", common::machine_load());
     let plant = Jumping::start();
     let address = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
     let control =
