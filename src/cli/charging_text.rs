@@ -1,6 +1,6 @@
 //! Load balancer, chargers and our own Modbus server, in words for the person who wrote the file.
 
-use crate::config::{Charger, Config, Gateway, LoadBalancer, Server, Strategy, TcpServer, fixed_to_text};
+use crate::config::{Charger, Config, Gateway, LoadBalancer, Server, Strategy, TcpServer, amperes, fixed_to_text};
 use crate::daemon::wiring::Plan;
 use crate::device::profile::Profile;
 use crate::link::place::{Parity, Serial};
@@ -108,8 +108,4 @@ pub fn frame(serial: &Serial) -> String {
         Parity::Odd => 'O',
     };
     format!("{} baud, {}{parity}{}", serial.baud, serial.data_bits, serial.stop_bits)
-}
-
-fn amperes(ma: u32) -> String {
-    fixed_to_text(ma.into(), 3)
 }

@@ -2,7 +2,7 @@
 
 use super::devices::{self, Devices, Known, Use};
 use super::link::{self, Link, Tcp};
-use super::load_balancer::amperes;
+use super::number::amperes;
 use super::reader::{At, Section, Spanned};
 use super::settings;
 use super::site::keep;

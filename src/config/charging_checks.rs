@@ -3,8 +3,9 @@
 use super::battery::BatteryDraft;
 use super::charger::{ChargerDraft, LEAST_MA};
 use super::link::Link;
-use super::load_balancer::{LoadBalancerDraft, amperes};
+use super::load_balancer::LoadBalancerDraft;
 use super::meter::MeterDraft;
+use super::number::amperes;
 use super::reader::{At, Document};
 use super::site::SiteDraft;
 

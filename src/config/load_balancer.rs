@@ -1,6 +1,6 @@
 //! `[load_balancer]`: what a charger may draw.
 
-use super::number::fixed_to_text;
+use super::number::amperes;
 use super::reader::{At, Section, Spanned};
 use super::site::keep;
 use super::words;
@@ -121,9 +121,4 @@ fn check_fallback(s: &Section<'_>, draft: &LoadBalancerDraft) {
         let message = format!("{fallback} A is more than charger_limit_a, which is {most}.");
         s.add(draft.place("fallback_limit_a"), "fallback_limit_a", message);
     }
-}
-
-/// Milliamperes as the file has them.
-pub(super) fn amperes(ma: u32) -> String {
-    fixed_to_text(ma.into(), 3)
 }

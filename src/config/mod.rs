@@ -44,7 +44,7 @@ pub use link::{Link, Rtu, Tcp};
 pub use load_balancer::LoadBalancer;
 pub use meter::{Meter, MeterSource, TelegramLink};
 pub(crate) use nearest::nearest;
-pub(crate) use number::fixed_to_text;
+pub(crate) use number::{amperes, fixed_to_text};
 pub use serve::{Log, LogLevel, Status};
 pub use server::{Gateway, Network, RtuServer, Server, TcpServer};
 pub use site::{Balance, Control, Fallback, Site, Strategy};

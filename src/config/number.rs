@@ -46,6 +46,11 @@ pub(crate) fn fixed_to_text(value: i64, decimals: u32) -> String {
     format!("{sign}{whole}.{fraction:0width$}").trim_end_matches('0').to_owned()
 }
 
+/// Milliamperes as amperes, as the file has them.
+pub(crate) fn amperes(ma: u32) -> String {
+    fixed_to_text(ma.into(), 3)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -250,6 +250,6 @@ impl ChargerTask {
 }
 
 /// For people: whole milliamperes as amperes.
-fn amperes(milliamperes: u32) -> String {
-    format!("{} A", crate::config::fixed_to_text(milliamperes.into(), 3))
+pub(in crate::daemon) fn amperes(milliamperes: u32) -> String {
+    format!("{} A", crate::config::amperes(milliamperes))
 }

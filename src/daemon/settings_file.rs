@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::state_file::{StateFile, Unwritable};
+use super::state_file::{StateFile, Unwritable, form};
 use crate::balancer::Settings;
 use crate::config::{Config, Server};
 use crate::serve::ask::Saved;
@@ -148,14 +148,7 @@ fn to_text(saved: &Saved, configured: &Saved) -> String {
 }
 
 fn from_text(text: &str, configured: &Saved) -> Result<Saved, Unusable> {
-    let malformed = |error: serde_json::Error| Unusable::Malformed(error.to_string());
-    // The version first: a later form may have anything else.
-    let value: serde_json::Value = serde_json::from_str(text).map_err(malformed)?;
-    match value["version"].as_u64() {
-        Some(version) if version != u64::from(VERSION) => return Err(Unusable::Version(version)),
-        _ => {}
-    }
-    let form: Form = serde_json::from_value(value).map_err(malformed)?;
+    let form: Form = form(text, VERSION, Unusable::Malformed, Unusable::Version)?;
     if form.configured != *configured {
         return Err(Unusable::Edited);
     }

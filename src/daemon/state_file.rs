@@ -8,6 +8,8 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+use serde::de::DeserializeOwned;
+
 /// Longest file that is read, bytes: what is learned about 250 batteries takes a tenth.
 const LONGEST: u64 = 1 << 20;
 
@@ -140,6 +142,17 @@ impl StateFile {
             }
             _ => Unwritable::File { path: self.path(), error },
         }
+    }
+}
+
+/// Reads the JSON of a state file. The version first: a later form may have anything else. `malformed` and `other_version` make errors of
+/// what is wrong instead.
+pub fn form<T: DeserializeOwned, E>(text: &str, version: u32, malformed: fn(String) -> E, other_version: fn(u64) -> E) -> Result<T, E> {
+    let damaged = |error: serde_json::Error| malformed(error.to_string());
+    let value: serde_json::Value = serde_json::from_str(text).map_err(damaged)?;
+    match value["version"].as_u64() {
+        Some(found) if found != u64::from(version) => Err(other_version(found)),
+        _ => serde_json::from_value(value).map_err(damaged),
     }
 }
 

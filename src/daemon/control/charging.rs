@@ -10,9 +10,9 @@ use super::ControlTask;
 use crate::balancer::recent::Recent;
 use crate::balancer::share::{Asks, shares};
 use crate::balancer::{Balancer, Measured, State, gate};
-use crate::config::{Config, fixed_to_text};
+use crate::config::Config;
 use crate::control::core::Core;
-use crate::daemon::charger::{ChargerInstruction, ChargerReport};
+use crate::daemon::charger::{ChargerInstruction, ChargerReport, amperes};
 use crate::daemon::message::WriteReport;
 use crate::daemon::wiring::{COMMAND_VALID, Plan};
 use crate::units::{Span, Time};
@@ -120,9 +120,4 @@ impl ControlTask {
     pub fn next_check(&self) -> Option<Time> {
         self.charging.as_ref().map(|charging| charging.balancer.next_check())
     }
-}
-
-/// For people.
-fn amperes(ma: u32) -> String {
-    format!("{} A", fixed_to_text(ma.into(), 3))
 }

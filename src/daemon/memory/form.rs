@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::{Config, Link, MeterSource, TelegramLink};
 use crate::control::learned::{BatteryLearned, Learned};
 use crate::control::site::Window;
+use crate::daemon::state_file::form;
 use crate::units::Span;
 
 /// Of this form; another one is dropped.
@@ -110,14 +111,7 @@ pub(super) fn to_text(learned: &Learned, devices: &[String], names: &[String]) -
 }
 
 pub(super) fn from_text(text: &str, devices: &[String], names: &[String]) -> Result<Learned, Unusable> {
-    let malformed = |error: serde_json::Error| Unusable::Malformed(error.to_string());
-    // The version first: a later form may have anything else.
-    let value: serde_json::Value = serde_json::from_str(text).map_err(malformed)?;
-    match value["version"].as_u64() {
-        Some(version) if version != u64::from(VERSION) => return Err(Unusable::Version(version)),
-        _ => {}
-    }
-    let form: Form = serde_json::from_value(value).map_err(malformed)?;
+    let form: Form = form(text, VERSION, Unusable::Malformed, Unusable::Version)?;
     if let Some(line) = first_difference(&form.devices, devices) {
         return Err(Unusable::Devices(line));
     }

@@ -1,9 +1,8 @@
 //! One charger in the control task: what it is told, and what it said. What is too old is unknown. Decides nothing.
 
-use super::amperes;
 use crate::balancer::gate::{Gate, Rules, Told};
 use crate::config::Charger;
-use crate::daemon::charger::{ChargerReport, ChargerValues};
+use crate::daemon::charger::{ChargerReport, ChargerValues, amperes};
 use crate::daemon::health::{Health, Notices};
 use crate::daemon::message::WriteReport;
 use crate::units::{Span, Time};
