@@ -2,7 +2,7 @@
 CARGO ?= cargo
 BINARY := target/release/sax-controller
 
-.PHONY: demo test lint build bench interop clean
+.PHONY: demo test lint build bench interop deb clean
 
 # The main job on a simulated house over real Modbus TCP, for a minute. SECONDS=600 for longer.
 SECONDS ?= 60
@@ -29,6 +29,10 @@ bench: build
 # Other people's Modbus programs against this one: libmodbus, pymodbus, mbpoll. Installs what is missing with apt and pip.
 interop:
 	CARGO=$(CARGO) tests/interop/run
+
+# The package of this machine's kind: target/debian/sax-controller_VERSION_amd64.deb. Needs cargo-deb (cargo install cargo-deb).
+deb:
+	$(CARGO) deb --locked
 
 clean:
 	$(CARGO) clean
