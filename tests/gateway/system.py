@@ -138,6 +138,7 @@ def fault(machine, house, log):
 def m_quiet(machine, house, quiet_s):
     """journal: priorities are right, and a quiet day has few lines"""
     at_work(machine, house)
+    mistake(machine)
     since = time.time()
     machine.run("systemctl", "stop", UNIT)
     stop_lines = len(machine.journal(since))
@@ -156,6 +157,16 @@ def m_quiet(machine, house, quiet_s):
     if a_day >= MOST_LINES_A_DAY:
         raise Failed(f"{a_day:.0f} lines a day: {stop_lines} at the stop, start {[e['MESSAGE'] for e in start]}, then {[e['MESSAGE'] for e in quiet]}")
     return f"{len(start)} lines at a start, {stop_lines} at a stop, {len(quiet)} in {quiet_s} s of changing loads; {priorities(machine)}"
+
+
+def mistake(machine):
+    """An error for the journal: a reload with a file that has a mistake."""
+    with open(machine.path(FILE)) as file:
+        good = file.read()
+    configure(machine, good + "mistake = 1\n")
+    machine.run("systemctl", "reload", UNIT)
+    until("the mistake is told", lambda: any("mistake" in m for m in machine.said(0, "-p", "err")), 5)
+    configure(machine, good)
 
 
 def priorities(machine):
