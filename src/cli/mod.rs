@@ -36,6 +36,8 @@ mod write;
 use std::fmt;
 use std::process::ExitCode;
 
+use crate::daemon::{journal, supervisor};
+
 const USAGE: &str = "\
 Usage: sax-controller COMMAND [OPTION...]
 
@@ -74,11 +76,12 @@ impl Failure {
 
 /// Runs the command that the arguments name.
 pub fn main() -> ExitCode {
+    journal::catch_panics();
     let mut arguments = std::env::args_os().skip(1);
     let command = arguments.next().unwrap_or_default();
     let arguments: Vec<_> = arguments.collect();
     let outcome = match command.to_str() {
-        Some("run") => run::run(arguments),
+        Some("run") => run::run(arguments).inspect_err(tell_systemd),
         Some("check") => check::run(arguments),
         Some("commission") => commission::run(arguments),
         Some("devices") => devices::run(arguments),
@@ -112,9 +115,14 @@ fn misused(said: &str, usage: &str) -> String {
 }
 
 fn complain(text: &str, code: u8) -> ExitCode {
-    use std::io::Write;
-    let _ = std::io::stderr().write_all(text.as_bytes());
+    journal::fail(text);
     ExitCode::from(code)
+}
+
+/// `systemctl status` shows the first mistake, with line and column, beside the state of the service.
+fn tell_systemd(failure: &Failure) {
+    let (Failure::Usage(said, _) | Failure::Configuration(said) | Failure::Failed(said)) = failure;
+    supervisor::tell(&[sd_notify::NotifyState::Status(said.lines().next().unwrap_or_default())]);
 }
 
 /// Writes to standard output; a reader that went away is no failure.

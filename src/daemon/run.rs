@@ -13,6 +13,7 @@ use super::control::ControlTask;
 use super::led::LedThread;
 use super::memory::{Keeper, Memory};
 use super::servers::Servers;
+use super::supervisor;
 use super::threads::Threads;
 use super::wiring::plan;
 use crate::config::{Config, effective};
@@ -109,8 +110,10 @@ pub fn run(config: &Config, library: &Library, folders: Folders<'_>, reload: &dy
     }
     let led = start_led(config, folders.leds, &published).map_err(RunError::Threads)?;
     let serving = socket.try_clone().map_err(socket_error)?;
-    std::thread::Builder::new().name("status".into()).spawn(move || serving.serve(&published)).map_err(RunError::Threads)?;
-    tell_systemd(&[sd_notify::NotifyState::Ready]);
+    let served = published.clone();
+    std::thread::Builder::new().name("status".into()).spawn(move || serving.serve(&served)).map_err(RunError::Threads)?;
+    supervisor::tell(&[sd_notify::NotifyState::Ready]);
+    let supervisor = supervisor::start(published.clone()).map_err(RunError::Threads)?;
     for signal in signals.forever() {
         if signal == SIGHUP {
             say_what_a_restart_would_change(config, reload());
@@ -121,7 +124,8 @@ pub fn run(config: &Config, library: &Library, folders: Folders<'_>, reload: &dy
         );
         break;
     }
-    tell_systemd(&[sd_notify::NotifyState::Stopping]);
+    drop(supervisor);
+    supervisor::tell(&[sd_notify::NotifyState::Stopping, sd_notify::NotifyState::Status("stopping: batteries are handed back")]);
     let begun = Instant::now();
     let handed_back = threads.stop(STOP_WITHIN);
     if !keeper.stop(STOP_WITHIN.saturating_sub(begun.elapsed()).min(SAVE_WITHIN)) {
@@ -141,12 +145,6 @@ pub fn run(config: &Config, library: &Library, folders: Folders<'_>, reload: &dy
 fn start_led(config: &Config, leds: &Path, published: &Published) -> io::Result<Option<LedThread>> {
     let led = config.load_balancer.as_ref().and_then(|b| b.led.as_ref());
     led.map(|name| LedThread::start(leds.join(name), published.clone())).transpose()
-}
-
-fn tell_systemd(states: &[sd_notify::NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(states) {
-        log::warn!("systemd cannot be told: {error}");
-    }
 }
 
 /// SIGHUP: nothing is changed while running, but one learns what a restart would do.
