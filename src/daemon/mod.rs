@@ -26,6 +26,7 @@ pub mod bms;
 mod bms_view;
 pub mod bms_watch;
 pub mod bus_load;
+pub mod calm;
 pub mod charger;
 pub mod clock;
 pub mod comm_log;
