@@ -20,7 +20,7 @@ use crate::scan::plan::{HOSTS_MAX, Hosts, units, usual_units};
 use crate::scan::serial::{self, Buses};
 use crate::scan::stop::Stop;
 
-const USAGE: &str = "\
+pub(super) const USAGE: &str = "\
 Usage: sax-controller scan NETWORK... [OPTION...]
        sax-controller scan /dev/ttyUSB0 [OPTION...]
 
