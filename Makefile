@@ -2,7 +2,7 @@
 CARGO ?= cargo
 BINARY := target/release/sax-controller
 
-.PHONY: demo test lint build bench interop deb clean
+.PHONY: demo test lint build bench interop deb man clean
 
 # The main job on a simulated house over real Modbus TCP, for a minute. SECONDS=600 for longer.
 SECONDS ?= 60
@@ -33,6 +33,10 @@ interop:
 # The package of this machine's kind: target/debian/sax-controller_VERSION_amd64.deb. Needs cargo-deb (cargo install cargo-deb).
 deb:
 	$(CARGO) deb --locked
+
+# The manual pages in systemd/man, made of their fixed text (*.in), README.md, the usages and the list of registers.
+man:
+	SAX_MAN=write $(CARGO) test --locked --test man_pages
 
 clean:
 	$(CARGO) clean

@@ -8,7 +8,7 @@
 //! * `@section HEADING`, `@part HEADING: WORDS`: a section of README.md; the paragraph, table or code of it that begins with these words.
 //! * `@keys HEADING`: the table of keys of that section, parted by the sections of the configuration.
 //! * `@registers`: the list of our registers.
-//! * `@file PATH`: an example, without the comments that 80 columns do not hold.
+//! * `@file PATH`: an example.
 
 use std::fs;
 use std::path::Path;
@@ -24,13 +24,18 @@ use super::usage::parsed;
 pub const PAGES: [&str; 2] = ["systemd/man/sax-controller.8", "systemd/man/controller.toml.5"];
 /// Where the package puts what is in `etc/examples`.
 const EXAMPLES: &str = "/usr/share/doc/sax-controller/examples";
-/// Columns of an example, so that it fits on a terminal with the page's margins.
-const COLUMNS: usize = 70;
 
 /// A file of the repository.
 pub fn file(path: &str) -> String {
     let full = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
     fs::read_to_string(&full).unwrap_or_else(|error| panic!("{}: {error}", full.display()))
+}
+
+/// The examples of whole configurations.
+pub fn examples() -> Vec<String> {
+    let folder = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("etc/examples")).expect("the examples");
+    let names = folder.map(|entry| entry.expect("a file").file_name().to_string_lossy().into_owned());
+    names.filter(|name| name.ends_with(".toml")).map(|name| format!("etc/examples/{name}")).collect()
 }
 
 /// What this page must be.
@@ -49,7 +54,21 @@ pub fn page(path: &str) -> String {
             }
         }
     }
-    out + &rendered(&blocks(&text))
+    out += &rendered(&blocks(&text));
+    without_empty_paragraphs(&out)
+}
+
+/// A heading begins a paragraph by itself.
+fn without_empty_paragraphs(roff: &str) -> String {
+    let mut out = String::new();
+    let mut headed = false;
+    for line in roff.lines() {
+        if !(headed && line == ".PP") {
+            out += &format!("{line}\n");
+        }
+        headed = line.starts_with(".SH ") || line.starts_with(".SS ");
+    }
+    out
 }
 
 fn rendered(blocks: &[Block]) -> String {
@@ -67,7 +86,7 @@ fn taken(directive: &str, readme: &[Block]) -> String {
             let (heading, begins) = rest.split_once(": ").expect("@part HEADING: WORDS");
             roff::block(part(readme, heading, begins))
         }
-        "keys" => keys(part(readme, rest, "key | default"), readme),
+        "keys" => keys(part(readme, rest, "key | default")),
         "registers" => registers(),
         "file" => example(&file(rest)),
         _ => panic!("there is no @{verb}"),
@@ -98,9 +117,10 @@ pub fn released(changelog: &str) -> String {
 }
 
 /// The table of keys, with a heading for each section of the configuration, written as there.
-fn keys(table: &Block, readme: &[Block]) -> String {
+fn keys(table: &Block) -> String {
     let Block::Table(rows) = table else { panic!("the keys are no table") };
-    let shown = format!("{readme:?}");
+    // The examples show which sections there may be several of.
+    let several: String = examples().iter().map(|path| file(path)).collect();
     let mut out = String::new();
     let mut parts: Vec<(&str, Vec<Vec<String>>)> = Vec::new();
     for row in &rows[1..] {
@@ -111,7 +131,7 @@ fn keys(table: &Block, readme: &[Block]) -> String {
         }
     }
     for (name, rows) in parts {
-        let heading = if shown.contains(&format!("[[{name}]]")) { format!("[[{name}]]") } else { format!("[{name}]") };
+        let heading = if several.contains(&format!("\n[[{name}]]")) { format!("[[{name}]]") } else { format!("[{name}]") };
         out += &format!(".SS {heading}\n{}", roff::block(&Block::Table(rows)));
     }
     out
@@ -136,14 +156,8 @@ fn registers() -> String {
     rows[1..].iter().map(row).collect()
 }
 
+/// An example without what its head says about the file.
 fn example(text: &str) -> String {
-    let mut lines = Vec::new();
-    for line in text.lines() {
-        let fits = line.chars().count() <= COLUMNS;
-        let kept = if fits { line } else { line.split_once('#').map_or(line, |(before, _)| before.trim_end()) };
-        if !(line.starts_with('#') && lines.is_empty() || kept.is_empty() && (!line.is_empty() || lines.is_empty())) {
-            lines.push(kept.to_owned());
-        }
-    }
+    let lines: Vec<_> = text.lines().skip_while(|line| line.starts_with('#') || line.is_empty()).map(str::to_owned).collect();
     roff::code(&lines)
 }

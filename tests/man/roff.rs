@@ -7,6 +7,12 @@ use super::markdown::Block;
 /// Source lines are filled up to this width.
 const WIDTH: usize = 100;
 
+/// Code of at most so many characters stays on one line.
+const UNBROKEN: usize = 40;
+
+/// Columns of code that fit on a terminal beside the margins of a page.
+const COLUMNS: usize = 70;
+
 /// The Unicode characters with a name in groff_char(7) and mandoc_char(7); others are written by number.
 const NAMED: [(char, &str); 12] = [
     ('–', "\\(en"),
@@ -77,6 +83,7 @@ fn between(text: &str, mark: &str) -> Option<(String, usize)> {
     let inner = text.strip_prefix(mark)?;
     let end = inner.find(mark).filter(|end| *end > 0 && !inner.starts_with(' '))?;
     let made = match mark {
+        "`" if end <= UNBROKEN => bold(&inner[..end]).replace(' ', "\\~"),
         "`" => bold(&inner[..end]),
         "**" => format!("\\fB{}\\fR", prose(&inner[..end])),
         _ => format!("\\fI{}\\fR", prose(&inner[..end])),
@@ -100,12 +107,12 @@ pub fn italic(text: &str) -> String {
     format!("\\fI{}\\fR", literal(text))
 }
 
-/// Lines of at most [`WIDTH`]; none begins with a dot or a quote, which would make it a request.
+/// Lines of at most [`WIDTH`], a new one for each sentence, which roff wants; none begins with a dot or a quote, which would make it a request.
 pub fn filled(text: &str) -> String {
     let mut out = String::new();
     let mut line = String::new();
     for word in text.split_whitespace() {
-        if !line.is_empty() && line.len() + 1 + word.len() > WIDTH {
+        if !line.is_empty() && (line.len() + 1 + word.len() > WIDTH || ends_a_sentence(&line)) {
             out += &format!("{}\n", safe(&line));
             line.clear();
         }
@@ -117,24 +124,42 @@ pub fn filled(text: &str) -> String {
     format!("{out}{}\n", safe(&line))
 }
 
+fn ends_a_sentence(line: &str) -> bool {
+    line.trim_end_matches("\\fR").trim_end_matches([')', '"']).ends_with(['.', '?', '!'])
+}
+
 fn safe(line: &str) -> String {
     if line.starts_with(['.', '\'']) { format!("\\&{line}") } else { line.to_owned() }
 }
 
 /// An entry of a list of definitions.
 pub fn entry(tag: &str, body: &str) -> String {
-    format!(".TP\n{}{}", filled_tag(tag), filled(body))
+    // The tag is one line, however long it is.
+    format!(".TP\n{}\n{}", safe(tag), filled(body))
 }
 
-/// A tag is one line, however long it is.
-fn filled_tag(tag: &str) -> String {
-    format!("{}\n", safe(tag))
-}
-
-/// Lines as they are, moved in a little so that 80 columns hold most of them.
+/// Lines as they are, moved in a little. A comment that 80 columns do not hold stands above its line.
 pub fn code(lines: &[String]) -> String {
-    let lines: String = lines.iter().map(|line| format!("{}\n", safe(&literal(line)))).collect();
+    let lines: String = lines.iter().flat_map(|line| narrow(line)).map(|line| format!("{}\n", safe(&literal(&line)))).collect();
     format!(".PP\n.RS 2\n.EX\n{lines}.EE\n.RE\n")
+}
+
+fn narrow(line: &str) -> Vec<String> {
+    let comment = line.starts_with('#').then_some(0).or_else(|| line.find(" # ").map(|at| at + 1));
+    let Some(at) = comment.filter(|_| line.chars().count() > COLUMNS) else { return vec![line.to_owned()] };
+    let mut lines = vec![String::from("#")];
+    for word in line[at + 1..].split_whitespace() {
+        if lines.last().is_some_and(|last| last.chars().count() + 1 + word.chars().count() > COLUMNS) {
+            lines.push(String::from("#"));
+        }
+        if let Some(last) = lines.last_mut() {
+            *last += &format!(" {word}");
+        }
+    }
+    if at > 0 {
+        lines.push(line[..at].trim_end().to_owned());
+    }
+    lines
 }
 
 /// A whole block.
@@ -142,11 +167,19 @@ pub fn block(block: &Block) -> String {
     match block {
         Block::Heading(1, words) => format!(".SH {}\n", quoted(&literal(&words.to_uppercase()))),
         Block::Heading(_, words) => format!(".SS {}\n", quoted(&inline(words))),
-        Block::Paragraph(text) => format!(".PP\n{}", filled(&inline(text))),
+        Block::Paragraph(text) => match lead(text) {
+            Some((words, rest)) => format!(".SS {}\n{}", quoted(&prose(words)), filled(&inline(rest))),
+            None => format!(".PP\n{}", filled(&inline(text))),
+        },
         Block::Bullets(items) => items.iter().map(|item| format!(".IP \\(bu 2\n{}", filled(&inline(item)))).collect(),
         Block::Code(lines) => code(lines),
         Block::Table(rows) => table(rows),
     }
+}
+
+/// A paragraph that begins with **strong words and a full stop.** has them as its heading.
+fn lead(text: &str) -> Option<(&str, &str)> {
+    text.strip_prefix("**")?.split_once(".** ").filter(|(words, _)| !words.contains('*'))
 }
 
 /// The argument of a macro.
@@ -176,7 +209,7 @@ fn labelled(name: &str, cell: &str) -> String {
     match cell {
         "" => String::new(),
         "–" => format!("No {name}."),
-        _ => format!("{}: {}", capitalised(name), sentence(cell)),
+        _ => format!("{}: {cell}.", capitalised(name)),
     }
 }
 

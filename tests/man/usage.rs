@@ -74,16 +74,11 @@ impl Usage {
         for text in &self.paragraphs {
             out += &format!(".PP\n{}", filled(&marked(text, &places)));
         }
-        // The last one says what both mean where the one above has nothing of its own.
-        let mut tags = Vec::new();
         for (tag, meaning) in &self.options {
-            tags.push(marked(tag, &places));
-            if !meaning.is_empty() {
-                out += &tagged(&tags, &marked(&format!("{}.", capitalised(meaning)), &places));
-                tags.clear();
-            }
+            assert!(!meaning.is_empty(), "{name} {tag}: the usage does not say what it means");
+            out += &entry(&marked(tag, &places), &marked(meaning, &places));
         }
-        if tags.is_empty() { out } else { out + &tagged(&tags, "As above.") }
+        out
     }
 
     /// What stands for something else: words in capital letters, in the forms and beside options.
@@ -92,10 +87,6 @@ impl Usage {
         let words = texts.flat_map(|text| text.split(|c: char| !c.is_ascii_alphanumeric()));
         words.filter(|word| !word.is_empty() && word.chars().all(|c| c.is_ascii_uppercase())).collect()
     }
-}
-
-fn tagged(tags: &[String], body: &str) -> String {
-    entry(&tags.join(", "), body)
 }
 
 /// Options and the program's own words are bold, what stands for something else is italic.
@@ -118,9 +109,4 @@ fn marked_word(word: &str, places: &[&str]) -> String {
         prose(inner)
     };
     format!("{}{made}{}", prose(before), prose(behind))
-}
-
-fn capitalised(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
