@@ -36,7 +36,7 @@ deb:
 
 # The manual pages in systemd/man, made of their fixed text (*.in), README.md, the usages and the list of registers.
 man:
-	SAX_MAN=write $(CARGO) test --locked --test man_pages
+	SAX_MAN=write $(CARGO) test --locked --test man_pages the_pages_are
 
 clean:
 	$(CARGO) clean

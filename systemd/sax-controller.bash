@@ -3,51 +3,49 @@
 
 _sax_controller() {
     COMPREPLY=()
-    local program=${1-sax-controller} cur=${COMP_WORDS[COMP_CWORD]-} prev=${COMP_WORDS[COMP_CWORD - 1]-}
+    local IFS=$' \t\n' program=${1:-sax-controller} cur=${COMP_WORDS[COMP_CWORD]-} option='' command kind
+    local commands='run check commission status devices scan read write simulate'
+    if ((COMP_CWORD <= 1)); then
+        _sax_controller_words "$commands help version --help --version"
+        return 0
+    fi
+    command=${COMP_WORDS[1]} option=${COMP_WORDS[COMP_CWORD - 1]}
     # bash takes --option=VALUE for three words.
     if [[ $cur == = ]]; then
         cur=
-    elif [[ $prev == = ]] && ((COMP_CWORD >= 2)); then
-        prev=${COMP_WORDS[COMP_CWORD - 2]}
+    elif [[ $option == = ]]; then
+        option=${COMP_WORDS[COMP_CWORD - 2]}
     fi
-    if ((COMP_CWORD <= 1)); then
-        _sax_controller_words 'run check commission status devices scan read write simulate help version --help --version'
-        return
+    if _sax_controller_kind "$option"; then
+        _sax_controller_offer
+    elif [[ $cur == -* ]]; then
+        _sax_controller_words "$(_sax_controller_options)"
+    elif [[ $command == scan ]]; then
+        kind=port _sax_controller_offer
+    elif _sax_controller_first; then
+        case $command in
+            help) _sax_controller_words "$commands" ;;
+            check) kind=toml _sax_controller_offer ;;
+            devices) _sax_controller_devices ;;
+            read | write) kind=port _sax_controller_offer ;;
+        esac
     fi
-    local command=${COMP_WORDS[1]}
-    _sax_controller_value && return
-    if [[ $cur == -* ]]; then
-        _sax_controller_words "$(_sax_controller_options "$command")"
-        return
-    fi
-    case $command in
-        help) ((COMP_CWORD == 2)) && _sax_controller_words 'run check commission status devices scan read write simulate' ;;
-        check) _sax_controller_first && _sax_controller_files toml ;;
-        devices) _sax_controller_first && _sax_controller_devices ;;
-        scan) _sax_controller_ports ;;
-        read | write) _sax_controller_first && _sax_controller_ports ;;
-    esac
     return 0
 }
 
-# The options of a command, one to a word.
+# The options of the command.
 _sax_controller_options() {
-    local serial='--baud --parity --data-bits --stop-bits' files='-c --config --devices'
-    case $1 in
+    local files='-c --config --devices' tool='--timeout-ms --json --baud --parity --data-bits --stop-bits --socket'
+    local value='--unit --function --type --word-order --one-based --raw'
+    case $command in
         run) echo "$files --state --leds -h --help" ;;
         check) echo "$files -q --quiet -h --help" ;;
         commission) echo "$files --state -y --yes --power -h --help" ;;
         status) echo "$files --json -w --watch --socket -h --help" ;;
         devices) echo "--devices -h --help" ;;
-        scan) echo "$serial --port --units --connect-ms --timeout-ms --all --json --progress --devices --socket -h --help" ;;
-        read)
-            echo "$serial --unit --function --type --word-order --count --one-based --watch --times --timeout-ms --raw --json" \
-                "--socket -h --help"
-            ;;
-        write)
-            echo "$serial --unit --function --type --word-order --one-based --not-finite --verify --timeout-ms --raw --json" \
-                "--socket -h --help"
-            ;;
+        scan) echo "$tool --port --units --connect-ms --all --progress --devices -h --help" ;;
+        read) echo "$tool $value --count --watch --times -h --help" ;;
+        write) echo "$tool $value --not-finite --verify -h --help" ;;
         simulate)
             echo "$files --site --bus-loss-permille --noise-permille --hours --season --sky --loss-permille --show-config" \
                 "--live --seconds --keep --number --latency-ms --poll-ms --firmware -h --help"
@@ -55,108 +53,108 @@ _sax_controller_options() {
     esac
 }
 
-# Offers what may stand behind the option in $prev; fails where that takes no value.
-_sax_controller_value() {
-    case $prev in
-        -c | --config | --site) _sax_controller_files toml ;;
-        --devices | --state | --leds) _sax_controller_folders ;;
-        --socket) _sax_controller_files ;;
-        --season) _sax_controller_words 'spring summer winter' ;;
-        --sky) _sax_controller_words 'broken clear overcast' ;;
-        --firmware) _sax_controller_words 'old new' ;;
-        --type) _sax_controller_words 'u16 i16 u32 i32 f32 bool hex string' ;;
-        --word-order) _sax_controller_words 'high-first low-first' ;;
-        --parity) _sax_controller_list 'none even odd' ;;
-        --baud) _sax_controller_list '1200 2400 4800 9600 19200 38400 57600 115200' ;;
-        --data-bits) _sax_controller_words '7 8' ;;
-        --stop-bits) _sax_controller_words '1 2' ;;
-        --function)
-            if [[ $command == write ]]; then
-                _sax_controller_words '5 6 15 16'
-            else
-                _sax_controller_words '1 2 3 4'
-            fi
-            ;;
-        --unit | --units | --count | --times | --timeout-ms | --connect-ms | --port | --power | --hours | --seconds | --number) ;;
-        --latency-ms | --poll-ms | --loss-permille | --bus-loss-permille | --noise-permille) ;;
+# Sets kind to what stands behind an option: toml, file, folder, words or a list of words; empty where nobody can guess it, as for numbers.
+# Fails where the option takes nothing.
+_sax_controller_kind() {
+    case $1 in
+        -c | --config | --site) kind=toml ;;
+        --devices | --state | --leds) kind=folder ;;
+        --socket) kind=file ;;
+        --season) kind='spring summer winter' ;;
+        --sky) kind='broken clear overcast' ;;
+        --firmware) kind='old new' ;;
+        --type) kind='u16 i16 u32 i32 f32 bool hex string' ;;
+        --word-order) kind='high-first low-first' ;;
+        --parity) kind='none even odd' ;;
+        --baud) kind='1200 2400 4800 9600 19200 38400 57600 115200' ;;
+        --data-bits) kind='7 8' ;;
+        --stop-bits) kind='1 2' ;;
+        --function) if [[ $command == write ]]; then kind='5 6 15 16'; else kind='1 2 3 4'; fi ;;
+        --unit | --units | --port | --count | --times | --timeout-ms | --connect-ms | --power | --hours | --seconds) kind= ;;
+        --number | --latency-ms | --poll-ms | --loss-permille | --bus-loss-permille | --noise-permille) kind= ;;
         *) return 1 ;;
     esac
-    return 0
 }
 
-# Whether no argument that is neither an option nor a value of one stands before the cursor.
+# Offers what is of this kind and begins with $cur.
+_sax_controller_offer() {
+    case $kind in
+        '') ;;
+        toml | file | folder) _sax_controller_files ;;
+        port) _sax_controller_ports ;;
+        *) _sax_controller_words "$kind" ;;
+    esac
+}
+
+# Whether no argument stands before the cursor but options with their values.
 _sax_controller_first() {
-    local word behind='' prev
-    for word in "${COMP_WORDS[@]:2:COMP_CWORD-2}"; do
-        # The two words behind --option that belong to =VALUE.
-        if [[ $word == = ]]; then
-            continue
+    local k kind
+    for ((k = 2; k < COMP_CWORD; k++)); do
+        if [[ ${COMP_WORDS[k]} != -* ]]; then
+            return 1
+        elif _sax_controller_kind "${COMP_WORDS[k]}"; then
+            if [[ ${COMP_WORDS[k + 1]} == = ]]; then
+                k=$((k + 1))
+            fi
+            k=$((k + 1))
         fi
-        prev=$behind behind=$word
-        if [[ $word == -* ]]; then
-            continue
-        fi
-        cur='' _sax_controller_value || return 1
     done
-    return 0
 }
 
+# Where scan takes several with commas between them, the last one is completed.
 _sax_controller_words() {
-    mapfile -t COMPREPLY < <(compgen -W "$1" -- "$cur")
-}
-
-# Words with commas between them, where the command takes several.
-_sax_controller_list() {
-    local before=''
-    if [[ $command == scan && $cur == *,* ]]; then
+    local word before=''
+    if [[ ${command-} == scan && $option == --* && $cur == *,* ]]; then
         before=${cur%,*},
     fi
-    mapfile -t COMPREPLY < <(compgen -P "$before" -W "$1" -- "${cur#"$before"}")
-}
-
-# Files, those with an ending before others, and folders.
-_sax_controller_files() {
-    local ending=${1-}
-    if [[ -n $ending ]]; then
-        mapfile -t COMPREPLY < <(compgen -f -X "!*.$ending" -- "$cur" && compgen -d -- "$cur")
-    fi
-    if ((${#COMPREPLY[@]} == 0)); then
-        mapfile -t COMPREPLY < <(compgen -f -- "$cur")
-    fi
-    _sax_controller_are_files
-}
-
-_sax_controller_folders() {
-    mapfile -t COMPREPLY < <(compgen -d -- "$cur")
-    _sax_controller_are_files
-}
-
-# Serial ports by the names that stay, and any path that somebody begins. Hosts are not looked for.
-_sax_controller_ports() {
-    if [[ $cur == */* ]]; then
-        _sax_controller_files
-        return
-    fi
-    local ports=()
-    mapfile -t ports < <(compgen -G '/dev/serial/by-id/*' || compgen -G '/dev/tty[UA][SC][BM]*')
-    mapfile -t COMPREPLY < <(compgen -W "${ports[*]-}" -- "$cur")
-}
-
-# The names that the program itself tells, from its own profiles and those of --devices.
-_sax_controller_devices() {
-    local names k folder=()
-    for ((k = 2; k + 1 < COMP_CWORD; k++)); do
-        if [[ ${COMP_WORDS[k]} == --devices ]]; then
-            folder=(--devices "${COMP_WORDS[k + 1]}")
+    for word in $1; do
+        if [[ $before$word == "$cur"* ]]; then
+            COMPREPLY+=("$before$word")
         fi
     done
-    names=$("$program" devices ${folder[@]+"${folder[@]}"} 2>/dev/null | awk 'NF > 1 && $1 ~ /^[a-z0-9-]+$/ { print $1 }')
-    _sax_controller_words "$names"
 }
 
-# bash then puts a slash behind folders and escapes spaces. Fails outside of a completion, where it has no meaning.
-_sax_controller_are_files() {
+# Folders, and files of the kind, or any file where there is neither.
+_sax_controller_files() {
+    mapfile -t COMPREPLY < <(
+        [[ $kind != toml ]] || compgen -f -X '!*.toml' -- "$cur"
+        compgen -d -- "$cur"
+    )
+    if [[ $kind == file || $kind == toml && ${#COMPREPLY[@]} -eq 0 ]]; then
+        mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+    fi
+    # bash then puts a slash behind folders, and a backslash before blanks. It fails where nobody has pressed Tab, as in a test.
     compopt -o filenames 2>/dev/null || true
+}
+
+# Serial ports, by the names that stay where there are some. Hosts are not looked for.
+_sax_controller_ports() {
+    local port found=0
+    for port in /dev/serial/by-id/* /dev/ttyUSB* /dev/ttyACM* /dev/ttyS* /dev/ttyAMA*; do
+        if [[ -e $port && $port == "$cur"* ]] && ((found == 0 || ${#cur} > 8)); then
+            COMPREPLY+=("$port")
+        fi
+        if [[ -e $port && $port == /dev/serial/* ]]; then
+            found=1
+        fi
+    done
+}
+
+# The names that the program itself tells, with those of the folder that --devices names.
+_sax_controller_devices() {
+    local k folder=() name rest names=''
+    for ((k = 2; k + 1 < COMP_CWORD; k++)); do
+        if [[ ${COMP_WORDS[k]} == --devices ]]; then
+            folder=("${COMP_WORDS[k]}" "${COMP_WORDS[k + 1]}")
+        fi
+    done
+    while read -r name rest; do
+        # The names of devices, and neither the head of the table nor the words below it.
+        if [[ $name =~ ^[a-z0-9][a-z0-9_-]*$ && $rest == *' '* ]]; then
+            names+=" $name"
+        fi
+    done < <("$program" devices ${folder[@]+"${folder[@]}"} 2>/dev/null)
+    _sax_controller_words "$names"
 }
 
 complete -F _sax_controller sax-controller

@@ -124,10 +124,14 @@ fn keys(table: &Block) -> String {
     let mut out = String::new();
     let mut parts: Vec<(&str, Vec<Vec<String>>)> = Vec::new();
     for row in &rows[1..] {
-        let name = row[0].trim_start_matches('`').split('.').next().unwrap_or_default();
-        match parts.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, rows)) => rows.push(row.clone()),
-            None => parts.push((name, vec![rows[0].clone(), row.clone()])),
+        // A row that names keys of several sections stands in each.
+        let mut names: Vec<_> = row[0].split(", ").filter_map(|key| key.trim_matches('`').split_once('.')).map(|(name, _)| name).collect();
+        names.dedup();
+        for name in names {
+            match parts.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, rows)) => rows.push(row.clone()),
+                None => parts.push((name, vec![rows[0].clone(), row.clone()])),
+            }
         }
     }
     for (name, rows) in parts {

@@ -8,18 +8,18 @@ use super::markdown::Block;
 const WIDTH: usize = 100;
 
 /// Code of at most so many characters stays on one line.
-const UNBROKEN: usize = 40;
+const UNBROKEN: usize = 30;
 
 /// Columns of code that fit on a terminal beside the margins of a page.
 const COLUMNS: usize = 70;
 
-/// The Unicode characters with a name in groff_char(7) and mandoc_char(7); others are written by number.
+/// The Unicode characters that every terminal shows in some way, by groff_char(7) and mandoc_char(7); others are written by number.
 const NAMED: [(char, &str); 12] = [
     ('–', "\\(en"),
     ('±', "\\(+-"),
-    ('·', "\\(pc"),
+    ('·', "\\(mu"),
     ('×', "\\(mu"),
-    ('§', "\\(sc"),
+    ('§', "Section"),
     ('→', "\\(->"),
     ('≤', "\\(<="),
     ('≥', "\\(>="),
@@ -56,7 +56,8 @@ pub fn prose(text: &str) -> String {
     let letters: Vec<char> = text.chars().collect();
     let word = |k: Option<usize>| k.and_then(|k| letters.get(k)).is_some_and(|c| c.is_alphanumeric());
     let one = |(k, c): (usize, &char)| match c {
-        '-' | '\'' if word(k.checked_sub(1)) && !(*c == '-' && letters.get(k + 1).is_some_and(char::is_ascii_digit)) => c.to_string(),
+        '\'' if word(k.checked_sub(1)) && word(Some(k + 1)) => "'".into(),
+        '-' if word(k.checked_sub(1)) && !letters.get(k + 1).is_some_and(char::is_ascii_digit) => "-".into(),
         '"' => "\"".into(),
         _ => escaped(*c).unwrap_or_else(|| c.to_string()),
     };
@@ -184,7 +185,8 @@ fn lead(text: &str) -> Option<(&str, &str)> {
 
 /// The argument of a macro.
 fn quoted(words: &str) -> String {
-    format!("\"{}\"", words.replace('"', "\\(dq"))
+    let words = words.replace('"', "\\(dq");
+    if words.contains(' ') { format!("\"{words}\"") } else { words }
 }
 
 /// A table becomes a list: the first cell is what is defined, the column "meaning" or "what", else the second one, says what it is, and the

@@ -53,11 +53,6 @@ fn add(text: &mut String, words: &str) {
     *text += words;
 }
 
-/// The options that a tag names, as `-c` and `--config`.
-pub fn names(tag: &str) -> impl Iterator<Item = &str> {
-    tag.split([' ', ',', '(', ')', '[']).filter(|word| word.starts_with('-'))
-}
-
 impl Usage {
     /// How it is written, for the synopsis.
     pub fn synopsis(&self) -> String {
