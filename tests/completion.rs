@@ -5,16 +5,16 @@
 
 #[path = "common/process.rs"]
 mod process;
+#[path = "common/session.rs"]
+mod session;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{Read, Write};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
 
 use process::{Folder, PROGRAM};
-use serialport::{SerialPort, TTYPort};
+use session::Session;
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/systemd/sax-controller.bash");
 /// Calls the function as bash does when Tab is pressed, with unset variables as errors, and no program to be found but ours.
@@ -232,68 +232,15 @@ fn files_and_folders() {
     assert_eq!(offered(&["run", ""]), set(&[]));
 }
 
-/// Somebody at a terminal.
-struct Session {
-    bash: Child,
-    terminal: TTYPort,
-    shown: String,
-}
-
-impl Session {
-    /// Starts bash, which looks for completions in this folder if it loads bash-completion.
-    fn start(completions: &Path) -> Session {
-        let (terminal, slave) = TTYPort::pair().unwrap();
-        let open = || fs::OpenOptions::new().read(true).write(true).open(slave.name().unwrap()).unwrap();
-        let mut command = Command::new("bash");
-        command.args(["--norc", "--noprofile", "-i"]).stdin(open()).stdout(open()).stderr(open());
-        command.env("PS1", "ready> ").env("TERM", "dumb").env("INPUTRC", "/dev/null").env("HISTFILE", "/dev/null");
-        let path = format!("{}:{}", Path::new(PROGRAM).parent().unwrap().display(), std::env::var("PATH").unwrap());
-        command.env("PATH", path).env("BASH_COMPLETION_USER_DIR", completions).env_remove("BASH_ENV");
-        let mut session = Session { bash: command.spawn().unwrap(), terminal, shown: String::new() };
-        session.until("ready> ");
-        // Our terminal was made for raw bytes; readline echoes only where the terminal does.
-        session.types("stty sane\n", "ready> ");
-        session
-    }
-
-    /// Types, and waits until this is shown.
-    #[track_caller]
-    fn types(&mut self, keys: &str, expected: &str) {
-        self.shown.clear();
-        self.terminal.write_all(keys.as_bytes()).unwrap();
-        self.until(expected);
-    }
-
-    #[track_caller]
-    fn until(&mut self, expected: &str) {
-        let deadline = Instant::now() + Duration::from_secs(20);
-        self.terminal.set_timeout(Duration::from_millis(100)).unwrap();
-        let mut bytes = [0; 1000];
-        while !self.shown.contains(expected) {
-            assert!(Instant::now() < deadline, "not {expected:?} but: {:?}", self.shown);
-            if let Ok(count) = self.terminal.read(&mut bytes) {
-                self.shown += &String::from_utf8_lossy(&bytes[..count]);
-            }
-        }
-    }
-
-    /// Presses Tab in the middle of lines; Ctrl-U empties the line.
-    #[track_caller]
-    fn completes(&mut self) {
-        self.types("sax-controller sim\t--sea\tw\t", "sax-controller simulate --season winter ");
-        self.types("\u{15}sax-controller simulate --season=w\t", "--season=winter ");
-        self.types("\u{15}sax-controller devices power\t", "devices powerpack ");
-        self.types("\u{15}sax-controller check a\t", "check a\\ b.toml ");
-        self.types("\u{15}sax-controller run --state sub\t", "run --state sub/");
-        assert!(!self.shown.contains("unbound"), "{}", self.shown);
-    }
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        let _ = self.bash.kill();
-        let _ = self.bash.wait();
-    }
+/// Presses Tab in the middle of lines; Ctrl-U empties the line.
+#[track_caller]
+fn completes(session: &mut Session) {
+    session.types("sax-controller sim\t--sea\tw\t", "sax-controller simulate --season winter ");
+    session.types("\u{15}sax-controller simulate --season=w\t", "--season=winter ");
+    session.types("\u{15}sax-controller devices power\t", "devices powerpack ");
+    session.types("\u{15}sax-controller check a\t", "check a\\ b.toml ");
+    session.types("\u{15}sax-controller run --state sub\t", "run --state sub/");
+    assert!(!session.shown.contains("unbound"), "{}", session.shown);
 }
 
 /// A folder with a file whose name has a blank, another folder, and the script as bash-completion looks for it.
@@ -316,7 +263,7 @@ fn a_session_without_bash_completion() {
     let mut session = Session::start(&folder.file("sub"));
     session.types(&format!("set -u; cd '{}'; . '{SCRIPT}'; type _init_completion; echo lo''aded\n", folder.0.display()), "loaded\r\n");
     assert!(session.shown.contains("not found"), "{}", session.shown);
-    session.completes();
+    completes(&mut session);
 }
 
 /// bash-completion loads the script by the name of the program when Tab is pressed for the first time.
@@ -331,6 +278,6 @@ fn a_session_with_bash_completion() {
     let mut session = Session::start(&folder.file("sub"));
     session.types(&format!("cd '{}'; . {BASH_COMPLETION}; type -t _init_completion; echo lo''aded\n", folder.0.display()), "loaded\r\n");
     assert!(session.shown.contains("\nfunction\r"), "{}", session.shown);
-    session.completes();
+    completes(&mut session);
     session.types("\u{15}complete -p sax-controller\n", "complete -F _sax_controller sax-controller");
 }
