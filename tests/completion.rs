@@ -162,6 +162,11 @@ fn values_are_those_that_the_program_takes() {
                 assert!(takes(&command, &option, word), "{command} {option} {word}");
             }
             assert!(!takes(&command, &option, "bogus"), "{command} {option}");
+            if ["--function", "--data-bits", "--stop-bits"].contains(&option.as_str()) {
+                let taken: BTreeSet<_> =
+                    (0..=20).map(|number| number.to_string()).filter(|number| takes(&command, &option, number)).collect();
+                assert_eq!(taken, offered, "{command} {option}");
+            }
             if !offered.is_empty() {
                 with_words.insert(option);
             }
