@@ -4,6 +4,7 @@
 pub mod answers;
 pub mod ask;
 pub mod document;
+mod door;
 pub mod image;
 pub mod judge;
 pub mod registers;
