@@ -13,10 +13,12 @@ use super::control::ControlTask;
 use super::led::LedThread;
 use super::memory::{Keeper, Memory};
 use super::servers::Servers;
+use super::supervisor;
 use super::threads::Threads;
 use super::wiring::plan;
 use crate::config::{Config, effective};
 use crate::device::library::Library;
+use crate::serve::metrics::MetricsServer;
 use crate::serve::socket::{Published, StatusSocket};
 use crate::serve::tcp_server::BindError;
 
@@ -33,7 +35,7 @@ pub enum RunError {
         /// What is in the way.
         error: io::Error,
     },
-    /// The port of our Modbus server.
+    /// The port of our Modbus server, or that of the metrics.
     Server(BindError),
     /// Signal handlers.
     Signals(io::Error),
@@ -95,6 +97,7 @@ pub fn run(config: &Config, library: &Library, folders: Folders<'_>, reload: &dy
         server.state = Some(folders.state.to_owned());
     }
     let mut servers = plan.server.as_ref().map(|server| Servers::bind(server, config)).transpose().map_err(RunError::Server)?;
+    let metrics = config.status.metrics.map(MetricsServer::bind).transpose().map_err(RunError::Server)?;
     let (keeper, kept) = Keeper::start(Memory::open(folders.state, config)).map_err(RunError::Threads)?;
     let mut control = ControlTask::new(config.clone(), &plan);
     control.keep(kept);
@@ -108,9 +111,14 @@ pub fn run(config: &Config, library: &Library, folders: Folders<'_>, reload: &dy
         servers.start(&threads, &published, clock).map_err(RunError::Threads)?;
     }
     let led = start_led(config, folders.leds, &published).map_err(RunError::Threads)?;
+    if let Some(metrics) = metrics {
+        start_metrics(metrics, published.clone()).map_err(RunError::Threads)?;
+    }
     let serving = socket.try_clone().map_err(socket_error)?;
-    std::thread::Builder::new().name("status".into()).spawn(move || serving.serve(&published)).map_err(RunError::Threads)?;
-    tell_systemd(&[sd_notify::NotifyState::Ready]);
+    let served = published.clone();
+    std::thread::Builder::new().name("status".into()).spawn(move || serving.serve(&served)).map_err(RunError::Threads)?;
+    supervisor::tell(&[sd_notify::NotifyState::Ready]);
+    let supervisor = supervisor::start(published.clone()).map_err(RunError::Threads)?;
     for signal in signals.forever() {
         if signal == SIGHUP {
             say_what_a_restart_would_change(config, reload());
@@ -121,7 +129,8 @@ pub fn run(config: &Config, library: &Library, folders: Folders<'_>, reload: &dy
         );
         break;
     }
-    tell_systemd(&[sd_notify::NotifyState::Stopping]);
+    drop(supervisor);
+    supervisor::tell(&[sd_notify::NotifyState::Stopping, sd_notify::NotifyState::Status("stopping: batteries are handed back")]);
     let begun = Instant::now();
     let handed_back = threads.stop(STOP_WITHIN);
     if !keeper.stop(STOP_WITHIN.saturating_sub(begun.elapsed()).min(SAVE_WITHIN)) {
@@ -143,10 +152,9 @@ fn start_led(config: &Config, leds: &Path, published: &Published) -> io::Result<
     led.map(|name| LedThread::start(leds.join(name), published.clone())).transpose()
 }
 
-fn tell_systemd(states: &[sd_notify::NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(states) {
-        log::warn!("systemd cannot be told: {error}");
-    }
+fn start_metrics(metrics: MetricsServer, published: Published) -> io::Result<()> {
+    log::info!("metrics: http://{}/metrics", metrics.address()?);
+    std::thread::Builder::new().name("metrics".into()).spawn(move || metrics.serve(&published)).map(drop)
 }
 
 /// SIGHUP: nothing is changed while running, but one learns what a restart would do.
