@@ -73,6 +73,8 @@ class Machine:
         environment = dict(os.environ, SYSTEMD_NSPAWN_UNIFIED_HIERARCHY="1")
         command = ["systemd-nspawn", "--quiet", "--boot", f"--directory={self.root}", f"--machine={self.name}", "--register=no"]
         command += ["--keep-unit", "--kill-signal=SIGRTMIN+3", f"--network-namespace-path=/run/netns/{self.name}"]
+        # And what systemd needs for that.
+        command += ["--system-call-filter=bpf", "--capability=CAP_BPF,CAP_NET_ADMIN"]
         # In a group of its own, or several runs would share one. The machine shuts down when this program dies.
         enter = 'for group in "$@"; do [ "$group" = -- ] && break; echo $$ >"$group/cgroup.procs"; shift; done; shift; exec setpriv --pdeathsig TERM -- "$@"'
         for group in self.groups:
