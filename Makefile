@@ -2,7 +2,7 @@
 CARGO ?= cargo
 BINARY := target/release/sax-controller
 
-.PHONY: demo test lint build bench interop deb deb-arm64 deb-armhf deb-check deb-foreign deb-reproducible clean
+.PHONY: demo test lint build bench interop deb deb-arm64 deb-armhf deb-check deb-foreign deb-reproducible man clean
 
 # The main job on a simulated house over real Modbus TCP, for a minute. SECONDS=600 for longer.
 SECONDS ?= 60
@@ -53,6 +53,10 @@ deb-foreign: deb-arm64 deb-armhf
 # Two builds in two folders give the same bytes (about ten minutes).
 deb-reproducible:
 	CARGO=$(CARGO) tests/package/reproducible
+
+# The manual pages in systemd/man, made of their fixed text (*.in), README.md, the usages and the list of registers.
+man:
+	SAX_MAN=write $(CARGO) test --locked --test man_pages the_pages_are
 
 clean:
 	$(CARGO) clean

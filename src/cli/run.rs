@@ -12,7 +12,7 @@ use crate::daemon::{journal, memory, run as daemon};
 /// Where Linux has them.
 const LEDS: &str = "/sys/class/leds";
 
-const USAGE: &str = "\
+pub(super) const USAGE: &str = "\
 Usage: sax-controller run [--config FILE] [--devices FOLDER] [--state FOLDER] [--leds FOLDER]
 
 Controls the site until SIGTERM, then hands the batteries back. SIGHUP tells what a restart would change.

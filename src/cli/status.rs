@@ -13,7 +13,7 @@ use super::files::Files;
 use super::status_text::describe;
 use super::{Failure, print, wrong};
 
-const USAGE: &str = "\
+pub(super) const USAGE: &str = "\
 Usage: sax-controller status [--json] [--watch] [--socket PATH | --config FILE]
 
 Shows what the running controller reads, decides and writes, and why.

@@ -17,6 +17,7 @@ use super::threads::Threads;
 use super::wiring::plan;
 use crate::config::{Config, effective};
 use crate::device::library::Library;
+use crate::serve::metrics::MetricsServer;
 use crate::serve::socket::{Published, StatusSocket};
 use crate::serve::tcp_server::BindError;
 
@@ -33,7 +34,7 @@ pub enum RunError {
         /// What is in the way.
         error: io::Error,
     },
-    /// The port of our Modbus server.
+    /// The port of our Modbus server, or that of the metrics.
     Server(BindError),
     /// Signal handlers.
     Signals(io::Error),
@@ -95,6 +96,7 @@ pub fn run(config: &Config, library: &Library, folders: Folders<'_>, reload: &dy
         server.state = Some(folders.state.to_owned());
     }
     let mut servers = plan.server.as_ref().map(|server| Servers::bind(server, config)).transpose().map_err(RunError::Server)?;
+    let metrics = config.status.metrics.map(MetricsServer::bind).transpose().map_err(RunError::Server)?;
     let (keeper, kept) = Keeper::start(Memory::open(folders.state, config)).map_err(RunError::Threads)?;
     let mut control = ControlTask::new(config.clone(), &plan);
     control.keep(kept);
@@ -108,6 +110,9 @@ pub fn run(config: &Config, library: &Library, folders: Folders<'_>, reload: &dy
         servers.start(&threads, &published, clock).map_err(RunError::Threads)?;
     }
     let led = start_led(config, folders.leds, &published).map_err(RunError::Threads)?;
+    if let Some(metrics) = metrics {
+        start_metrics(metrics, published.clone()).map_err(RunError::Threads)?;
+    }
     let serving = socket.try_clone().map_err(socket_error)?;
     std::thread::Builder::new().name("status".into()).spawn(move || serving.serve(&published)).map_err(RunError::Threads)?;
     tell_systemd(&[sd_notify::NotifyState::Ready]);
@@ -141,6 +146,11 @@ pub fn run(config: &Config, library: &Library, folders: Folders<'_>, reload: &dy
 fn start_led(config: &Config, leds: &Path, published: &Published) -> io::Result<Option<LedThread>> {
     let led = config.load_balancer.as_ref().and_then(|b| b.led.as_ref());
     led.map(|name| LedThread::start(leds.join(name), published.clone())).transpose()
+}
+
+fn start_metrics(metrics: MetricsServer, published: Published) -> io::Result<()> {
+    log::info!("metrics: http://{}/metrics", metrics.address()?);
+    std::thread::Builder::new().name("metrics".into()).spawn(move || metrics.serve(&published)).map(drop)
 }
 
 fn tell_systemd(states: &[sd_notify::NotifyState<'_>]) {
