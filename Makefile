@@ -26,7 +26,7 @@ build:
 bench: build
 	$(CARGO) bench --locked --bench latency --bench footprint --bench law --bench steps --bench step --bench bus --bench server --bench days
 
-# Other people's Modbus programs against this one: libmodbus, pymodbus, mbpoll. Installs what is missing with apt and pip.
+# Other people's programs against this one: libmodbus, pymodbus, mbpoll, Prometheus. Installs what is missing with apt and pip.
 interop:
 	CARGO=$(CARGO) tests/interop/run
 

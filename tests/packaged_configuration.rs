@@ -49,7 +49,8 @@ fn as_delivered_it_is_right_and_harmless() {
 #[test]
 fn every_setting_that_it_offers_is_one() {
     let said = right("all.toml", &all());
-    for section in ["[meter]", "[[battery]]", "[load_balancer]", "[[charger]]", "[server]", "[[schedule]]", "metrics", "comm_log", "# link"] {
+    for section in ["[meter]", "[[battery]]", "[load_balancer]", "[[charger]]", "[server]", "[[schedule]]", "metrics", "comm_log", "# link"]
+    {
         assert!(said.contains(section), "{section} is not in force: {said}");
     }
     assert!(said.contains("writes: none"), "strategy observe writes nothing, whatever is connected: {said}");

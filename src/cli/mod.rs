@@ -37,6 +37,8 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::process::ExitCode;
 
+use crate::daemon::journal;
+
 const USAGE: &str = "\
 Usage: sax-controller COMMAND [OPTION...]
 
@@ -91,6 +93,7 @@ impl Failure {
 
 /// Runs the command that the arguments name.
 pub fn main() -> ExitCode {
+    journal::catch_panics();
     let mut arguments = std::env::args_os().skip(1);
     let command = arguments.next().unwrap_or_default();
     let arguments: Vec<_> = arguments.collect();
@@ -140,8 +143,7 @@ fn misused(said: &str, usage: &str) -> String {
 }
 
 fn complain(text: &str, code: u8) -> ExitCode {
-    use std::io::Write;
-    let _ = std::io::stderr().write_all(text.as_bytes());
+    journal::fail(text);
     ExitCode::from(code)
 }
 

@@ -13,6 +13,7 @@ use super::control::ControlTask;
 use super::led::LedThread;
 use super::memory::{Keeper, Memory};
 use super::servers::Servers;
+use super::supervisor;
 use super::threads::Threads;
 use super::wiring::plan;
 use crate::config::{Config, effective};
@@ -114,8 +115,10 @@ pub fn run(config: &Config, library: &Library, folders: Folders<'_>, reload: &dy
         start_metrics(metrics, published.clone()).map_err(RunError::Threads)?;
     }
     let serving = socket.try_clone().map_err(socket_error)?;
-    std::thread::Builder::new().name("status".into()).spawn(move || serving.serve(&published)).map_err(RunError::Threads)?;
-    tell_systemd(&[sd_notify::NotifyState::Ready]);
+    let served = published.clone();
+    std::thread::Builder::new().name("status".into()).spawn(move || serving.serve(&served)).map_err(RunError::Threads)?;
+    supervisor::tell(&[sd_notify::NotifyState::Ready]);
+    let supervisor = supervisor::start(published.clone()).map_err(RunError::Threads)?;
     for signal in signals.forever() {
         if signal == SIGHUP {
             say_what_a_restart_would_change(config, reload());
@@ -126,7 +129,8 @@ pub fn run(config: &Config, library: &Library, folders: Folders<'_>, reload: &dy
         );
         break;
     }
-    tell_systemd(&[sd_notify::NotifyState::Stopping]);
+    drop(supervisor);
+    supervisor::tell(&[sd_notify::NotifyState::Stopping, sd_notify::NotifyState::Status("stopping: batteries are handed back")]);
     let begun = Instant::now();
     let handed_back = threads.stop(STOP_WITHIN);
     if !keeper.stop(STOP_WITHIN.saturating_sub(begun.elapsed()).min(SAVE_WITHIN)) {
@@ -151,12 +155,6 @@ fn start_led(config: &Config, leds: &Path, published: &Published) -> io::Result<
 fn start_metrics(metrics: MetricsServer, published: Published) -> io::Result<()> {
     log::info!("metrics: http://{}/metrics", metrics.address()?);
     std::thread::Builder::new().name("metrics".into()).spawn(move || metrics.serve(&published)).map(drop)
-}
-
-fn tell_systemd(states: &[sd_notify::NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(states) {
-        log::warn!("systemd cannot be told: {error}");
-    }
 }
 
 /// SIGHUP: nothing is changed while running, but one learns what a restart would do.
