@@ -40,10 +40,11 @@ deb-arm64:
 deb-armhf:
 	CARGO=$(CARGO) systemd/build-deb armhf
 
-# What the package holds, and its life in a Debian 12 of its own: install, upgrade, remove, purge. Needs root.
+# What the package holds; its life in a Debian 12 of its own: install, upgrade, remove, purge; who the firewall lets in. Needs root.
 deb-check: deb
 	CARGO=$(CARGO) tests/package/check
 	tests/package/chroot
+	tests/package/firewall
 
 # The programs of the other packages under qemu.
 deb-foreign: deb-arm64 deb-armhf
