@@ -26,7 +26,7 @@ build:
 bench: build
 	$(CARGO) bench --locked --bench latency --bench footprint --bench law --bench steps --bench step --bench bus --bench server --bench days
 
-# Other people's Modbus programs against this one: libmodbus, pymodbus, mbpoll. Installs what is missing with apt and pip.
+# Other people's programs against this one: libmodbus, pymodbus, mbpoll, Prometheus. Installs what is missing with apt and pip.
 interop:
 	CARGO=$(CARGO) tests/interop/run
 
@@ -40,10 +40,11 @@ deb-arm64:
 deb-armhf:
 	CARGO=$(CARGO) systemd/build-deb armhf
 
-# What the package holds, and its life in a Debian 12 of its own: install, upgrade, remove, purge. Needs root.
+# What the package holds; its life in a Debian 12 of its own: install, upgrade, remove, purge; who the firewall lets in. Needs root.
 deb-check: deb
 	CARGO=$(CARGO) tests/package/check
 	tests/package/chroot
+	tests/package/firewall
 
 # The programs of the other packages under qemu.
 deb-foreign: deb-arm64 deb-armhf

@@ -5,7 +5,7 @@
 use super::markdown::Block;
 
 /// Source lines are filled up to this width.
-const WIDTH: usize = 100;
+const WIDTH: usize = 78;
 
 /// Code of at most so many characters stays on one line.
 const UNBROKEN: usize = 30;
@@ -17,7 +17,7 @@ const COLUMNS: usize = 70;
 const NAMED: [(char, &str); 12] = [
     ('–', "\\(en"),
     ('±', "\\(+-"),
-    ('·', "\\(mu"),
+    ('·', "\\~\\(mu\\~"),
     ('×', "\\(mu"),
     ('§', "Section"),
     ('→', "\\(->"),
