@@ -15,6 +15,8 @@ BUSY, CALM = (2000, 1500, 1000), (300, 0, 0)
 # The service is back within this time; it then wants five samples of the meter, which it reads every second, before it commands anything
 # (spec/control.md 2.6), and SAX batteries are told one after the other.
 BACK_S, SAMPLES_S = 5, 6
+# An upgrade: the old process hands the batteries back, the new one wants two samples, and then tells them.
+GAP_MOST_S = 3
 
 
 def configuration(listen, more=""):
@@ -238,10 +240,13 @@ def upgrade(machine, house, package):
     between = int(machine.show("InactiveExitTimestampMonotonic")[0]) / 1e6 + time.time() - time.monotonic()
     first = setpoint_after(house, between, 20)
     last = max(w["s"] for w in house.written(since) if w["s"] < between)
+    gap = first - last
+    if gap > GAP_MOST_S:
+        raise Failed(f"{name}: {gap:.2f} s from the last command of the old to the first of the new process, of at most {GAP_MOST_S} s")
     house.settled("the house is balanced again")
     return (
-        f"{name}: 1 start, READY {ready - since:.1f} s after dpkg was called, {first - last:.2f} s from the last command of the old to the"
-        f" first of the new process, meter period 1 s; {house.safe(since, time.time())}"
+        f"{name}: 1 start, READY {ready - since:.1f} s after dpkg was called, {gap:.2f} s from the last command of the old to the first of"
+        f" the new process ({int(gap)} whole meter periods); {house.safe(since, time.time())}"
     )
 
 
