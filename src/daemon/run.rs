@@ -1,12 +1,14 @@
 //! The life of the daemon: start, signals, stop. It returns to `main`, which alone ends the process.
 
 use std::fmt;
-use std::io;
+use std::io::{self, Read};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
+use signal_hook::iterator::backend::SignalDelivery;
+use signal_hook::iterator::exfiltrator::SignalOnly;
 
 use super::clock::Monotonic;
 use super::control::ControlTask;
@@ -17,8 +19,10 @@ use super::threads::Threads;
 use super::wiring::plan;
 use crate::config::{Config, effective};
 use crate::device::library::Library;
+use crate::serve::alive::Alive;
 use crate::serve::socket::{Published, StatusSocket};
 use crate::serve::tcp_server::BindError;
+use crate::units::Span;
 
 /// The batteries are handed back within this time after SIGTERM, or left to their own timeout.
 const STOP_WITHIN: Duration = Duration::from_millis(2900);
@@ -67,6 +71,12 @@ const SAVE_WITHIN: Duration = Duration::from_millis(500);
 /// At the stop the LED gets this long to go out.
 const LED_WITHIN: Duration = Duration::from_millis(100);
 
+/// Main waits for signals for so long before it shows that it lives.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Silence of main and of the status socket that is still normal: both look up every second.
+const LOOKING_UP: Span = Span::from_s(10);
+
 /// Folders that the daemon works in.
 #[derive(Clone, Copy, Debug)]
 pub struct Folders<'a> {
@@ -81,7 +91,7 @@ pub fn run(config: &Config, library: &Library, folders: Folders<'_>, reload: &dy
     let path = Path::new(&config.status.socket);
     let socket_error = |error| RunError::Socket { path: path.to_owned(), error };
     let socket = StatusSocket::bind(path).map_err(socket_error)?;
-    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(RunError::Signals)?;
+    let mut signals = signals().map_err(RunError::Signals)?;
     let clock = Monotonic::start();
     let published = Published::default();
     log::info!(
@@ -109,18 +119,14 @@ pub fn run(config: &Config, library: &Library, folders: Folders<'_>, reload: &dy
     }
     let led = start_led(config, folders.leds, &published).map_err(RunError::Threads)?;
     let serving = socket.try_clone().map_err(socket_error)?;
-    std::thread::Builder::new().name("status".into()).spawn(move || serving.serve(&published)).map_err(RunError::Threads)?;
+    let alive = threads.watch("status", LOOKING_UP);
+    std::thread::Builder::new().name("status".into()).spawn(move || serving.serve(&published, &alive)).map_err(RunError::Threads)?;
+    let alive = threads.watch("main", LOOKING_UP);
     tell_systemd(&[sd_notify::NotifyState::Ready]);
-    for signal in signals.forever() {
-        if signal == SIGHUP {
-            say_what_a_restart_would_change(config, reload());
-            continue;
-        }
-        log::info!(
-            "stopping: batteries are handed back, as far as their BMS has nothing against it; chargers are left at their fallback limit"
-        );
-        break;
-    }
+    until_stopped(&mut signals, &alive, &|| say_what_a_restart_would_change(config, reload()));
+    log::info!(
+        "stopping: batteries are handed back, as far as their BMS has nothing against it; chargers are left at their fallback limit"
+    );
     tell_systemd(&[sd_notify::NotifyState::Stopping]);
     let begun = Instant::now();
     let handed_back = threads.stop(STOP_WITHIN);
@@ -136,6 +142,30 @@ pub fn run(config: &Config, library: &Library, folders: Folders<'_>, reload: &dy
         log::error!("stopped, but not every battery and charger has acknowledged its release in time; its own timeout will do it");
     }
     Ok(())
+}
+
+/// Signals that have come are told by a byte on a stream, for which one can wait with a timeout.
+type Signals = SignalDelivery<UnixStream, SignalOnly>;
+
+fn signals() -> io::Result<Signals> {
+    let (read, write) = UnixStream::pair()?;
+    read.set_read_timeout(Some(LOOK))?;
+    SignalDelivery::with_pipe(read, write, SignalOnly::default(), [SIGTERM, SIGINT, SIGHUP])
+}
+
+/// Waits for SIGTERM or SIGINT, and shows about every second that it does.
+fn until_stopped(signals: &mut Signals, alive: &impl Alive, on_hangup: &dyn Fn()) {
+    loop {
+        alive.beat();
+        // Whether a byte came, or none for a while: looking costs nothing.
+        let _ = signals.get_read_mut().read(&mut [0]);
+        for signal in signals.pending() {
+            if signal != SIGHUP {
+                return;
+            }
+            on_hangup();
+        }
+    }
 }
 
 fn start_led(config: &Config, leds: &Path, published: &Published) -> io::Result<Option<LedThread>> {

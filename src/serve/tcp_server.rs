@@ -9,10 +9,12 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::alive::Alive;
 use super::answers::Answers;
 use super::tcp_connection::Connection;
 pub use super::tcp_connection::Patience;
@@ -20,6 +22,8 @@ use crate::config;
 
 /// What a connection's thread needs: two buffers, and room for what it asks of others.
 const STACK: usize = 256 * 1024;
+/// So long it waits for a client before it shows that it lives.
+const LOOK: Duration = Duration::from_secs(1);
 /// After the operating system has refused a connection, because there are too many files open.
 const PAUSE: Duration = Duration::from_millis(200);
 /// A client that connects anew comes before its old connection has been seen to close: so often, and after so long, is looked again.
@@ -85,7 +89,8 @@ impl TcpServer {
 
     /// The same with other patience.
     pub fn bind_with(settings: &config::TcpServer, patience: Patience) -> Result<TcpServer, BindError> {
-        let listener = TcpListener::bind(settings.listen).map_err(|error| BindError { listen: settings.listen, error })?;
+        let listener = TcpListener::bind(settings.listen).and_then(looking_up);
+        let listener = listener.map_err(|error| BindError { listen: settings.listen, error })?;
         Ok(TcpServer {
             listener,
             settings: settings.clone(),
@@ -103,15 +108,17 @@ impl TcpServer {
         self.listener.local_addr()
     }
 
-    /// Serves for ever.
-    pub fn serve(mut self, answers: &impl Answers) {
+    /// Serves for ever, and shows about every second that it lives.
+    pub fn serve(mut self, answers: &impl Answers, alive: &impl Alive) {
         let mut complained = false;
         loop {
+            alive.beat();
             match self.listener.accept() {
                 Ok((stream, peer)) => {
                     complained = false;
                     self.welcome(stream, peer.ip().to_canonical(), answers);
                 }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => {
                     if !complained {
                         log::warn!("server: no connection can be accepted: {error}");
@@ -179,6 +186,13 @@ impl TcpServer {
         }
         false
     }
+}
+
+/// Its `accept` ends after [`LOOK`]: on Linux the receive timeout holds for that too (socket(7)), but only streams let one set it.
+fn looking_up(listener: TcpListener) -> io::Result<TcpListener> {
+    let stream = TcpStream::from(OwnedFd::from(listener));
+    stream.set_read_timeout(Some(LOOK))?;
+    Ok(TcpListener::from(OwnedFd::from(stream)))
 }
 
 /// Which addresses have been written down lately.
