@@ -10,11 +10,12 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::backend::SignalDelivery;
 use signal_hook::iterator::exfiltrator::SignalOnly;
 
-use super::clock::Monotonic;
+use super::clock::{Clock, Monotonic};
 use super::control::ControlTask;
 use super::led::LedThread;
 use super::memory::{Keeper, Memory};
 use super::servers::Servers;
+use super::stop_note::StopNote;
 use super::threads::Threads;
 use super::wiring::plan;
 use crate::config::{Config, effective};
@@ -68,6 +69,9 @@ impl fmt::Display for RunError {
 /// At the stop the disk gets this long to take what was learned, as far as the batteries leave it.
 const SAVE_WITHIN: Duration = Duration::from_millis(500);
 
+/// The state of the site in normal operation.
+const RUN: &str = "run";
+
 /// At the stop the LED gets this long to go out.
 const LED_WITHIN: Duration = Duration::from_millis(100);
 
@@ -108,6 +112,11 @@ pub fn run(config: &Config, library: &Library, folders: Folders<'_>, reload: &dy
     let (keeper, kept) = Keeper::start(Memory::open(folders.state, config)).map_err(RunError::Threads)?;
     let mut control = ControlTask::new(config.clone(), &plan);
     control.keep(kept);
+    let note = StopNote::new(folders.state, config);
+    if let Some(ago_s) = note.take(clock.wall_s()) {
+        log::info!("stopped in good order {ago_s} s ago: control begins with the second good sample of the meter");
+        control.resume();
+    }
     if let Some(saved) = servers.as_mut().and_then(Servers::saved) {
         if !control.restore(saved) {
             log::error!("server: what a client saved cannot be put in force; the settings of the configuration are");
@@ -118,6 +127,7 @@ pub fn run(config: &Config, library: &Library, folders: Folders<'_>, reload: &dy
         servers.start(&threads, &published, clock).map_err(RunError::Threads)?;
     }
     let led = start_led(config, folders.leds, &published).map_err(RunError::Threads)?;
+    let of_main = published.clone();
     let serving = socket.try_clone().map_err(socket_error)?;
     let alive = threads.watch("status", LOOKING_UP);
     std::thread::Builder::new().name("status".into()).spawn(move || serving.serve(&published, &alive)).map_err(RunError::Threads)?;
@@ -129,8 +139,13 @@ pub fn run(config: &Config, library: &Library, folders: Folders<'_>, reload: &dy
     );
     tell_systemd(&[sd_notify::NotifyState::Stopping]);
     let begun = Instant::now();
+    let ran = of_main.newest().site.state == RUN;
     let handed_back = threads.stop(STOP_WITHIN);
-    if !keeper.stop(STOP_WITHIN.saturating_sub(begun.elapsed()).min(SAVE_WITHIN)) {
+    let save_within = || STOP_WITHIN.saturating_sub(begun.elapsed()).min(SAVE_WITHIN);
+    if ran && handed_back {
+        note.leave(clock.wall_s(), save_within());
+    }
+    if !keeper.stop(save_within()) {
         log::warn!("what was learned last may be lost: the disk takes too long");
     }
     if let Some(led) = led {
