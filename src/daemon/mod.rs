@@ -50,6 +50,7 @@ pub mod settings_file;
 pub mod slot;
 pub mod state_file;
 mod status;
+pub mod stop_note;
 pub mod threads;
 pub mod watchdog;
 pub mod wiring;
