@@ -1,4 +1,5 @@
-//! A restart with the real program on a simulated site over TCP: how long the batteries are without a command.
+//! A restart: the note of a stop in good order, and how long the batteries are without a command, with the real program on a simulated site
+//! over TCP.
 #![allow(missing_docs)]
 
 #[path = "common/process.rs"]
@@ -7,6 +8,9 @@ mod process;
 use std::time::{Duration, Instant};
 
 use process::{Folder, Running, config, live};
+use sax_controller::config as configuration;
+use sax_controller::daemon::stop_note::StopNote;
+use sax_controller::device::library::Library;
 use sax_controller::plant::serve::LiveSite;
 
 /// Wire addresses of setpoints of a SAX battery: unit 64 and unit 100 (facts/sax.md 1.1, 1.3).
@@ -38,41 +42,56 @@ fn until<T>(what: &str, most: Duration, done: impl Fn() -> Option<T>) -> T {
     }
 }
 
-/// Stops a running controller and starts it again: from the last release to the first setpoint of the last battery, ms.
-fn gap_ms(name: &str, poll_ms: u32, device: &str) -> u64 {
-    let (live, folder) = (live([500, 300, 200]), Folder::new(name));
-    let text = config(&folder, &live, poll_ms).replace("device = \"sax-basic\"", &format!("device = \"{device}\""));
-    let text = text.replace("capacity_wh = 7700\nmax_charge_w = 3500\nmax_discharge_w = 4600\n", "");
+#[test]
+fn at_most_one_period_is_missed_and_after_a_crash_the_meter_is_waited_for() {
+    let poll = Duration::from_secs(5);
+    let (live, folder) = (live([500, 300, 200]), Folder::new("restart"));
+    let text = config(&folder, &live, 5000).replace("device = \"sax-basic\"", "device = \"sax\"");
     let mut program = Running::start(&folder, &text);
-    let patience = Duration::from_secs(20) + Duration::from_millis(u64::from(poll_ms) * 10);
-    let begun = now_ms(&live);
-    let first = until("the first start", patience, || first_setpoints(&live, begun)).into_iter().max().unwrap_or(0);
-    let settled = Instant::now();
-    while settled.elapsed() < Duration::from_millis(u64::from(poll_ms) * 2) {
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    let stop = now_ms(&live);
+    until("the first start", poll * 8, || first_setpoints(&live, 0));
+    program.until("control", |status| status["site"]["state"] == "run");
+
     program.signal("TERM");
     assert!(program.wait(Duration::from_secs(5)).is_some_and(|status| status.success()), "{}", program.said());
+    assert!(folder.file("stopped.json").exists(), "{}", program.said());
     let released = live.with(|site| site.events().next_back().map_or(0, |e| e.at_ms));
-    let start = now_ms(&live);
+    let started = now_ms(&live);
     let mut program = Running::start(&folder, &text);
-    let again = until("the second start", patience, || first_setpoints(&live, start));
-    println!(
-        "{name}: first start to setpoint {} ms; stop to release {} ms; start to setpoints {:?} ms",
-        first - begun,
-        released - stop,
-        again.iter().map(|at| at - start).collect::<Vec<_>>()
-    );
-    assert!(program.is_alive());
-    again.into_iter().max().unwrap_or(0) - released
+    let again = until("the second start", poll * 8, || first_setpoints(&live, started)).into_iter().max().unwrap_or(0);
+    println!("from the last release to the last first setpoint: {} ms", again - released);
+    assert!(u128::from(again - released) <= poll.as_millis(), "{} ms\n{}", again - released, program.said());
+    assert!(program.said().contains("stopped in good order") && !folder.file("stopped.json").exists(), "{}", program.said());
+
+    program.signal("KILL");
+    assert!(program.wait(Duration::from_secs(5)).is_some());
+    let killed = now_ms(&live);
+    let _program = Running::start(&folder, &text);
+    let after = until("after the crash", poll * 8, || first_setpoints(&live, killed)).into_iter().min().unwrap_or(0) - killed;
+    assert!(u128::from(after) > 3 * poll.as_millis(), "five good samples, but {after} ms");
 }
 
 #[test]
-fn gap() {
-    let runs = [("r1-basic", 1000, "sax-basic"), ("r1", 1000, "sax"), ("r5", 5000, "sax")];
-    let threads = runs.map(|(name, poll_ms, device)| std::thread::spawn(move || gap_ms(name, poll_ms, device)));
-    for (thread, run) in threads.into_iter().zip(runs) {
-        println!("{run:?}: gap {} ms", thread.join().expect("no panic"));
+fn a_note_counts_once_for_a_minute_and_for_the_same_devices() {
+    let (live, folder) = (live([0; 3]), Folder::new("note"));
+    let library = Library::built_in().expect("ships");
+    let text = config(&folder, &live, 1000);
+    let parsed = |text: &str| configuration::parse(text, &library).unwrap_or_else(|f| panic!("{}", f.render("restart")));
+    let note = StopNote::new(&folder.0, &parsed(&text));
+    let leave = |at_s: i64| note.clone().leave(at_s, Duration::from_secs(10));
+    assert_eq!(note.take(1000), None, "none was left");
+    leave(1000);
+    assert_eq!((note.take(1003), note.take(1003)), (Some(3), None), "once");
+    for (left, now) in [(1000, 1061), (1000, 999), (i64::MIN, i64::MAX), (i64::MAX, i64::MIN)] {
+        leave(left);
+        assert_eq!((note.take(now), note.take(left)), (None, None), "{left} {now}");
     }
+    leave(1000);
+    let other = StopNote::new(&folder.0, &parsed(&text.replace("phase = \"L3\"", "phase = \"L2\"")));
+    assert_eq!((other.take(1001), note.take(1001)), (None, None), "another site");
+    for text in ["", "[]", "{\"version\": 2}", "{\"version\": 1, \"devices\": [], \"at_s\": \"1000\"}"] {
+        std::fs::write(folder.file("stopped.json"), text).expect("a file");
+        assert_eq!((note.take(1000), folder.file("stopped.json").exists()), (None, false), "{text:?}");
+    }
+    StopNote::new(&folder.file("missing"), &parsed(&text)).leave(1000, Duration::from_secs(10));
+    assert!(!folder.file("missing").exists());
 }

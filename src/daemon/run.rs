@@ -118,6 +118,9 @@ pub fn run(config: &Config, library: &Library, folders: Folders<'_>, reload: &dy
     if let Some(ago_s) = note.take(clock.wall_s()) {
         log::info!("stopped in good order {ago_s} s ago: control begins with the second good sample of the meter");
         control.resume();
+        if let Some(meter) = &mut plan.meter {
+            meter.spec.resumes = true;
+        }
     }
     if let Some(saved) = servers.as_mut().and_then(Servers::saved) {
         if !control.restore(saved) {
