@@ -9,12 +9,17 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::alive::Alive;
+
 /// What a client's thread needs: two buffers, and room for what it asks of others.
 const STACK: usize = 256 * 1024;
+/// So long it waits for a client before it shows that it lives.
+const LOOK: Duration = Duration::from_secs(1);
 /// After the operating system has refused a connection, because there are too many files open.
 const PAUSE: Duration = Duration::from_millis(200);
 /// A client that connects anew comes before its old connection has been seen to close: so often, and after so long, is looked again.
@@ -23,8 +28,8 @@ const LEAVING_LOOK: Duration = Duration::from_millis(5);
 /// And only for so many in this time in vain, so that a crowd that is refused does not keep everybody else waiting.
 const IN_VAIN_MOST: usize = 3;
 const IN_VAIN_WITHIN: Duration = Duration::from_secs(1);
-/// An address that is refused is written down once in this time.
-const SAID_AGAIN: Duration = Duration::from_secs(60);
+/// An address that is refused is written down once in this time: one that tries all day long is a line an hour.
+const SAID_AGAIN: Duration = Duration::from_secs(3600);
 /// So many addresses at once; more are refused without a word.
 const SAID_MOST: usize = 32;
 
@@ -98,7 +103,7 @@ pub(super) struct Door<C> {
 impl<C: Client> Door<C> {
     /// Binds the port for `most` clients at a time. Nobody is answered yet.
     pub(super) fn bind(called: &'static Called, listen: SocketAddr, most: usize) -> Result<Door<C>, BindError> {
-        let listener = TcpListener::bind(listen).map_err(|error| BindError { called, listen, error })?;
+        let listener = TcpListener::bind(listen).and_then(looking_up).map_err(|error| BindError { called, listen, error })?;
         let (full, unserved) = (Said::default(), Said::default());
         Ok(Door { listener, called, most, inside: Vec::new(), in_vain: VecDeque::new(), full, unserved })
     }
@@ -108,9 +113,10 @@ impl<C: Client> Door<C> {
         self.listener.local_addr()
     }
 
-    /// Lets clients in for ever. `admits` may send one away before it costs anything; `talk` is the work of a client's thread.
+    /// Lets clients in for ever, and shows about every second that it lives. `admits` may send one away before it costs anything; `talk` is the work of a client's thread.
     pub(super) fn serve<T>(
         mut self,
+        alive: &impl Alive,
         mut admits: impl FnMut(IpAddr) -> bool,
         open: impl Fn(TcpStream) -> io::Result<C>,
         talk: impl Fn(IpAddr) -> T,
@@ -119,6 +125,7 @@ impl<C: Client> Door<C> {
     {
         let mut complained = false;
         loop {
+            alive.beat();
             match self.listener.accept() {
                 Ok((stream, peer)) => {
                     complained = false;
@@ -128,6 +135,7 @@ impl<C: Client> Door<C> {
                         self.welcome(stream, peer, &open, talk(peer));
                     }
                 }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => {
                     if !complained {
                         log::warn!("{}: no connection can be accepted: {error}", self.called.log);
@@ -191,6 +199,13 @@ impl<C: Client> Door<C> {
     }
 }
 
+/// Its `accept` ends after [`LOOK`]: on Linux the receive timeout holds for that too (socket(7)), but only streams let one set it.
+fn looking_up(listener: TcpListener) -> io::Result<TcpListener> {
+    let stream = TcpStream::from(OwnedFd::from(listener));
+    stream.set_read_timeout(Some(LOOK))?;
+    Ok(TcpListener::from(OwnedFd::from(stream)))
+}
+
 /// Which addresses have been written down lately.
 #[derive(Debug, Default)]
 pub(super) struct Said(VecDeque<(IpAddr, Instant)>);
@@ -213,13 +228,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_said_once_a_minute_and_only_so_many_are() {
+    fn an_address_is_said_once_an_hour_and_only_so_many_are() {
         let (mut said, begun) = (Said::default(), Instant::now());
         let address = |k: u8| IpAddr::from([10, 0, 0, k]);
-        assert!(said.is_news(address(0), begun) && !said.is_news(address(0), begun + Duration::from_secs(59)));
+        assert!(said.is_news(address(0), begun) && !said.is_news(address(0), begun + SAID_AGAIN - Duration::from_secs(1)));
         let news = (1..=255).filter(|k| said.is_news(address(*k), begun + Duration::from_secs(30))).count();
         assert_eq!((news, said.0.len()), (SAID_MOST - 1, SAID_MOST));
         assert!(said.is_news(address(0), begun + SAID_AGAIN) && said.0.len() == SAID_MOST);
-        assert!(said.is_news(address(255), begun + Duration::from_secs(119)) && said.0.len() == 2);
+        assert!(said.is_news(address(255), begun + SAID_AGAIN + Duration::from_secs(59)) && said.0.len() == 2);
     }
 }
