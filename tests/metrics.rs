@@ -31,7 +31,7 @@ fn serve(document: Document, patience: Patience) -> SocketAddr {
     published.publish(document, None);
     let server = MetricsServer::bind_with("127.0.0.1:0".parse().unwrap(), patience).unwrap();
     let address = server.address().unwrap();
-    thread::spawn(move || server.serve(&published));
+    thread::spawn(move || server.serve(&published, &()));
     address
 }
 

@@ -23,7 +23,7 @@ use sax_controller::serve::rtu_server;
 
 fn listen(master: &Master, answers: impl Answers) {
     let serial = master.serial();
-    thread::spawn(move || rtu_server::serve(&serial, &answers));
+    thread::spawn(move || rtu_server::serve(&serial, &answers, &()));
 }
 
 fn held() -> Reply {
@@ -205,7 +205,7 @@ fn a_port_that_goes_and_comes_back_is_served_again() {
         Serial { port: path.to_str().unwrap().to_owned(), baud: 115_200, parity: Parity::None, data_bits: 8, stop_bits: 1, rs485: None };
     // It is not there at first.
     let (responder, of_thread) = (control.responder(true), serial.clone());
-    thread::spawn(move || rtu_server::serve(&of_thread, &responder));
+    thread::spawn(move || rtu_server::serve(&of_thread, &responder, &()));
     for _ in 0..2 {
         let mut master = Master::at(&path);
         master.until_served();

@@ -99,7 +99,7 @@ pub(super) fn run(arguments: Vec<OsString>) -> Result<(), Failure> {
     let failed = |error| Failure::failed(RunError::Threads(error));
     let threads = Threads::start(plan, show, published.clone(), Monotonic::start()).map_err(failed)?;
     let serving = socket.try_clone().map_err(failed)?;
-    std::thread::Builder::new().name("status".into()).spawn(move || serving.serve(&published)).map_err(failed)?;
+    std::thread::Builder::new().name("status".into()).spawn(move || serving.serve(&published, &())).map_err(failed)?;
     let outcome = watch(&news, &stops, &stop_sender);
     let released = threads.stop(STOP_WITHIN);
     drop(socket);

@@ -203,6 +203,11 @@ impl Core {
         });
     }
 
+    /// Before the first sample: normal operation was ended in good order a moment ago.
+    pub fn resume(&mut self) {
+        self.ladder.resume();
+    }
+
     /// What a person should know of.
     pub fn alarms(&self) -> &AlarmBoard {
         &self.alarms

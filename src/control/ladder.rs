@@ -1,7 +1,7 @@
 //! The fail-safe ladder: from the age of the last good sample to what may be commanded (`spec/control.md` 2.6).
 //!
 //! ```text
-//!            k good samples in a row
+//!            k good samples in a row (two right after a stop in good order)
 //!   Init ────────────────────────────► Run ◄──── good sample ──── Hold
 //!                                       │  ── older than hold ──►  │
 //!                     older than ramp   ▼                          ▼
@@ -15,6 +15,11 @@ use crate::units::{Span, Time};
 
 /// Good samples in a row that lead back to `Run`.
 const RECOVER_FIRST: u32 = 5;
+/// And after a stop in good order a moment ago: the meter was good then. One, so that meter and batteries have come to rest after the
+/// hand-back, and one more.
+const RECOVER_RESUMED: u32 = 2;
+/// From the start; later it is no restart any more that was waited for.
+const RESUMED_WITHIN: Span = Span::from_s(60);
 /// The most that flapping can make of it.
 const RECOVER_MOST: u32 = 60;
 /// A fall from `Run` this soon after the rise counts as flapping.
@@ -61,6 +66,11 @@ impl Default for Ladder {
 }
 
 impl Ladder {
+    /// Before the first sample: normal operation was ended in good order a moment ago.
+    pub fn resume(&mut self) {
+        self.needed = RECOVER_RESUMED;
+    }
+
     /// Where it stands.
     pub fn mode(&self) -> Mode {
         self.mode
@@ -88,9 +98,15 @@ impl Ladder {
         let consecutive = gap.is_some_and(|gap| gap <= CONSECUTIVE.max(ages.hold));
         self.good = if consecutive { self.good.saturating_add(1) } else { 1 };
         self.last_good = Some(taken);
+        if taken > Time::ZERO + RESUMED_WITHIN {
+            self.resumes_no_more();
+        }
         match self.mode {
             Mode::Hold { since } => self.mode = Mode::Run { since },
-            Mode::Init | Mode::Ramp | Mode::Fallback if ready && self.good >= self.needed => self.mode = Mode::Run { since: taken },
+            Mode::Init | Mode::Ramp | Mode::Fallback if ready && self.good >= self.needed => {
+                self.mode = Mode::Run { since: taken };
+                self.resumes_no_more();
+            }
             Mode::Run { since } if taken.since(since) >= FLAP_WINDOW => self.needed = RECOVER_FIRST,
             _ => {}
         }
@@ -99,6 +115,11 @@ impl Ladder {
     /// A sample was there but must not be believed.
     pub fn bad_sample(&mut self) {
         self.good = 0;
+        self.resumes_no_more();
+    }
+
+    fn resumes_no_more(&mut self) {
+        self.needed = self.needed.max(RECOVER_FIRST);
     }
 
     /// What was believed until now has been wrong since `since` (a frozen meter): its age counts from there.
@@ -185,6 +206,34 @@ mod tests {
         assert_eq!(init.mode(), Mode::Init, "not ready");
         init.good_sample(at(21), true, &AGES);
         assert_eq!(init.mode(), Mode::Run { since: at(21) });
+    }
+
+    #[test]
+    fn after_a_stop_in_good_order_two_good_samples_lead_back_once() {
+        let resumed = || {
+            let mut l = Ladder::default();
+            l.resume();
+            l.good_sample(at(1), true, &AGES);
+            assert_eq!((l.mode(), l.progress()), (Mode::Init, (1, 2)));
+            l
+        };
+        let mut l = resumed();
+        l.good_sample(at(2), true, &AGES);
+        assert_eq!(l.mode(), Mode::Run { since: at(2) });
+        l.age(at(20), &AGES);
+        assert_eq!((l.mode(), l.progress()), (Mode::Ramp, (0, 10)), "flapping counts as ever");
+        let mut l = resumed();
+        l.good_sample(at(2), false, &AGES);
+        assert_eq!(l.mode(), Mode::Init, "not before every input was seen");
+        let mut l = resumed();
+        l.bad_sample();
+        l.good_sample(at(2), true, &AGES);
+        l.good_sample(at(3), true, &AGES);
+        assert_eq!((l.mode(), l.progress()), (Mode::Init, (2, 5)), "the meter is not what it was");
+        let mut l = resumed();
+        l.good_sample(at(61), true, &AGES);
+        l.good_sample(at(62), true, &AGES);
+        assert_eq!((l.mode(), l.progress()), (Mode::Init, (2, 5)), "too late");
     }
 
     #[test]

@@ -13,7 +13,7 @@ pub trait Clock {
     fn sleep(&self, span: Span);
 
     /// What the wall clock shows, in seconds since 1970-01-01 00:00 UTC. Somebody may set it at any moment, to anything: it decides which
-    /// window of a schedule is active, and nothing else.
+    /// window of a schedule is active, and whether a stop in good order was a moment ago, and nothing else.
     fn wall_s(&self) -> i64;
 
     /// The same in milliseconds, for logs.

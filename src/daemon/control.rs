@@ -158,6 +158,11 @@ impl ControlTask {
         self.core.remember(learned);
     }
 
+    /// Normal operation was ended in good order a moment ago.
+    pub fn resume(&mut self) {
+        self.core.resume();
+    }
+
     /// Decides. `instruct` gets the instruction for each battery that is to be told something. `wall_s` is what the wall clock shows, in
     /// unix seconds: only which window of the schedule is active follows from it.
     pub fn step(&mut self, now: Time, wall_s: i64, mut instruct: impl FnMut(usize, Instruction)) {

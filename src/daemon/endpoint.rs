@@ -5,7 +5,7 @@
 
 mod pass;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::banks::Banks;
@@ -46,10 +46,32 @@ struct Asked {
 pub struct SharedEndpoint(Arc<Shared>);
 
 struct Shared {
-    /// Held while waiting for the endpoint. A plain mutex goes to whoever is quickest, which is the thread that has just let it go: one that
-    /// polls a dead device at every chance would keep the others waiting for many timeouts. With this it waits behind them.
-    turn: Mutex<()>,
+    /// Passed before waiting for the endpoint. A plain mutex goes to whoever is quickest, which is the thread that has just let it go: those
+    /// that poll dead devices at every chance would keep another one waiting for many timeouts.
+    queue: Queue,
     endpoint: Mutex<Endpoint>,
+}
+
+/// First come, first served; only whoever stands in front waits for what the queue is for.
+#[derive(Default)]
+struct Queue {
+    /// Number of the next one that comes, and of the one in front.
+    numbers: Mutex<(u64, u64)>,
+    moved: Condvar,
+}
+
+impl Queue {
+    /// Waits until it is the caller's turn, and lets the next one to the front when `wait` has ended.
+    fn pass<T>(&self, wait: impl FnOnce() -> T) -> T {
+        let mut numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = numbers.0;
+        numbers.0 += 1;
+        drop(self.moved.wait_while(numbers, |(_, front)| *front != own));
+        let waited = wait();
+        self.numbers.lock().unwrap_or_else(PoisonError::into_inner).1 += 1;
+        self.moved.notify_all();
+        waited
+    }
 }
 
 impl SharedEndpoint {
@@ -61,13 +83,12 @@ impl SharedEndpoint {
     /// The same; every fault is written down there.
     pub fn with_comm_log(link: Box<dyn Link>, comm_log: Option<CommLog>) -> SharedEndpoint {
         let endpoint = Mutex::new(Endpoint { link, asked: Vec::new(), reserved: None, comm_log, banks: Banks::default() });
-        SharedEndpoint(Arc::new(Shared { turn: Mutex::new(()), endpoint }))
+        SharedEndpoint(Arc::new(Shared { queue: Queue::default(), endpoint }))
     }
 
     /// Exclusive use, for one request. Who asks again waits behind those who wait already.
     pub fn lock(&self) -> MutexGuard<'_, Endpoint> {
-        let _turn = self.0.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        self.0.endpoint.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.queue.pass(|| self.0.endpoint.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -168,30 +189,34 @@ impl Endpoint {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicBool, Ordering};
     use std::thread;
 
     use super::*;
     use crate::link::{self, deadline::Hurry, place::Place};
 
     #[test]
-    fn who_asks_again_waits_behind_those_who_wait() {
+    fn who_comes_first_is_served_first_and_who_asks_again_waits_behind_the_others() {
         let place = Place::Tcp { host: "127.0.0.1".into(), port: 1 };
         let shared = SharedEndpoint::new(link::open(&place, Duration::from_millis(1), Hurry::default()));
-        for round in 0..200 {
-            let had_its_turn = AtomicBool::new(false);
+        for round in 0..100 {
+            let served = Mutex::new(Vec::new());
             thread::scope(|scope| {
                 let held = shared.lock();
-                scope.spawn(|| {
-                    let _endpoint = shared.lock();
-                    had_its_turn.store(true, Ordering::Relaxed);
-                });
-                while shared.0.turn.try_lock().is_ok() {
-                    thread::yield_now();
+                let come = || shared.0.queue.numbers.lock().unwrap().0;
+                for name in 0..4 {
+                    let before = come();
+                    let (shared, served) = (&shared, &served);
+                    scope.spawn(move || {
+                        let _endpoint = shared.lock();
+                        served.lock().unwrap().push(name);
+                    });
+                    while come() == before {
+                        thread::yield_now();
+                    }
                 }
                 drop(held);
                 drop(shared.lock());
-                assert!(had_its_turn.load(Ordering::Relaxed), "round {round}");
+                assert_eq!(*served.lock().unwrap(), [0, 1, 2, 3], "round {round}");
             });
         }
     }

@@ -14,7 +14,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-pub use form::Unusable;
+pub use form::{Unusable, devices};
 pub use keeper::{Keeper, Kept};
 
 use super::state_file::{StateFile, Unwritable};

@@ -32,6 +32,8 @@ const WATCHED: Span = Span::from_s(8);
 /// While an answer is the same as the one before, bit by bit, the phases are read this often: their voltages tell a calm house from a
 /// frozen meter.
 const DOUBTED: Span = Span::from_s(10);
+/// So soon comes the second poll when control is to go on.
+const RESUME: Span = Span::from_s(1);
 
 /// What the configuration says about the meter.
 #[derive(Clone, PartialEq, Debug)]
@@ -56,6 +58,8 @@ pub struct MeterSpec {
     pub balance_sum: bool,
     /// Voltage where the meter gives none, mV.
     pub nominal_mv: i64,
+    /// The second poll follows the first after a second: two good samples are waited for, and not more.
+    pub resumes: bool,
     /// With this current on a phase, mA, the phases come with every reading: someone watches what becomes of it.
     pub watched_ma: Option<u32>,
 }
@@ -151,6 +155,9 @@ impl MeterTask {
                 return;
             }
         };
+        if std::mem::take(&mut self.spec.resumes) {
+            self.schedule.also(arrived + RESUME);
+        }
         if used.together {
             self.finish(&registers, Some(&registers), None, arrived, report);
         } else if used.phases.is_some() && self.wants_phases(&registers, arrived) {

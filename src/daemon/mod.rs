@@ -52,6 +52,7 @@ pub mod settings_file;
 pub mod slot;
 pub mod state_file;
 mod status;
+pub mod stop_note;
 pub mod supervisor;
 pub mod threads;
 pub mod watchdog;

@@ -1,26 +1,31 @@
 //! The life of the daemon: start, signals, stop. It returns to `main`, which alone ends the process.
 
 use std::fmt;
-use std::io;
+use std::io::{self, Read};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
+use signal_hook::iterator::backend::SignalDelivery;
+use signal_hook::iterator::exfiltrator::SignalOnly;
 
-use super::clock::Monotonic;
+use super::clock::{Clock, Monotonic};
 use super::control::ControlTask;
 use super::led::LedThread;
 use super::memory::{Keeper, Memory};
 use super::servers::Servers;
+use super::stop_note::StopNote;
 use super::supervisor;
 use super::threads::Threads;
 use super::wiring::plan;
 use crate::config::{Config, effective};
 use crate::device::library::Library;
+use crate::serve::alive::Alive;
 use crate::serve::metrics::MetricsServer;
 use crate::serve::socket::{Published, StatusSocket};
 use crate::serve::tcp_server::BindError;
+use crate::units::Span;
 
 /// The batteries are handed back within this time after SIGTERM, or left to their own timeout.
 const STOP_WITHIN: Duration = Duration::from_millis(2900);
@@ -66,8 +71,17 @@ impl fmt::Display for RunError {
 /// At the stop the disk gets this long to take what was learned, as far as the batteries leave it.
 const SAVE_WITHIN: Duration = Duration::from_millis(500);
 
+/// The state of the site in normal operation.
+const RUN: &str = "run";
+
 /// At the stop the LED gets this long to go out.
 const LED_WITHIN: Duration = Duration::from_millis(100);
+
+/// Main waits for signals for so long before it shows that it lives.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Silence of main, the status socket and the port of the metrics that is still normal: they look up every second.
+const LOOKING_UP: Span = Span::from_s(10);
 
 /// Folders that the daemon works in.
 #[derive(Clone, Copy, Debug)]
@@ -83,7 +97,7 @@ pub fn run(config: &Config, library: &Library, folders: Folders<'_>, reload: &dy
     let path = Path::new(&config.status.socket);
     let socket_error = |error| RunError::Socket { path: path.to_owned(), error };
     let socket = StatusSocket::bind(path).map_err(socket_error)?;
-    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(RunError::Signals)?;
+    let mut signals = signals().map_err(RunError::Signals)?;
     let clock = Monotonic::start();
     let published = Published::default();
     log::info!(
@@ -101,6 +115,14 @@ pub fn run(config: &Config, library: &Library, folders: Folders<'_>, reload: &dy
     let (keeper, kept) = Keeper::start(Memory::open(folders.state, config)).map_err(RunError::Threads)?;
     let mut control = ControlTask::new(config.clone(), &plan);
     control.keep(kept);
+    let note = StopNote::new(folders.state, config);
+    if let Some(ago_s) = note.take(clock.wall_s()) {
+        log::info!("stopped in good order {ago_s} s ago: control begins with the second good sample of the meter");
+        control.resume();
+        if let Some(meter) = &mut plan.meter {
+            meter.spec.resumes = true;
+        }
+    }
     if let Some(saved) = servers.as_mut().and_then(Servers::saved) {
         if !control.restore(saved) {
             log::error!("server: what a client saved cannot be put in force; the settings of the configuration are");
@@ -112,28 +134,28 @@ pub fn run(config: &Config, library: &Library, folders: Folders<'_>, reload: &dy
     }
     let led = start_led(config, folders.leds, &published).map_err(RunError::Threads)?;
     if let Some(metrics) = metrics {
-        start_metrics(metrics, published.clone()).map_err(RunError::Threads)?;
+        start_metrics(metrics, published.clone(), threads.watch("metrics", LOOKING_UP)).map_err(RunError::Threads)?;
     }
     let serving = socket.try_clone().map_err(socket_error)?;
-    let served = published.clone();
-    std::thread::Builder::new().name("status".into()).spawn(move || serving.serve(&served)).map_err(RunError::Threads)?;
+    let (served, alive) = (published.clone(), threads.watch("status", LOOKING_UP));
+    std::thread::Builder::new().name("status".into()).spawn(move || serving.serve(&served, &alive)).map_err(RunError::Threads)?;
     supervisor::tell(&[sd_notify::NotifyState::Ready]);
     let supervisor = supervisor::start(published.clone()).map_err(RunError::Threads)?;
-    for signal in signals.forever() {
-        if signal == SIGHUP {
-            say_what_a_restart_would_change(config, reload());
-            continue;
-        }
-        log::info!(
-            "stopping: batteries are handed back, as far as their BMS has nothing against it; chargers are left at their fallback limit"
-        );
-        break;
-    }
+    let alive = threads.watch("main", LOOKING_UP);
+    until_stopped(&mut signals, &alive, &|| say_what_a_restart_would_change(config, reload()));
+    log::info!(
+        "stopping: batteries are handed back, as far as their BMS has nothing against it; chargers are left at their fallback limit"
+    );
     drop(supervisor);
     supervisor::tell(&[sd_notify::NotifyState::Stopping, sd_notify::NotifyState::Status("stopping: batteries are handed back")]);
     let begun = Instant::now();
+    let ran = published.newest().site.state == RUN;
     let handed_back = threads.stop(STOP_WITHIN);
-    if !keeper.stop(STOP_WITHIN.saturating_sub(begun.elapsed()).min(SAVE_WITHIN)) {
+    let save_within = || STOP_WITHIN.saturating_sub(begun.elapsed()).min(SAVE_WITHIN);
+    if ran && handed_back {
+        note.leave(clock.wall_s(), save_within());
+    }
+    if !keeper.stop(save_within()) {
         log::warn!("what was learned last may be lost: the disk takes too long");
     }
     if let Some(led) = led {
@@ -147,14 +169,38 @@ pub fn run(config: &Config, library: &Library, folders: Folders<'_>, reload: &dy
     Ok(())
 }
 
+/// Signals that have come are told by a byte on a stream, for which one can wait with a timeout.
+type Signals = SignalDelivery<UnixStream, SignalOnly>;
+
+fn signals() -> io::Result<Signals> {
+    let (read, write) = UnixStream::pair()?;
+    read.set_read_timeout(Some(LOOK))?;
+    SignalDelivery::with_pipe(read, write, SignalOnly, [SIGTERM, SIGINT, SIGHUP])
+}
+
+/// Waits for SIGTERM or SIGINT, and shows about every second that it does.
+fn until_stopped(signals: &mut Signals, alive: &impl Alive, on_hangup: &dyn Fn()) {
+    loop {
+        alive.beat();
+        // Whether a byte came, or none for a while: looking costs nothing.
+        let _ = signals.get_read_mut().read(&mut [0]);
+        for signal in signals.pending() {
+            if signal != SIGHUP {
+                return;
+            }
+            on_hangup();
+        }
+    }
+}
+
 fn start_led(config: &Config, leds: &Path, published: &Published) -> io::Result<Option<LedThread>> {
     let led = config.load_balancer.as_ref().and_then(|b| b.led.as_ref());
     led.map(|name| LedThread::start(leds.join(name), published.clone())).transpose()
 }
 
-fn start_metrics(metrics: MetricsServer, published: Published) -> io::Result<()> {
+fn start_metrics(metrics: MetricsServer, published: Published, alive: impl Alive + Send + 'static) -> io::Result<()> {
     log::info!("metrics: http://{}/metrics", metrics.address()?);
-    std::thread::Builder::new().name("metrics".into()).spawn(move || metrics.serve(&published)).map(drop)
+    std::thread::Builder::new().name("metrics".into()).spawn(move || metrics.serve(&published, &alive)).map(drop)
 }
 
 /// SIGHUP: nothing is changed while running, but one learns what a restart would do.

@@ -47,6 +47,11 @@ impl Schedule {
         }
     }
 
+    /// One more poll at `at`, unless a regular one comes before.
+    pub fn also(&mut self, at: Time) {
+        self.retry = Some(at);
+    }
+
     /// The next regular poll is moved to `at`, the grid with it.
     pub fn restart(&mut self, at: Time) {
         self.regular = at;
@@ -65,6 +70,18 @@ mod tests {
         assert_eq!(s.due(), Time::from_ms(1100));
         s.started(Time::from_ms(5350));
         assert_eq!(s.due(), Time::from_ms(6100));
+    }
+
+    #[test]
+    fn a_poll_in_between_leaves_the_grid_alone() {
+        let mut s = Schedule::new(Span::from_s(5), Time::ZERO, 0);
+        s.started(Time::ZERO);
+        s.also(Time::from_ms(1000));
+        assert_eq!(s.due(), Time::from_ms(1000));
+        s.started(Time::from_ms(1003));
+        assert_eq!(s.due(), Time::from_ms(5000));
+        s.also(Time::from_ms(6000));
+        assert_eq!(s.due(), Time::from_ms(5000));
     }
 
     #[test]

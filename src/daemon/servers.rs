@@ -1,7 +1,8 @@
 //! Our Modbus server at work: ports that are bound before any thread runs, and a thread for each of them.
 //!
-//! Its threads are not watched: the one that listens waits for clients for as long as nobody comes, a client can make only its own thread
-//! wait, and a thread that panics ends the process. So no client, however slow, keeps the watchdog from telling that the controller lives.
+//! The threads of port and serial line are watched, see [`super::watchdog`]: they look up every second, whoever asks what. A client can make
+//! only its own thread wait, or the one of its serial line while that answers it, which is not judged for as long. So no client, however
+//! slow, keeps the watchdog from telling that the controller lives.
 
 use std::io;
 use std::thread;
@@ -17,6 +18,12 @@ use crate::serve::ask::Saved;
 use crate::serve::rtu_server;
 use crate::serve::socket::Published;
 use crate::serve::tcp_server::{BindError, TcpServer};
+use crate::units::Span;
+
+/// The thread that listens looks up every second.
+const LISTENING: Span = Span::from_s(10);
+/// Opening the port of an adapter that hangs takes most of a minute, and sending a reply to a bus that does not take it some seconds.
+const ON_THE_LINE: Span = Span::from_s(60);
 
 /// The server, bound but not answering yet.
 pub struct Servers {
@@ -62,13 +69,13 @@ impl Servers {
         };
         if let Some((tcp, settings)) = self.tcp.zip(self.config.tcp) {
             log::info!("server: Modbus TCP on {}{}", settings.listen, read_only(settings.writable));
-            let answers = responder(settings.writable);
-            thread::Builder::new().name("modbus-tcp".into()).spawn(move || tcp.serve(&answers))?;
+            let (answers, alive) = (responder(settings.writable), threads.watch("modbus-tcp", LISTENING));
+            thread::Builder::new().name("modbus-tcp".into()).spawn(move || tcp.serve(&answers, &alive))?;
         }
         if let Some(rtu) = self.config.rtu {
             log::info!("server: Modbus RTU on {}{}", rtu.serial.port, read_only(rtu.writable));
-            let answers = responder(rtu.writable);
-            thread::Builder::new().name("modbus-rtu".into()).spawn(move || rtu_server::serve(&rtu.serial, &answers))?;
+            let (answers, alive) = (responder(rtu.writable), threads.watch("modbus-rtu", ON_THE_LINE));
+            thread::Builder::new().name("modbus-rtu".into()).spawn(move || rtu_server::serve(&rtu.serial, &answers, &alive))?;
         }
         Ok(())
     }

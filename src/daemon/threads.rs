@@ -19,11 +19,13 @@ use super::endpoint::SharedEndpoint;
 use super::meter::MeterTask;
 use super::p1::P1Task;
 use super::slot::slot;
-use super::watchdog::{Life, Watchdog, Watched};
-use super::wiring::Plan;
+use super::watchdog::{Pulse, SharedLife, Watchdog};
+use super::wiring::{EndpointPlan, Plan};
+use crate::config::TelegramLink;
 use crate::control::decision::Order;
 use crate::device::writer::Command;
-use crate::link::{self, deadline::Hurry};
+use crate::link::{self, deadline::Hurry, place::Place};
+use crate::serve::alive::Alive;
 use crate::serve::ask::Asked;
 use crate::serve::socket::Published;
 use crate::units::Span;
@@ -36,8 +38,15 @@ pub const IDLE: Span = Span::from_ms(20);
 const EVENTS_MOST: usize = 1024;
 /// Requests of Modbus clients that wait for the control thread; more are refused.
 const ASKED_MOST: usize = 64;
-/// Longest silence of a thread that listens: one attempt to connect, and some.
-const LISTENER: Span = Span::from_s(20);
+/// Silence of the control thread that is still normal.
+const CONTROL: Span = Span::from_s(5);
+/// What everything but requests takes at most, on a machine that is busy.
+const SLACK: Span = Span::from_s(10);
+/// A request, or an attempt to connect, of a thread that listens to a meter.
+const LISTENER: Span = Span::from_s(2);
+/// An adapter that hangs has its port opened nevertheless: the kernel gives each of its settings up after 5 s (USB_CTRL_GET_TIMEOUT and
+/// USB_CTRL_SET_TIMEOUT in Linux's include/linux/usb.h).
+const ADAPTER: Span = Span::from_s(50);
 
 /// The running threads.
 pub struct Threads {
@@ -51,6 +60,9 @@ pub struct Threads {
     asked: Sender<Asked>,
     /// Of the server's gateway.
     gateway: Option<SharedEndpoint>,
+    /// Those that are watched.
+    life: SharedLife,
+    clock: Monotonic,
 }
 
 /// A battery was not released.
@@ -65,31 +77,28 @@ impl Threads {
         let (stop_sender, stop) = bounded::<()>(0);
         let (done_sender, done) = bounded(plan.batteries.len() + plan.chargers.len());
         let (events_sender, events) = bounded(EVENTS_MOST);
-        let (beats_sender, beats) = bounded(EVENTS_MOST);
         let hurry = Hurry::default();
-        let context = |number, hands_back: bool| Context {
-            number,
+        let context = |pulse: Pulse, hands_back: bool| Context {
+            pulse,
             clock,
             events: events_sender.clone(),
-            beats: beats_sender.clone(),
             stop: stop.clone(),
             done: hands_back.then(|| done_sender.clone()),
         };
         let comm_log = plan.comm_log.as_deref().map(|path| CommLog::start(path, clock)).transpose()?;
         let patience = patiences(&plan);
+        let listener = listener(&plan);
         // Before the threads, because it may fail.
         let telegrams = plan.p1.map(|spec| P1Task::open(spec, comm_log.clone())).transpose()?;
-        let endpoint = |e: &super::wiring::EndpointPlan| {
+        let endpoint = |e: &EndpointPlan| {
             SharedEndpoint::with_comm_log(link::open(&e.place, e.timeout.to_duration(), hurry.clone()), comm_log.clone())
         };
         let endpoints: Vec<_> = plan.endpoints.iter().map(endpoint).collect();
         let gateway = plan.server.as_ref().and_then(|server| endpoints.get(server.gateway?)).cloned();
         let observe = plan.site.observe;
-        let mut watched = vec![Watched { name: "control".into(), patience: Span::from_s(5) }];
-        let mut join = |name: &str, patience: Span, hands_back: bool| {
-            watched.push(Watched { name: name.into(), patience });
-            context(watched.len() - 1, hands_back)
-        };
+        let life = SharedLife::default();
+        let join = |name: &str, patience: Span, hands_back: bool| context(life.lock().join(name, patience, clock.now()), hands_back);
+        let control = join("control", CONTROL, false);
         let mut slots = Vec::new();
         for placed in plan.batteries {
             let (fallback, objection) = (order(placed.spec.fallback), placed.spec.objection);
@@ -121,23 +130,26 @@ impl Threads {
             spawn("meter", move || device_loop(task, &never(), &c))?;
         }
         if let Some(task) = telegrams {
-            let c = join("meter", LISTENER, false);
+            let c = join("meter", listener, false);
             spawn("meter", move || device_loop(task, &never(), &c))?;
         }
         let watchdog = Watchdog {
-            life: Life::new(watched, clock.now()),
-            beats,
+            life: life.clone(),
             stop: stop.clone(),
             events: events_sender.clone(),
             batteries: if observe { Vec::new() } else { slots.clone() },
-            control: 0,
+            control: control.pulse.clone(),
         };
         spawn("watchdog", move || watchdog.run(&clock))?;
-        let c = context(0, false);
         let told = Slots { batteries: slots.into_iter().map(|s| s.0).collect(), chargers: charger_slots };
         let (asked_sender, asked) = bounded(ASKED_MOST);
-        spawn("control", move || director_loop(director, &events, &asked, &told, &published, &c))?;
-        Ok(Threads { stop: stop_sender, done, hurry, asked: asked_sender, gateway })
+        spawn("control", move || director_loop(director, &events, &asked, &told, &published, &control))?;
+        Ok(Threads { stop: stop_sender, done, hurry, asked: asked_sender, gateway, life, clock })
+    }
+
+    /// One more thread is watched from now on; `patience` is the silence that is still normal for it.
+    pub fn watch(&self, name: &str, patience: Span) -> impl Alive + Send + use<> {
+        self.life.lock().join(name, patience, self.clock.now()).with(self.clock)
     }
 
     /// Where the threads of our Modbus server ask the control thread.
@@ -176,8 +188,9 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
 }
 
 /// A device thread may be busy with its own request and wait for those of all others on the same link, more than once.
-fn patience(users: usize, timeout: Span) -> Span {
-    timeout.times(2 + 2 * u64::try_from(users).unwrap_or(u64::MAX)) + Span::from_s(10)
+fn patience(users: usize, timeout: Span, is_serial: bool) -> Span {
+    let adapter = if is_serial { ADAPTER } else { Span::ZERO };
+    timeout.times(2 + 2 * u64::try_from(users).unwrap_or(u64::MAX)) + SLACK + adapter
 }
 
 /// The patience with the users of each endpoint; the meter may be one of them, and so may the clients of a gateway.
@@ -188,7 +201,14 @@ fn patiences(plan: &Plan) -> Vec<Span> {
         batteries.chain(plan.chargers.iter().map(|c| c.endpoint)).chain(gateway)
     };
     let users = |endpoint: usize| tasks().filter(|e| *e == endpoint).count() + 1;
-    plan.endpoints.iter().enumerate().map(|(i, e)| patience(users(i), e.timeout)).collect()
+    let of = |(i, e): (usize, &EndpointPlan)| patience(users(i), e.timeout, matches!(e.place, Place::Rtu(_)));
+    plan.endpoints.iter().enumerate().map(of).collect()
+}
+
+/// The patience with a meter that is listened to.
+fn listener(plan: &Plan) -> Span {
+    let is_serial = plan.p1.as_ref().is_some_and(|spec| matches!(spec.link, TelegramLink::Serial(_)));
+    patience(1, LISTENER, is_serial)
 }
 
 /// The order that stands for a command.

@@ -154,6 +154,7 @@ fn meter(meter: &config::Meter, config: &Config, library: &Library, endpoints: &
     let battery =
         beside.filter(|k| meter.poll_ms <= config.batteries[*k].poll_ms).map(|k| (k, battery_bank(&config.batteries[k], library)));
     let spec = MeterSpec {
+        resumes: false,
         balance_sum: nets_phases(config),
         nominal_mv: config.site.voltage_mv.into(),
         watched_ma: config.load_balancer.as_ref().map(|l| l.settings.upper.limit_ma.saturating_sub(WATCHED_BELOW_MA)),

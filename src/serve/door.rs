@@ -9,12 +9,17 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::alive::Alive;
+
 /// What a client's thread needs: two buffers, and room for what it asks of others.
 const STACK: usize = 256 * 1024;
+/// So long it waits for a client before it shows that it lives.
+const LOOK: Duration = Duration::from_secs(1);
 /// After the operating system has refused a connection, because there are too many files open.
 const PAUSE: Duration = Duration::from_millis(200);
 /// A client that connects anew comes before its old connection has been seen to close: so often, and after so long, is looked again.
@@ -98,7 +103,7 @@ pub(super) struct Door<C> {
 impl<C: Client> Door<C> {
     /// Binds the port for `most` clients at a time. Nobody is answered yet.
     pub(super) fn bind(called: &'static Called, listen: SocketAddr, most: usize) -> Result<Door<C>, BindError> {
-        let listener = TcpListener::bind(listen).map_err(|error| BindError { called, listen, error })?;
+        let listener = TcpListener::bind(listen).and_then(looking_up).map_err(|error| BindError { called, listen, error })?;
         let (full, unserved) = (Said::default(), Said::default());
         Ok(Door { listener, called, most, inside: Vec::new(), in_vain: VecDeque::new(), full, unserved })
     }
@@ -108,9 +113,10 @@ impl<C: Client> Door<C> {
         self.listener.local_addr()
     }
 
-    /// Lets clients in for ever. `admits` may send one away before it costs anything; `talk` is the work of a client's thread.
+    /// Lets clients in for ever, and shows about every second that it lives. `admits` may send one away before it costs anything; `talk` is the work of a client's thread.
     pub(super) fn serve<T>(
         mut self,
+        alive: &impl Alive,
         mut admits: impl FnMut(IpAddr) -> bool,
         open: impl Fn(TcpStream) -> io::Result<C>,
         talk: impl Fn(IpAddr) -> T,
@@ -119,6 +125,7 @@ impl<C: Client> Door<C> {
     {
         let mut complained = false;
         loop {
+            alive.beat();
             match self.listener.accept() {
                 Ok((stream, peer)) => {
                     complained = false;
@@ -128,6 +135,7 @@ impl<C: Client> Door<C> {
                         self.welcome(stream, peer, &open, talk(peer));
                     }
                 }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => {
                     if !complained {
                         log::warn!("{}: no connection can be accepted: {error}", self.called.log);
@@ -189,6 +197,13 @@ impl<C: Client> Door<C> {
         }
         false
     }
+}
+
+/// Its `accept` ends after [`LOOK`]: on Linux the receive timeout holds for that too (socket(7)), but only streams let one set it.
+fn looking_up(listener: TcpListener) -> io::Result<TcpListener> {
+    let stream = TcpStream::from(OwnedFd::from(listener));
+    stream.set_read_timeout(Some(LOOK))?;
+    Ok(TcpListener::from(OwnedFd::from(stream)))
 }
 
 /// Which addresses have been written down lately.

@@ -22,6 +22,7 @@ pub use self::process::Process;
 pub use self::table::markdown;
 pub use self::visit::Patience;
 use self::visit::Visit;
+use super::alive::Alive;
 use super::door::{BindError, Called, Door};
 use super::socket::Published;
 
@@ -54,8 +55,8 @@ impl MetricsServer {
         self.door.address()
     }
 
-    /// Serves for ever.
-    pub fn serve(self, published: &Published) {
+    /// Serves for ever, and shows about every second that it lives.
+    pub fn serve(self, published: &Published, alive: &impl Alive) {
         let MetricsServer { door, patience } = self;
         let talk = |peer: IpAddr| {
             let published = published.clone();
@@ -64,7 +65,7 @@ impl MetricsServer {
                 Err(error) => log::debug!("metrics: {peer} was dropped: {error}"),
             }
         };
-        door.serve(|_| true, |stream: TcpStream| Visit::new(stream, patience), talk);
+        door.serve(alive, |_| true, |stream: TcpStream| Visit::new(stream, patience), talk);
     }
 }
 

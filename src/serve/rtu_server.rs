@@ -10,6 +10,7 @@ use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::alive::Alive;
 use super::answers::{Answered, Answers};
 use crate::link::deadline::Deadline;
 use crate::link::line::Line;
@@ -26,14 +27,15 @@ const NEVER_SILENT: Duration = Duration::from_millis(250);
 /// The kernel takes a reply in this time, beside what the line needs for it.
 const WRITE: Duration = Duration::from_millis(500);
 
-/// Serves on this port for ever.
-pub fn serve(serial: &Serial, answers: &impl Answers) {
+/// Serves on this port for ever, and shows about every second that it lives.
+pub fn serve(serial: &Serial, answers: &impl Answers, alive: &impl Alive) {
     let mut complaint = None;
     loop {
+        alive.beat();
         let why = match Line::open(serial) {
             Ok(line) => {
                 let mut slave = Slave { search: RequestSearch::new(line.pace().character), line, heard: false };
-                let why = slave.serve(answers, || {
+                let why = slave.serve(answers, alive, || {
                     if complaint.take().is_some() {
                         log::info!("server: {} works again", serial.port);
                     }
@@ -63,22 +65,25 @@ type Request = (u8, Vec<u8>);
 
 impl Slave {
     /// Until the port has gone; `works` is called with the first bytes.
-    fn serve(&mut self, answers: &impl Answers, mut works: impl FnMut()) -> io::Error {
+    fn serve(&mut self, answers: &impl Answers, alive: &impl Alive, mut works: impl FnMut()) -> io::Error {
         loop {
-            if let Err(error) = self.round(answers, &mut works) {
+            alive.beat();
+            if let Err(error) = self.round(answers, alive, &mut works) {
                 return error;
             }
         }
     }
 
-    fn round(&mut self, answers: &impl Answers, works: &mut impl FnMut()) -> io::Result<()> {
+    fn round(&mut self, answers: &impl Answers, alive: &impl Alive, works: &mut impl FnMut()) -> io::Result<()> {
         self.hear(self.search.pause().unwrap_or(LOOK))?;
         if std::mem::take(&mut self.heard) {
             works();
         }
         let mut next = self.newest();
         while let Some((unit, pdu)) = next {
+            alive.rest();
             let reply = reply(answers, unit, &pdu);
+            alive.beat();
             next = self.send(reply)?;
         }
         Ok(())

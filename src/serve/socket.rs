@@ -1,17 +1,22 @@
 //! The status socket: whoever connects gets one JSON document, and the connection is closed. Nothing is ever read from it.
 
 use std::io::{self, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::alive::Alive;
 use super::document::Document;
 use super::image::Image;
+use crate::link::deadline::Deadline;
 
-/// A reader that does not take the document in this time is dropped; the others wait for no longer.
+/// A reader that does not take the whole document in this time is dropped; the others wait for no longer.
 const WRITE_TIMEOUT: Duration = Duration::from_millis(500);
+/// So long it waits for a reader before it shows that it lives.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// The newest document and registers, shared with those who serve them.
 #[derive(Clone)]
@@ -100,21 +105,26 @@ impl StatusSocket {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
-        let listener = UnixListener::bind(path)?;
+        // Its `accept` ends after [`LOOK`]: on Linux the receive timeout holds for that too (socket(7)), but only streams let one set it.
+        let stream = UnixStream::from(OwnedFd::from(UnixListener::bind(path)?));
+        stream.set_read_timeout(Some(LOOK))?;
+        let listener = UnixListener::from(OwnedFd::from(stream));
         // Everyone on this machine may read the status; there is nothing else to do with the socket.
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o666))?;
         Ok(StatusSocket { listener, path: path.to_owned() })
     }
 
-    /// Serves for ever, one reader after the other.
-    pub fn serve(&self, published: &Published) {
+    /// Serves for ever, one reader after the other, and shows about every second that it lives.
+    pub fn serve(&self, published: &Published, alive: &impl Alive) {
         loop {
+            alive.beat();
             match self.listener.accept() {
                 Ok((stream, _)) => {
                     if let Err(error) = send(stream, &published.newest()) {
                         log::debug!("status socket: a reader was dropped: {error}");
                     }
                 }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => {
                     log::debug!("status socket: {error}");
                     std::thread::sleep(WRITE_TIMEOUT);
@@ -138,8 +148,15 @@ impl Drop for StatusSocket {
 }
 
 fn send(mut stream: UnixStream, document: &Document) -> io::Result<()> {
-    stream.set_write_timeout(Some(WRITE_TIMEOUT))?;
+    let deadline = Deadline::after(WRITE_TIMEOUT);
     let mut text = serde_json::to_vec(document)?;
     text.push(b'\n');
-    stream.write_all(&text)
+    let mut rest = text.as_slice();
+    while !rest.is_empty() {
+        // One that takes a byte now and then does not get more time.
+        stream.set_write_timeout(Some(deadline.left().ok_or_else(|| deadline.passed())?))?;
+        let sent = stream.write(rest)?;
+        rest = rest.get(sent..).unwrap_or_default();
+    }
+    Ok(())
 }

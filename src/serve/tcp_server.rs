@@ -9,6 +9,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use super::alive::Alive;
 use super::answers::Answers;
 pub use super::door::BindError;
 use super::door::{Called, Door, Said};
@@ -44,8 +45,8 @@ impl TcpServer {
         self.door.address()
     }
 
-    /// Serves for ever.
-    pub fn serve(self, answers: &impl Answers) {
+    /// Serves for ever, and shows about every second that it lives.
+    pub fn serve(self, answers: &impl Answers, alive: &impl Alive) {
         let TcpServer { door, settings, patience } = self;
         let idle_timeout = Duration::from_secs(settings.idle_timeout_s.into());
         let mut refused = Said::default();
@@ -63,6 +64,6 @@ impl TcpServer {
                 log::debug!("server: {peer}: the connection is closed: {end}");
             }
         };
-        door.serve(admits, |stream| Connection::new(stream, patience), talk);
+        door.serve(alive, admits, |stream| Connection::new(stream, patience), talk);
     }
 }

@@ -89,7 +89,7 @@ pub fn settings() -> Settings {
 pub fn serve(settings: &Settings, patience: Patience, responder: Responder) -> SocketAddr {
     let server = TcpServer::bind_with(settings, patience).unwrap_or_else(|e| panic!("{e}"));
     let address = server.address().unwrap();
-    std::thread::spawn(move || server.serve(&responder));
+    std::thread::spawn(move || server.serve(&responder, &()));
     address
 }
 

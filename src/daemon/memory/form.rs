@@ -71,7 +71,7 @@ struct BatteryForm {
 }
 
 /// What makes meter and batteries those that something was learned about, a line each: not how often they are polled, nor what they may do.
-pub(super) fn devices(config: &Config) -> Vec<String> {
+pub fn devices(config: &Config) -> Vec<String> {
     let place = |link: &Link, unit: Option<u8>| {
         let unit = unit.map_or_else(|| "the profile's unit".to_owned(), |unit| format!("unit {unit}"));
         format!("{link} {unit}")

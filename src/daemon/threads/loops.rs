@@ -10,7 +10,7 @@ use crate::daemon::clock::{Clock, Monotonic};
 use crate::daemon::director::{Device, Director};
 use crate::daemon::message::{Event, Instruction};
 use crate::daemon::slot::Slot;
-use crate::daemon::watchdog::Beat;
+use crate::daemon::watchdog::Pulse;
 use crate::serve::ask::Asked;
 use crate::serve::socket::Published;
 use crate::units::{Span, Time};
@@ -100,10 +100,10 @@ pub(super) fn director_loop(
 /// What a thread needs beside its task.
 #[derive(Clone)]
 pub(super) struct Context {
-    pub(super) number: usize,
     pub(super) clock: Monotonic,
     pub(super) events: Sender<Event>,
-    pub(super) beats: Sender<Beat>,
+    /// Its signs of life.
+    pub(super) pulse: Pulse,
     pub(super) stop: Receiver<()>,
     /// Held until the thread ends, by those that have something to hand back.
     pub(super) done: Option<Sender<Unreleased>>,
@@ -118,7 +118,7 @@ impl Context {
     }
 
     fn beat(&self) {
-        let _ = self.beats.try_send(Beat(self.number));
+        self.pulse.beat(self.clock.now());
     }
 }
 
