@@ -53,7 +53,7 @@ impl Service {
         Some(String::from_utf8_lossy(&notice[..length]).trim_end().to_owned())
     }
 
-    fn is_ready(self) -> Service {
+    fn once_ready(self) -> Service {
         assert_eq!(self.hears(Duration::from_secs(20)).as_deref(), Some("READY=1"), "the first word");
         self
     }
@@ -98,7 +98,7 @@ fn with_everything(name: &str) -> (Service, LiveSite, master::Master, SocketAddr
         config(&folder, &live, 500),
         line.path.display()
     );
-    (Service::start(folder, &text).is_ready(), live, line, listen)
+    (Service::start(folder, &text).once_ready(), live, line, listen)
 }
 
 #[test]
@@ -192,6 +192,6 @@ fn it_pings_although_no_device_answers() {
     let host = |listener: &TcpListener| format!("host = \"127.0.0.1\", port = {}", listener.local_addr().expect("an address").port());
     let folder = Folder::new("silent");
     let text = dead(&folder, [&host(&silent), "host = \"no-such-host.invalid\""]);
-    let service = Service::start(folder, &text).is_ready();
+    let service = Service::start(folder, &text).once_ready();
     service.pings_for(Duration::from_secs(22), "nobody answers");
 }
