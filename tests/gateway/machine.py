@@ -10,6 +10,8 @@ import subprocess
 import time
 
 UNIT = "sax-controller"
+# What the name of a machine begins with; the number of the run follows.
+PREFIX = "saxgw-"
 # Longest time that a command inside may take.
 COMMAND_S = 60
 BOOT_S = 60
@@ -50,11 +52,29 @@ def removed(group):
     return True
 
 
+def sweep(cache):
+    """Removes what runs have left that were killed before they could: their machines have shut down, but names and folders remain."""
+
+    def is_left(name, prefix):
+        return name.startswith(prefix) and not os.path.exists("/proc/" + name[len(prefix) :].split("-")[0])
+
+    for name in os.listdir("/run/netns") if os.path.isdir("/run/netns") else []:
+        if is_left(name, PREFIX):
+            subprocess.run(["ip", "netns", "delete", name], check=False)
+    for place in control_groups():
+        for name in os.listdir(place):
+            if is_left(name, PREFIX):
+                removed(os.path.join(place, name))
+    for name in os.listdir(cache):
+        if is_left(name, "run-"):
+            shutil.rmtree(os.path.join(cache, name), ignore_errors=True)
+
+
 class Machine:
     """Made from a tree, booted, entered, and removed."""
 
     def __init__(self, tree, work):
-        self.name = f"saxgw-{os.getpid()}"
+        self.name = f"{PREFIX}{os.getpid()}"
         self.root = os.path.join(work, "root")
         self.log = os.path.join(work, "boot.log")
         self.process = None

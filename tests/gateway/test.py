@@ -15,7 +15,7 @@ import traceback
 import life
 import system
 from house import Site
-from machine import UNIT, Failed, Machine
+from machine import UNIT, Failed, Machine, sweep
 
 NSPAWN = "/run/systemd/nspawn"
 # How long the journal is watched, seconds.
@@ -104,7 +104,8 @@ def main():
     if mounted:
         os.makedirs(NSPAWN, exist_ok=True)
         subprocess.run(["mount", "-t", "tmpfs", "tmpfs", NSPAWN], check=True)
-    work = tempfile.mkdtemp(prefix="run-", dir=os.path.dirname(tree))
+    sweep(os.path.dirname(tree))
+    work = tempfile.mkdtemp(prefix=f"run-{os.getpid()}-", dir=os.path.dirname(tree))
     try:
         passed, failed = test(tree, package, site_program, work)
     finally:
