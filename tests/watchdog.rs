@@ -95,7 +95,7 @@ fn with_everything(name: &str) -> (Service, LiveSite, master::Master, SocketAddr
     let text = format!(
         "{}[load_balancer]\nled = \"green\"\n[log]\ncomm_log = \"{log}\"\n[server]\naddress = 10\n\
          tcp = {{ listen = \"{listen}\" }}\nrtu = {{ port = \"{}\", baud = 115200 }}\n",
-        config(&folder, &live, 500),
+        config(&folder, &live, 500).replacen("[status]\n", &format!("[status]\nmetrics = \"{}\"\n", free_port()), 1),
         line.path.display()
     );
     (Service::start(folder, &text).is_ready(), live, line, listen)
@@ -128,7 +128,16 @@ fn stops_with(name: &'static str, patience_s: u64) -> thread::JoinHandle<()> {
 #[test]
 fn the_pings_end_with_every_thread_that_matters() {
     // Battery A and the meter share their host, with requests of at most 0.3 s: 10 s and six of them; B has four.
-    let threads = [("main", 10), ("control", 5), ("battery A", 12), ("battery B", 12), ("meter", 12), ("status", 10), ("modbus-tcp", 10)];
+    let threads = [
+        ("main", 10),
+        ("control", 5),
+        ("battery A", 12),
+        ("battery B", 12),
+        ("meter", 12),
+        ("status", 10),
+        ("metrics", 10),
+        ("modbus-tcp", 10),
+    ];
     for watched in threads.map(|(name, patience_s)| stops_with(name, patience_s)) {
         let name = watched.thread().name().unwrap_or_default().to_owned();
         assert!(watched.join().is_ok(), "{name}");
