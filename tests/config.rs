@@ -208,11 +208,9 @@ fn an_effective_configuration_keeps_every_odd_value() {
 }
 
 #[test]
-fn the_contract_is_known_whole_and_what_comes_later_is_refused() {
-    let expected = ["118:11: status metrics: this key is not supported yet."];
-    assert_eq!(findings(SPEC), expected);
-    let without: String = SPEC.lines().filter(|line| !line.starts_with("metrics")).map(|line| format!("{line}\n")).collect();
-    let config = good(&without);
+fn the_contract_is_known_whole() {
+    let config = good(SPEC);
+    assert_eq!(config.status.metrics, "127.0.0.1:9464".parse().ok());
     assert_eq!((config.load_balancer.is_some(), config.chargers.len(), config.server.is_some()), (true, 1, true));
     assert_eq!(good(&effective(&config)), config);
 }

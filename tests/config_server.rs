@@ -184,4 +184,16 @@ fn two_listeners_never_want_one_port() {
     }
     good(&text("127.0.0.1:9000", "127.0.0.1:9001"));
     good(&text("127.0.0.1:9000", "127.0.0.2:9000"));
+    let with_metrics = |metrics: &str| format!("{}[status]\nmetrics = \"{metrics}\"\n", text("127.0.0.1:9000", "127.0.0.1:9001"));
+    for (metrics, said) in [
+        ("0.0.0.0:9000", "the meter passes its telegrams on at this port already, as forward says."),
+        ("127.0.0.1:9001", "[server.tcp] listen has this port already."),
+        ("127.0.0.1", "must be an address and a port, as in \"127.0.0.1:9000\"."),
+        ("127.0.0.1:0", "must be an address and a port, as in \"127.0.0.1:9000\"."),
+    ] {
+        assert_eq!(findings(&with_metrics(metrics)), [format!("18:11: status metrics: {said}")], "{metrics}");
+    }
+    let config = good(&with_metrics("[::1]:9464"));
+    assert_eq!(config.status.metrics, "[::1]:9464".parse().ok());
+    assert_eq!(good(&effective(&config)), config);
 }

@@ -71,6 +71,9 @@ pub(super) fn moved(text: &str, config: &Config, moved: &Moved<'_>) -> Result<St
     let status = root.entry("status".to_owned()).or_insert_with(|| Value::Table(Table::new()));
     if let Value::Table(status) = status {
         status.insert("socket".into(), path(&moved.socket));
+        if status.contains_key("metrics") {
+            status.insert("metrics".into(), Value::String(format!("127.0.0.1:{}", free_port())));
+        }
     }
     if let Some(Value::Table(log)) = root.get_mut("log").filter(|log| log.get("comm_log").is_some()) {
         log.insert("comm_log".into(), path(&moved.folder.join("comm.log")));

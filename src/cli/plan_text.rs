@@ -14,13 +14,15 @@ use crate::device::plan::{battery_requests, bms_requests, charger_requests, merg
 use crate::device::profile::{Block, Profile};
 use crate::device::quantity::Quantity;
 use crate::link::place::Place;
+use crate::serve::metrics::MOST_CLIENTS;
 
 /// The plan of a configuration; `wall_s` is what the wall clock shows, in unix seconds.
 pub fn plan_text(config: &Config, plan: &Plan, wall_s: i64) -> String {
     let mut out = String::from("# The plan\n#\n");
     policy_text(config, wall_s).iter().chain(&charging_text(config, plan)).for_each(|text| line(&mut out, text));
-    threads(plan, &mut out);
+    threads(config, plan, &mut out);
     links(plan, &mut out);
+    metrics(config, &mut out);
     schedule(plan, &mut out);
     writes(config, plan, &mut out);
     if config.site.strategy != Strategy::Observe {
@@ -35,7 +37,7 @@ fn line(out: &mut String, text: &str) {
     let _ = writeln!(out, "# {text}");
 }
 
-fn threads(plan: &Plan, out: &mut String) {
+fn threads(config: &Config, plan: &Plan, out: &mut String) {
     let batteries = plan.batteries.iter().map(|b| format!("battery {}", b.spec.name));
     let bmses = plan.bmses.iter().map(|b| format!("bms {}", b.spec.name));
     let chargers = plan.chargers.iter().map(|c| format!("charger {}", c.spec.name));
@@ -44,8 +46,10 @@ fn threads(plan: &Plan, out: &mut String) {
     let server = plan.server.as_ref().map(|plan| &plan.server);
     let tcp = server.filter(|server| server.tcp.is_some()).map(|_| "modbus-tcp (and a modbus-client per connection)".to_owned());
     let rtu = server.filter(|server| server.rtu.is_some()).map(|_| "modbus-rtu".to_owned());
+    let metrics = config.status.metrics.iter().map(|_| "metrics (and a metrics-client per connection)".to_owned());
     let others = ["control", "watchdog", "memory", "status", "main (signals)"].map(String::from);
-    let all: Vec<_> = batteries.chain(bmses).chain(chargers).chain(meter).chain(tcp).chain(rtu).chain(comm_log).chain(others).collect();
+    let all: Vec<_> =
+        batteries.chain(bmses).chain(chargers).chain(meter).chain(tcp).chain(rtu).chain(metrics).chain(comm_log).chain(others).collect();
     line(out, &format!("threads: {}", all.join(", ")));
 }
 
@@ -80,6 +84,18 @@ fn links(plan: &Plan, out: &mut String) {
             _ => line(out, &format!("link {}: one connection for {users}, answers within {}", e.place, e.timeout)),
         }
     }
+}
+
+fn metrics(config: &Config, out: &mut String) {
+    let Some(listen) = config.status.metrics else { return };
+    let ip = listen.ip().to_canonical();
+    let whom = if ip.is_loopback() { "this machine only" } else { "everybody who reaches this port, unless a firewall keeps them out" };
+    line(
+        out,
+        &format!(
+            "link {listen}: listens; /metrics for {whom}: status for Prometheus, at most {MOST_CLIENTS} at a time, nothing is commanded"
+        ),
+    );
 }
 
 fn schedule(plan: &Plan, out: &mut String) {

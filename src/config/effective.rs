@@ -39,6 +39,9 @@ pub fn effective(config: &Config) -> String {
     }
     out.header("[status]");
     out.text("socket", &config.status.socket);
+    if let Some(metrics) = config.status.metrics {
+        out.text("metrics", &metrics.to_string());
+    }
     out.header("[log]");
     out.text("level", config.log.level.name());
     if let Some(path) = &config.log.comm_log {

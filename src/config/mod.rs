@@ -99,6 +99,7 @@ pub fn parse(text: &str, devices: &dyn Devices) -> Result<Config, Findings> {
     if let Some(server) = &server {
         server_checks::check(&document, server, meter.as_ref());
     }
+    server_checks::check_metrics(&document, &status, server.as_ref(), meter.as_ref());
     bms_checks::check(&document, &control, meter.as_ref(), &batteries);
     schedule_checks::check(&document, &site, &windows, &batteries);
     let config = Config {
@@ -110,7 +111,7 @@ pub fn parse(text: &str, devices: &dyn Devices) -> Result<Config, Findings> {
         load_balancer: load_balancer.map(|draft| draft.load_balancer),
         chargers: chargers.into_iter().map(|draft| draft.charger).collect(),
         server: server.map(|draft| draft.server),
-        status,
+        status: status.status,
         log,
     };
     document.into_findings().or(Some(config))

@@ -1,7 +1,8 @@
 //! `[status]` and `[log]`.
 
-use super::later;
-use super::reader::{Section, Spanned};
+use std::net::SocketAddr;
+
+use super::reader::{At, Section, Spanned};
 use super::site::keep;
 use super::words;
 
@@ -10,6 +11,14 @@ use super::words;
 pub struct Status {
     /// The Unix socket that `sax-controller status` reads; default `/run/sax/controller.sock`.
     pub socket: String,
+    /// Where the page for Prometheus is served; none by default.
+    pub metrics: Option<SocketAddr>,
+}
+
+/// `[status]` with the places that checks need.
+pub(super) struct StatusDraft {
+    pub status: Status,
+    pub metrics_at: Option<At>,
 }
 
 /// `[log]`
@@ -55,14 +64,14 @@ impl LogLevel {
     }
 }
 
-pub(super) fn read_status(root: &mut Section<'_>) -> Status {
-    let mut status = Status { socket: "/run/sax/controller.sock".to_owned() };
-    let Some(mut section) = root.section("status") else { return status };
+pub(super) fn read_status(root: &mut Section<'_>) -> StatusDraft {
+    let mut status = Status { socket: "/run/sax/controller.sock".to_owned(), metrics: None };
+    let Some(mut section) = root.section("status") else { return StatusDraft { status, metrics_at: None } };
     keep(words::socket(&mut section, "socket"), &mut status.socket);
     let metrics = words::listener(&mut section, "metrics");
-    later::refuse_key(&section, "metrics", metrics.map(|metrics| metrics.at));
+    status.metrics = metrics.map(Spanned::get);
     section.finish();
-    status
+    StatusDraft { status, metrics_at: metrics.map(|metrics| metrics.at) }
 }
 
 pub(super) fn read_log(root: &mut Section<'_>) -> Log {

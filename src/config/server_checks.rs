@@ -1,10 +1,11 @@
-//! What is wrong with `[server]` beside the rest of the file. That its serial port is taken is said where ports are compared.
+//! What is wrong with `[server]` and `status.metrics` beside the rest of the file. That a serial port is taken is said where ports are compared.
 
 use std::net::{IpAddr, SocketAddr};
 
 use super::link::Link;
 use super::meter::MeterDraft;
 use super::reader::Document;
+use super::serve::StatusDraft;
 use super::server::ServerDraft;
 
 /// Adds what does not fit together.
@@ -17,6 +18,17 @@ pub(super) fn check(document: &Document, server: &ServerDraft, meter: Option<&Me
         if leads_to(&gateway.link, tcp.listen) {
             document.add(at, "server gateway.link.tcp.host", "we listen there ourselves: requests would go round in circles.");
         }
+    }
+}
+
+/// Others that listen must leave the port of the metrics alone.
+pub(super) fn check_metrics(document: &Document, status: &StatusDraft, server: Option<&ServerDraft>, meter: Option<&MeterDraft>) {
+    let Some((metrics, at)) = status.status.metrics.zip(status.metrics_at) else { return };
+    if server.and_then(|server| server.server.tcp.as_ref()).is_some_and(|tcp| meet(tcp.listen, metrics)) {
+        document.add(at, "status metrics", "[server.tcp] listen has this port already.");
+    }
+    if meter.and_then(|meter| meter.forward).is_some_and(|forward| meet(forward, metrics)) {
+        document.add(at, "status metrics", "the meter passes its telegrams on at this port already, as forward says.");
     }
 }
 

@@ -16,11 +16,13 @@ use super::led::LedThread;
 use super::memory::{Keeper, Memory};
 use super::servers::Servers;
 use super::stop_note::StopNote;
+use super::supervisor;
 use super::threads::Threads;
 use super::wiring::plan;
 use crate::config::{Config, effective};
 use crate::device::library::Library;
 use crate::serve::alive::Alive;
+use crate::serve::metrics::MetricsServer;
 use crate::serve::socket::{Published, StatusSocket};
 use crate::serve::tcp_server::BindError;
 use crate::units::Span;
@@ -38,7 +40,7 @@ pub enum RunError {
         /// What is in the way.
         error: io::Error,
     },
-    /// The port of our Modbus server.
+    /// The port of our Modbus server, or that of the metrics.
     Server(BindError),
     /// Signal handlers.
     Signals(io::Error),
@@ -109,6 +111,7 @@ pub fn run(config: &Config, library: &Library, folders: Folders<'_>, reload: &dy
         server.state = Some(folders.state.to_owned());
     }
     let mut servers = plan.server.as_ref().map(|server| Servers::bind(server, config)).transpose().map_err(RunError::Server)?;
+    let metrics = config.status.metrics.map(MetricsServer::bind).transpose().map_err(RunError::Server)?;
     let (keeper, kept) = Keeper::start(Memory::open(folders.state, config)).map_err(RunError::Threads)?;
     let mut control = ControlTask::new(config.clone(), &plan);
     control.keep(kept);
@@ -130,19 +133,23 @@ pub fn run(config: &Config, library: &Library, folders: Folders<'_>, reload: &dy
         servers.start(&threads, &published, clock).map_err(RunError::Threads)?;
     }
     let led = start_led(config, folders.leds, &published).map_err(RunError::Threads)?;
-    let of_main = published.clone();
+    if let Some(metrics) = metrics {
+        start_metrics(metrics, &threads, published.clone()).map_err(RunError::Threads)?;
+    }
     let serving = socket.try_clone().map_err(socket_error)?;
-    let alive = threads.watch("status", LOOKING_UP);
-    std::thread::Builder::new().name("status".into()).spawn(move || serving.serve(&published, &alive)).map_err(RunError::Threads)?;
+    let (served, alive) = (published.clone(), threads.watch("status", LOOKING_UP));
+    std::thread::Builder::new().name("status".into()).spawn(move || serving.serve(&served, &alive)).map_err(RunError::Threads)?;
     let alive = threads.watch("main", LOOKING_UP);
-    tell_systemd(&[sd_notify::NotifyState::Ready]);
+    supervisor::tell(&[sd_notify::NotifyState::Ready]);
+    let supervisor = supervisor::start(published.clone()).map_err(RunError::Threads)?;
     until_stopped(&mut signals, &alive, &|| say_what_a_restart_would_change(config, reload()));
     log::info!(
         "stopping: batteries are handed back, as far as their BMS has nothing against it; chargers are left at their fallback limit"
     );
-    tell_systemd(&[sd_notify::NotifyState::Stopping]);
+    drop(supervisor);
+    supervisor::tell(&[sd_notify::NotifyState::Stopping, sd_notify::NotifyState::Status("stopping: batteries are handed back")]);
     let begun = Instant::now();
-    let ran = of_main.newest().site.state == RUN;
+    let ran = published.newest().site.state == RUN;
     let handed_back = threads.stop(STOP_WITHIN);
     let save_within = || STOP_WITHIN.saturating_sub(begun.elapsed()).min(SAVE_WITHIN);
     if ran && handed_back {
@@ -191,10 +198,10 @@ fn start_led(config: &Config, leds: &Path, published: &Published) -> io::Result<
     led.map(|name| LedThread::start(leds.join(name), published.clone())).transpose()
 }
 
-fn tell_systemd(states: &[sd_notify::NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(states) {
-        log::warn!("systemd cannot be told: {error}");
-    }
+fn start_metrics(metrics: MetricsServer, threads: &Threads, published: Published) -> io::Result<()> {
+    log::info!("metrics: http://{}/metrics", metrics.address()?);
+    let alive = threads.watch("metrics", LOOKING_UP);
+    std::thread::Builder::new().name("metrics".into()).spawn(move || metrics.serve(&published, &alive)).map(drop)
 }
 
 /// SIGHUP: nothing is changed while running, but one learns what a restart would do.

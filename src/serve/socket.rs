@@ -68,17 +68,22 @@ impl Published {
 
     /// The newest document; where it is stale, its state and reason say so, since what it tells is of then.
     pub fn newest(&self) -> Arc<Document> {
+        self.newest_and_age().0
+    }
+
+    /// The same, and how old it is.
+    pub fn newest_and_age(&self) -> (Arc<Document>, Duration) {
         let (document, age) = {
             let snapshot = self.lock();
             (Arc::clone(&snapshot.document), snapshot.at.elapsed())
         };
         if age < STALE {
-            return document;
+            return (document, age);
         }
         let mut stale = Document::clone(&document);
         stale.site.state = STALLED;
         stale.site.reason = format!("the control thread has given no sign of life for {} s; all values are of then", age.as_secs());
-        Arc::new(stale)
+        (Arc::new(stale), age)
     }
 }
 

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::answers::{Answered, Answers, exception};
+use super::door::Client;
 use crate::modbus::mbap::{self, Frame};
 
 /// No client needs more than a thousand requests a second, and eight that ask as fast as they can leave the processor to others.
@@ -43,26 +44,26 @@ pub(super) struct Connection {
     last_request_ms: AtomicU64,
 }
 
+impl Client for Connection {
+    /// How long there has been no whole request.
+    fn idle(&self) -> Duration {
+        self.begun.elapsed().saturating_sub(Duration::from_millis(self.last_request_ms.load(Ordering::Relaxed)))
+    }
+
+    fn is_stale(&self) -> bool {
+        self.idle() > self.patience.stale
+    }
+
+    fn close(&self) {
+        let _ = self.stream.shutdown(Shutdown::Both);
+    }
+}
+
 impl Connection {
     pub(super) fn new(stream: TcpStream, patience: Patience) -> io::Result<Connection> {
         stream.set_nodelay(true)?;
         stream.set_write_timeout(Some(patience.write))?;
         Ok(Connection { stream, patience, begun: Instant::now(), last_request_ms: AtomicU64::new(0) })
-    }
-
-    /// Whether it has asked nothing for so long that another client may have its place.
-    pub(super) fn is_stale(&self) -> bool {
-        self.idle() > self.patience.stale
-    }
-
-    /// How long there has been no whole request.
-    pub(super) fn idle(&self) -> Duration {
-        self.begun.elapsed().saturating_sub(Duration::from_millis(self.last_request_ms.load(Ordering::Relaxed)))
-    }
-
-    /// Its thread ends soon.
-    pub(super) fn close(&self) {
-        let _ = self.stream.shutdown(Shutdown::Both);
     }
 
     /// Answers until the client leaves, says nothing for `idle_timeout`, or breaks the rules; why, for the log.
