@@ -2,7 +2,7 @@
 CARGO ?= cargo
 BINARY := target/release/sax-controller
 
-.PHONY: demo test lint build bench interop deb clean
+.PHONY: demo test lint build bench interop deb deb-arm64 deb-armhf deb-check deb-foreign deb-reproducible man clean
 
 # The main job on a simulated house over real Modbus TCP, for a minute. SECONDS=600 for longer.
 SECONDS ?= 60
@@ -16,7 +16,7 @@ lint:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --quiet
-	for file in etc/examples/*.toml; do $(CARGO) run --locked --quiet -- check --quiet $$file || exit 1; done
+	for file in etc/controller.toml etc/examples/*.toml; do $(CARGO) run --locked --quiet -- check --quiet $$file || exit 1; done
 
 build:
 	$(CARGO) build --release --locked
@@ -30,9 +30,33 @@ bench: build
 interop:
 	CARGO=$(CARGO) tests/interop/run
 
-# The package of this machine's kind: target/debian/sax-controller_VERSION_amd64.deb. Needs cargo-deb (cargo install cargo-deb).
+# Debian packages: target/debian/sax-controller_VERSION_ARCHITECTURE.deb. What is missing for that is installed.
 deb:
-	$(CARGO) deb --locked
+	CARGO=$(CARGO) systemd/build-deb amd64
+
+deb-arm64:
+	CARGO=$(CARGO) systemd/build-deb arm64
+
+deb-armhf:
+	CARGO=$(CARGO) systemd/build-deb armhf
+
+# What the package holds; its life in a Debian 12 of its own: install, upgrade, remove, purge; who the firewall lets in. Needs root.
+deb-check: deb
+	CARGO=$(CARGO) tests/package/check
+	tests/package/chroot
+	tests/package/firewall
+
+# The programs of the other packages under qemu.
+deb-foreign: deb-arm64 deb-armhf
+	CARGO=$(CARGO) tests/package/foreign arm64 armhf
+
+# Two builds in two folders give the same bytes (about ten minutes).
+deb-reproducible:
+	CARGO=$(CARGO) tests/package/reproducible
+
+# The manual pages in systemd/man, made of their fixed text (*.in), README.md, the usages and the list of registers.
+man:
+	SAX_MAN=write $(CARGO) test --locked --test man_pages the_pages_are
 
 clean:
 	$(CARGO) clean

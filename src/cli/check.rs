@@ -11,7 +11,7 @@ use crate::config::effective;
 use crate::daemon::clock::{Clock, Monotonic};
 use crate::daemon::wiring::plan;
 
-const USAGE: &str = "\
+pub(super) const USAGE: &str = "\
 Usage: sax-controller check [FILE] [--quiet] [--devices FOLDER]
 
 Checks a configuration and prints what it means: every key with its value in force, then the strategy, limits and next

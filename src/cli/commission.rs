@@ -31,7 +31,7 @@ use crate::serve::document::Document;
 use crate::serve::socket::{Published, StatusSocket};
 use crate::units::Time;
 
-const USAGE: &str = "\
+pub(super) const USAGE: &str = "\
 Usage: sax-controller commission [--yes] [--power WATTS] [--config FILE] [--devices FOLDER] [--state FOLDER]
 
 Finds out whether the configuration is right: moves one battery after the other by some hundred watts, up, down and back, and watches
@@ -43,7 +43,7 @@ Ends at once, with all batteries handed back, when any key is pressed, when a fu
 answer for 5 s, and when a battery does what it was not told. Does not start beside a running controller.
 Ends with 0 when everything that can be tested fits, with 1 when something is to be changed, is not clear, or failed.
 
-      --yes              begin without asking
+  -y, --yes              begin without asking
       --power WATTS      by how much each battery is moved, 300 to 500 [400]
   -c, --config FILE      configuration [/etc/sax/controller.toml]
       --devices FOLDER   device profiles of your own [/etc/sax/devices]

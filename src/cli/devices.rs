@@ -11,7 +11,7 @@ use crate::config::findings::printable;
 use crate::config::nearest;
 use crate::device::library::Library;
 
-const USAGE: &str = "\
+pub(super) const USAGE: &str = "\
 Usage: sax-controller devices [NAME] [--devices FOLDER]
 
 Lists the devices that a configuration can name, those in the folder included. With a NAME it prints what the profile of that device

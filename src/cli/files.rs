@@ -35,7 +35,8 @@ impl Default for Files {
 impl Files {
     /// The device profiles.
     pub fn library(&self) -> Result<Library, Failure> {
-        Library::with_folder(&self.devices).map_err(|e| Failure::Configuration(format!("{e}\n")))
+        Library::with_folder(&self.devices)
+            .map_err(|e| Failure::Configuration(format!("{}\n{}", e.to_string().trim_end(), again(&self.config))))
     }
 
     /// The text of the configuration.
@@ -46,25 +47,27 @@ impl Files {
 
     /// The configuration; a mistake says where it is and how to check again.
     pub fn config(&self, library: &Library) -> Result<Config, Failure> {
-        let shown = self.config.display().to_string();
+        let (shown, again) = (self.config.display().to_string(), again(&self.config));
         let text = read(&self.config).map_err(|error| {
             Failure::Configuration(format!(
-                "The configuration {shown} cannot be read: {error}.\nPlease ensure that the file exists, that it is text, and that this user may read it. --config FILE names another one.\n"
+                "The configuration {shown} cannot be read: {error}.\nPlease ensure that the file exists, that it is text, and that this user may read it. --config FILE names another one.\n{again}"
             ))
         })?;
         let config = config::parse(&text, library).map_err(|findings| {
             let count = findings.len();
             let mistakes = if count == 1 { "one mistake".to_owned() } else { format!("{count} mistakes") };
-            Failure::Configuration(format!(
-                "{}\n{shown} has {mistakes}. Check again with: sax-controller check {shown}\n",
-                findings.render(&shown)
-            ))
+            Failure::Configuration(format!("{}\n{shown} has {mistakes}. {again}", findings.render(&shown)))
         })?;
         match overload(&plan(&config, library)) {
-            Some(overload) => Err(Failure::Configuration(format!("{shown}: {overload}\n"))),
+            Some(overload) => Err(Failure::Configuration(format!("{shown}: {overload}\n{again}"))),
             None => Ok(config),
         }
     }
+}
+
+/// How to look again once it is put right.
+fn again(config: &Path) -> String {
+    format!("Check again with: sax-controller check {}\n", config.display())
 }
 
 fn read(path: &Path) -> std::io::Result<String> {

@@ -33,8 +33,11 @@ mod target_trouble;
 mod value;
 mod write;
 
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::process::ExitCode;
+
+use crate::daemon::journal;
 
 const USAGE: &str = "\
 Usage: sax-controller COMMAND [OPTION...]
@@ -49,9 +52,25 @@ Commands:
   read       read registers of a Modbus device
   write      write registers of a Modbus device
   simulate   run the controller against a simulated site
-  help       print this; 'sax-controller COMMAND --help' tells more
+  help       print this, and with a COMMAND what that one does; 'sax-controller COMMAND --help' is the same
   version    print the version
 ";
+
+/// A command: its name, what does it, and how it is written.
+type Command = (&'static str, fn(Vec<OsString>) -> Result<(), Failure>, &'static str);
+
+/// The commands, in the order of [`USAGE`].
+const COMMANDS: [Command; 9] = [
+    ("run", run::run, run::USAGE),
+    ("check", check::run, check::USAGE),
+    ("commission", commission::run, commission::USAGE),
+    ("status", status::run, status::USAGE),
+    ("devices", devices::run, devices::USAGE),
+    ("scan", scan::run, scan::USAGE),
+    ("read", read::run, read::USAGE),
+    ("write", write::run, write::USAGE),
+    ("simulate", simulate::run, simulate::USAGE),
+];
 
 /// A usage of more lines is not printed for a mistake in the arguments.
 const LONGEST_USAGE: usize = 10;
@@ -74,29 +93,41 @@ impl Failure {
 
 /// Runs the command that the arguments name.
 pub fn main() -> ExitCode {
+    journal::catch_panics();
     let mut arguments = std::env::args_os().skip(1);
     let command = arguments.next().unwrap_or_default();
     let arguments: Vec<_> = arguments.collect();
     let outcome = match command.to_str() {
-        Some("run") => run::run(arguments),
-        Some("check") => check::run(arguments),
-        Some("commission") => commission::run(arguments),
-        Some("devices") => devices::run(arguments),
-        Some("status") => status::run(arguments),
-        Some("scan") => scan::run(arguments),
-        Some("read") => read::run(arguments),
-        Some("write") => write::run(arguments),
-        Some("simulate") => simulate::run(arguments),
-        Some("help" | "--help" | "-h") => print(USAGE),
+        Some("help" | "--help" | "-h") => help(&arguments),
         Some("version" | "--version" | "-V") => print(concat!("sax-controller ", env!("CARGO_PKG_VERSION"), "\n")),
-        _ if command.is_empty() => Err(Failure::Usage("A command is missing.".into(), USAGE)),
-        _ => Err(Failure::Usage(format!("There is no command \"{}\".", command.to_string_lossy()), USAGE)),
+        Some("") => Err(Failure::Usage("A command is missing.".into(), USAGE)),
+        _ => find(&command).and_then(|(_, run, _)| run(arguments)),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Usage(said, usage)) => complain(&misused(&said, usage), 2),
         Err(Failure::Configuration(said)) => complain(&said, 78),
         Err(Failure::Failed(said)) => complain(&format!("{said}\n"), 1),
+    }
+}
+
+/// What every command's `--help` prints, by name; the manual page is made of it.
+pub fn usages() -> impl Iterator<Item = (&'static str, &'static str)> {
+    COMMANDS.iter().map(|(name, _, usage)| (*name, *usage))
+}
+
+fn find(name: &OsStr) -> Result<&'static Command, Failure> {
+    let command = COMMANDS.iter().find(|(known, ..)| name == *known);
+    command.ok_or_else(|| Failure::Usage(format!("There is no command \"{}\".", name.to_string_lossy()), USAGE))
+}
+
+/// The commands, or how one of them is written.
+fn help(arguments: &[OsString]) -> Result<(), Failure> {
+    match arguments {
+        [] => print(USAGE),
+        [name] if ["help", "version", "--help", "-h"].iter().any(|own| name == own) => print(USAGE),
+        [name] => find(name).and_then(|(_, _, usage)| print(usage)),
+        _ => Err(Failure::Usage("help takes one command.".into(), USAGE)),
     }
 }
 
@@ -112,8 +143,7 @@ fn misused(said: &str, usage: &str) -> String {
 }
 
 fn complain(text: &str, code: u8) -> ExitCode {
-    use std::io::Write;
-    let _ = std::io::stderr().write_all(text.as_bytes());
+    journal::fail(text);
     ExitCode::from(code)
 }
 

@@ -16,7 +16,7 @@ use crate::link::fault::Fault;
 use crate::modbus::pdu::{READ_BITS_MAX, READ_REGISTERS_MAX, Reply, Request};
 use crate::scan::bus::Bus;
 
-const USAGE: &str = "\
+pub(super) const USAGE: &str = "\
 Usage: sax-controller read TARGET ADDRESS [COUNT] [OPTION...]
 
 Reads registers or coils of a Modbus device. TARGET is a host, host:port, [IPv6]:port or a serial port (/dev/ttyUSB0).

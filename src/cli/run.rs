@@ -7,12 +7,12 @@ use lexopt::Arg::{Long, Short};
 
 use super::files::Files;
 use super::{Failure, print, wrong};
-use crate::daemon::{journal, memory, run as daemon};
+use crate::daemon::{journal, memory, run as daemon, supervisor};
 
 /// Where Linux has them.
 const LEDS: &str = "/sys/class/leds";
 
-const USAGE: &str = "\
+pub(super) const USAGE: &str = "\
 Usage: sax-controller run [--config FILE] [--devices FOLDER] [--state FOLDER] [--leds FOLDER]
 
 Controls the site until SIGTERM, then hands the batteries back. SIGHUP tells what a restart would change.
@@ -24,6 +24,10 @@ Controls the site until SIGTERM, then hands the batteries back. SIGHUP tells wha
 ";
 
 pub(super) fn run(arguments: Vec<OsString>) -> Result<(), Failure> {
+    control(arguments).inspect_err(tell_systemd)
+}
+
+fn control(arguments: Vec<OsString>) -> Result<(), Failure> {
     let (mut files, mut state, mut leds) = (Files::default(), None, PathBuf::from(LEDS));
     let mut parser = lexopt::Parser::from_args(arguments);
     while let Some(argument) = parser.next().map_err(wrong(USAGE))? {
@@ -46,4 +50,10 @@ pub(super) fn run(arguments: Vec<OsString>) -> Result<(), Failure> {
     };
     let state = memory::directory(state, std::env::var_os("STATE_DIRECTORY"));
     daemon::run(&config, &library, daemon::Folders { state: &state, leds: &leds }, &reload).map_err(Failure::failed)
+}
+
+/// `systemctl status` shows the first mistake, with line and column, beside the state of the service.
+fn tell_systemd(failure: &Failure) {
+    let (Failure::Usage(said, _) | Failure::Configuration(said) | Failure::Failed(said)) = failure;
+    supervisor::tell(&[sd_notify::NotifyState::Status(said.lines().next().unwrap_or_default())]);
 }

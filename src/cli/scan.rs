@@ -20,7 +20,7 @@ use crate::scan::plan::{HOSTS_MAX, Hosts, units, usual_units};
 use crate::scan::serial::{self, Buses};
 use crate::scan::stop::Stop;
 
-const USAGE: &str = "\
+pub(super) const USAGE: &str = "\
 Usage: sax-controller scan NETWORK... [OPTION...]
        sax-controller scan /dev/ttyUSB0 [OPTION...]
 
@@ -35,6 +35,7 @@ Ctrl-C ends the scan with what was found so far.
       --baud N[,N...]      of a serial port, one after the other [9600]
       --parity P[,P...]    none, even, odd, one after the other at each speed [none]
       --data-bits 7|8 --stop-bits 1|2
+                           of a serial port [8 1]
       --all                also the other speeds and parities when one has found someone
       --json               one JSON document
       --progress           say how far it is, also where standard error is no terminal

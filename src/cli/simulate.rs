@@ -12,7 +12,7 @@ use super::simulate_site::{Firmware, built_in};
 use super::{Failure, live, print, simulate_day, wrong};
 use crate::plant::day::{Season, Sky};
 
-const USAGE: &str = "\
+pub(super) const USAGE: &str = "\
 Usage: sax-controller simulate [--site FILE] [--hours N] [--season NAME] [--sky NAME] [--loss-permille N] [OPTION...]
        sax-controller simulate --live [--site FILE] [--seconds N] [--keep] [OPTION...]
 

@@ -13,7 +13,7 @@ use super::files::Files;
 use super::status_text::describe;
 use super::{Failure, print, wrong};
 
-const USAGE: &str = "\
+pub(super) const USAGE: &str = "\
 Usage: sax-controller status [--json] [--watch] [--socket PATH | --config FILE]
 
 Shows what the running controller reads, decides and writes, and why.
@@ -69,7 +69,10 @@ pub(super) fn run(arguments: Vec<OsString>) -> Result<(), Failure> {
 pub(super) fn fetch(socket: &std::path::Path) -> Result<String, Failure> {
     let shown = socket.display();
     let no_answer = |error| {
-        Failure::failed(format!("No controller answers at {shown}: {error}. Is it running, and does [status] socket name this path?"))
+        Failure::failed(format!(
+            "No controller answers at {shown}: {error}. Is it running (systemctl status sax-controller), is its configuration right \
+             (sax-controller check), and does [status] socket name this path?"
+        ))
     };
     let stream = UnixStream::connect(socket).map_err(no_answer)?;
     stream.set_read_timeout(Some(TIMEOUT)).map_err(no_answer)?;

@@ -14,7 +14,7 @@ use crate::link::fault::Fault;
 use crate::modbus::pdu::{Reply, Request, WRITE_BITS_MAX, WRITE_REGISTERS_MAX};
 use crate::scan::bus::Bus;
 
-const USAGE: &str = "\
+pub(super) const USAGE: &str = "\
 Usage: sax-controller write TARGET ADDRESS VALUE... [OPTION...]
 
 Writes registers or coils of a Modbus device: at once, once, without asking. A write without an answer is not repeated; it may

@@ -26,7 +26,7 @@ impl BmsView {
 
     /// Takes a report.
     pub fn take(&mut self, report: BmsReport) {
-        self.health.note(report.fault.as_ref());
+        self.health.note(report.fault.as_ref(), report.at);
         if let Some((_, seen)) = &report.said {
             self.notices.note(&seen.notices, report.at);
             self.spoken = Some(report.clone());

@@ -10,7 +10,7 @@ use self::charging::Charging;
 use self::registers::Registers;
 pub(super) use self::words::CLOCK_NOT_SET;
 pub use self::words::mode_name;
-use self::words::say_schedule;
+use self::words::{Said, say_schedule};
 use super::bms_view::BmsView;
 use super::health::{Health, Notices};
 use super::memory::Kept;
@@ -67,8 +67,7 @@ pub struct ControlTask {
     meter_health: Health,
     battery_health: Vec<Health>,
     write_health: Vec<Health>,
-    said_mode: &'static str,
-    said_alarms: Vec<Alarm>,
+    said: Said,
     pub(super) battery_notices: Vec<Notices>,
 }
 
@@ -94,8 +93,7 @@ impl ControlTask {
             meter_health: Health::new("meter".into()),
             battery_health: names.iter().map(|n| Health::new(format!("battery {n}"))).collect(),
             write_health: names.iter().map(|n| Health::new(format!("battery {n}: writing"))).collect(),
-            said_mode: "",
-            said_alarms: Vec::new(),
+            said: Said::default(),
             battery_notices: names.iter().map(|n| Notices::new(format!("battery {n}"))).collect(),
             config,
         }
@@ -181,7 +179,7 @@ impl ControlTask {
                 instruct(k, Instruction { order, valid_until: now + COMMAND_VALID, only_if_commanded: false, encoding: None, objection });
             }
         }
-        self.say_what_changed();
+        self.say_what_changed(now);
         self.put_aside();
     }
 
@@ -225,7 +223,7 @@ impl ControlTask {
 
     fn take_meter(&mut self, report: MeterReport) {
         self.note_link(&report.link);
-        self.meter_health.note(report.fault.as_ref());
+        self.meter_health.note(report.fault.as_ref(), report.at);
         self.energies.import_wh = report.energies.import_wh.or(self.energies.import_wh);
         self.energies.export_wh = report.energies.export_wh.or(self.energies.export_wh);
         self.frequency = report.frequency_mhz.map(|f| (f, report.at)).or(self.frequency);
@@ -244,7 +242,7 @@ impl ControlTask {
     fn take_battery(&mut self, k: usize, report: BatteryReport) {
         self.note_link(&report.link);
         let Some(view) = self.batteries.get_mut(k) else { return };
-        self.battery_health[k].note(report.fault.as_ref());
+        self.battery_health[k].note(report.fault.as_ref(), report.at);
         if let Some(sample) = report.sample {
             self.core.battery(k, sample);
         }
@@ -273,7 +271,7 @@ impl ControlTask {
 
     fn take_written(&mut self, k: usize, report: WriteReport) {
         let Some(view) = self.batteries.get_mut(k) else { return };
-        self.write_health[k].note(report.fault.as_ref());
+        self.write_health[k].note(report.fault.as_ref(), report.at);
         log::debug!(
             "battery {}: {}{}",
             self.config.batteries[k].name,

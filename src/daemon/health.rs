@@ -1,10 +1,13 @@
-//! Says once when something stops working and once when it works again, however often it is tried.
+//! Says once when something stops working and once when it works again, however often it is tried, and calmly where that goes on and on.
 
+use super::calm::Calm;
 use crate::link::fault::Fault;
 use crate::units::Time;
 
 /// Faults in a row that are worth a line: a single lost answer is only counted.
 const WORTH_A_LINE: u32 = 3;
+/// So many different notices are remembered; of one more each coming is said.
+const MOST_NOTICES: usize = 64;
 
 /// The health of one device or direction.
 #[derive(Clone, PartialEq, Debug)]
@@ -13,18 +16,19 @@ pub struct Health {
     in_a_row: u32,
     /// Kinds of faults that were said since it worked last; each once, so there are at most seven.
     said: Vec<std::mem::Discriminant<Fault>>,
+    calm: Calm,
 }
 
 impl Health {
     /// Of the thing with this name.
     pub fn new(name: String) -> Health {
-        Health { name, in_a_row: 0, said: Vec::new() }
+        Health { name, in_a_row: 0, said: Vec::new(), calm: Calm::default() }
     }
 
     /// Notes an outcome.
-    pub fn note(&mut self, fault: Option<&Fault>) {
+    pub fn note(&mut self, fault: Option<&Fault>, now: Time) {
         let Some(fault) = fault else {
-            if !self.said.is_empty() {
+            if self.calm.is_over() {
                 log::info!("{}: works again", self.name);
             }
             self.said.clear();
@@ -33,8 +37,13 @@ impl Health {
         };
         self.in_a_row = self.in_a_row.saturating_add(1);
         let kind = std::mem::discriminant(fault);
-        if self.in_a_row >= WORTH_A_LINE && !self.said.contains(&kind) {
-            log::warn!("{}: {fault}", self.name);
+        if self.in_a_row < WORTH_A_LINE {
+            return;
+        }
+        let again = self.calm.holds(now);
+        // Another kind of fault is news where the first one was said.
+        if again.is_some() || !self.said.is_empty() && !self.said.contains(&kind) {
+            log::warn!("{}: {fault}{}", self.name, again.unwrap_or_default());
             self.said.push(kind);
         }
     }
@@ -46,25 +55,52 @@ pub struct Notices {
     name: String,
     /// What, and since when.
     newest: Vec<(String, Time)>,
+    /// Of each notice, also of those that are over.
+    calm: Vec<(String, Calm)>,
 }
 
 impl Notices {
     /// Of the thing with this name.
     pub fn new(name: String) -> Notices {
-        Notices { name, newest: Vec::new() }
+        Notices { name, newest: Vec::new(), calm: Vec::new() }
     }
 
     /// Notes what it says now.
     pub fn note(&mut self, notices: &[String], now: Time) {
-        if self.newest.iter().map(|(said, _)| said).eq(notices) {
-            return;
-        }
-        match notices {
-            [] => log::info!("{}: reports nothing any more", self.name),
-            notices => log::warn!("{}: reports {}", self.name, notices.join(", ")),
-        }
+        self.say(notices, now);
         let known = |notice: &String| self.newest.iter().find(|(said, _)| said == notice).map_or(now, |(_, since)| *since);
         self.newest = notices.iter().map(|notice| (notice.clone(), known(notice))).collect();
+    }
+
+    fn say(&mut self, notices: &[String], now: Time) {
+        self.calm.retain(|(_, calm)| !calm.is_forgotten(now));
+        let mut over = Vec::new();
+        for (notice, calm) in &mut self.calm {
+            if !notices.contains(notice) && calm.is_over() {
+                over.push(notice.as_str());
+            }
+        }
+        match notices {
+            [] if !over.is_empty() => log::info!("{}: reports nothing any more", self.name),
+            _ if !over.is_empty() => log::info!("{}: reports no longer {}", self.name, over.join(", ")),
+            _ => {}
+        }
+        let mut come = Vec::new();
+        for notice in notices {
+            let known = self.calm.iter().position(|(known, _)| known == notice);
+            let known = known.or_else(|| {
+                (self.calm.len() < MOST_NOTICES).then(|| self.calm.push((notice.clone(), Calm::default())))?;
+                self.calm.len().checked_sub(1)
+            });
+            let again = match known.and_then(|k| self.calm.get_mut(k)) {
+                Some((_, calm)) => calm.holds(now),
+                None => self.newest.iter().all(|(said, _)| said != notice).then(String::new),
+            };
+            come.extend(again.map(|again| format!("{notice}{again}")));
+        }
+        if !come.is_empty() {
+            log::warn!("{}: reports {}", self.name, come.join(", "));
+        }
     }
 
     /// How many things it said last.

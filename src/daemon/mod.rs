@@ -11,6 +11,7 @@
 //!                                    memory thread: what was learned, to disk
 //!                                    comm-log thread: faults of all links, to disk
 //!                                    LED thread: the load balancer's state, blinking
+//!                                    systemd thread: the state in one line
 //! ```
 //! Tasks ([`battery`], [`bms`], [`charger`], [`meter`], and a [`director`]: [`control`], or a commissioning) take the time from outside and
 //! run in virtual time as well; [`threads`] gives each a thread. Threads share bounded channels, one endpoint per host, and the published
@@ -25,6 +26,7 @@ pub mod bms;
 mod bms_view;
 pub mod bms_watch;
 pub mod bus_load;
+pub mod calm;
 pub mod charger;
 pub mod clock;
 pub mod comm_log;
@@ -51,6 +53,7 @@ pub mod slot;
 pub mod state_file;
 mod status;
 pub mod stop_note;
+pub mod supervisor;
 pub mod threads;
 pub mod watchdog;
 pub mod wiring;

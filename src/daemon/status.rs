@@ -14,6 +14,9 @@ use crate::serve::document::{
 };
 use crate::units::{self, Span, Time};
 
+/// How every reason begins that is an old sample of the meter; its age follows.
+pub(super) const NO_METER_DATA: &str = "no good meter data";
+
 impl ControlTask {
     /// The status at `now`.
     pub fn document(&self, now: Time) -> Document {
@@ -62,9 +65,9 @@ impl ControlTask {
                 let (good, needed) = decision.progress;
                 format!("the meter is back: {good} of {needed} good samples in a row so far")
             }
-            Mode::Hold { .. } => format!("no good meter data for {age}: commands are kept{}", self.meter_fault()),
-            Mode::Ramp => format!("no good meter data for {age}: on the way to the fallback{}", self.meter_fault()),
-            Mode::Fallback => format!("no good meter data for {age}{}", self.meter_fault()),
+            Mode::Hold { .. } => format!("{NO_METER_DATA} for {age}: commands are kept{}", self.meter_fault()),
+            Mode::Ramp => format!("{NO_METER_DATA} for {age}: on the way to the fallback{}", self.meter_fault()),
+            Mode::Fallback => format!("{NO_METER_DATA} for {age}{}", self.meter_fault()),
         }
     }
 

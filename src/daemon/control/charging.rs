@@ -12,6 +12,7 @@ use crate::balancer::share::{Asks, shares};
 use crate::balancer::{Balancer, Measured, State, gate};
 use crate::config::Config;
 use crate::control::core::Core;
+use crate::daemon::calm::Calm;
 use crate::daemon::charger::{ChargerInstruction, ChargerReport, amperes};
 use crate::daemon::message::WriteReport;
 use crate::daemon::wiring::{COMMAND_VALID, Plan};
@@ -28,7 +29,8 @@ pub struct Charging {
     recent: Recent,
     /// Chargers are watched, but not told anything.
     observe: bool,
-    said: State,
+    /// What the log says of the states that should not be.
+    said: [(State, Calm); 2],
 }
 
 impl Charging {
@@ -42,7 +44,7 @@ impl Charging {
             measured: None,
             recent: Recent::default(),
             observe: plan.site.observe,
-            said: State::default(),
+            said: [State::Alarm, State::Fallback].map(|state| (state, Calm::default())),
         })
     }
 
@@ -51,7 +53,7 @@ impl Charging {
         self.measured = measure::measured(core, self.balancer.settings().phases);
         let ceiling_ma = self.ceiling_ma(now);
         self.balancer.step(self.measured, ceiling_ma, now);
-        self.say_state();
+        self.say_state(now);
         let (limit_ma, state) = (self.balancer.limit_ma(), self.balancer.state());
         let asks: Vec<_> =
             self.chargers.iter().map(|c| Asks { connected: c.connected(now), min_current_ma: c.gate.min_current_ma() }).collect();
@@ -75,16 +77,29 @@ impl Charging {
         gate::ceiling(self.balancer.settings(), house_ma, told_ma == 0, self.balancer.limit_ma())
     }
 
-    fn say_state(&mut self) {
+    /// Lower, upper and normal take turns all day where a car charges: only what should not be, and its end, is worth a line.
+    fn say_state(&mut self, now: Time) {
         let state = self.balancer.state();
-        if state == self.said {
+        let mut over = false;
+        for (bad, calm) in &mut self.said {
+            over |= *bad != state && calm.is_over();
+        }
+        // At the start no current is known yet.
+        let fallback_time = Span::from_s(self.balancer.settings().fallback_time_s.into());
+        if self.measured.is_none() && now < Time::ZERO + fallback_time {
             return;
         }
-        self.said = state;
+        let again = self.said.iter_mut().find(|(bad, _)| *bad == state).and_then(|(_, calm)| calm.holds(now));
+        if !over && again.is_none() {
+            return;
+        }
         let measured =
             self.measured.map_or_else(|| "no current is known".to_owned(), |m| format!("at most {} flow", amperes(m.largest_ma)));
-        let level = if matches!(state, State::Alarm | State::Fallback) { log::Level::Warn } else { log::Level::Info };
-        log::log!(level, "load balancer: {}, {measured}, the limit is {}", state.name(), amperes(self.balancer.limit_ma()));
+        let (name, limit) = (state.name(), amperes(self.balancer.limit_ma()));
+        match again {
+            Some(again) => log::warn!("load balancer: {name}, {measured}, the limit is {limit}{again}"),
+            None => log::info!("load balancer: {name}, {measured}, the limit is {limit}"),
+        }
     }
 
     /// A charger was asked.

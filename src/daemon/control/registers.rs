@@ -7,6 +7,7 @@ mod show;
 use super::ControlTask;
 use crate::config::{Config, Strategy};
 use crate::control::demand::Remote;
+use crate::daemon::calm::Calm;
 use crate::daemon::wiring::Plan;
 use crate::serve::ask::{Answer, Ask, Asked, Saved};
 use crate::serve::image::Image;
@@ -22,8 +23,9 @@ pub(super) struct Registers {
     own: registers::Registers,
     /// Asked and decided, but not answered yet: the answer follows the registers that show it.
     answers: Vec<(Asked, Answer)>,
-    /// What the log says about the remote command.
+    /// What the log says about the remote command, and whether one that comes and goes is worth another line.
     said: RemoteState,
+    active: Calm,
 }
 
 impl Registers {
@@ -32,7 +34,7 @@ impl Registers {
         let server = config.server.as_ref()?;
         let configured = Saved { settings: config.load_balancer.as_ref().map(|b| b.settings), address: server.address };
         let own = registers::Registers::new(configured, config.site.strategy == Strategy::Observe, plan.heartbeat);
-        Some(Registers { own, answers: Vec::new(), said: RemoteState::None })
+        Some(Registers { own, answers: Vec::new(), said: RemoteState::None, active: Calm::default() })
     }
 }
 
@@ -76,7 +78,7 @@ impl ControlTask {
     pub(super) fn look_at_remote(&mut self, now: Time) {
         let Some(registers) = &mut self.registers else { return };
         registers.own.look(now);
-        registers.say_remote();
+        registers.say_remote(now);
         let remote = registers.own.remote().in_force();
         if remote != self.demand.remote {
             self.demand.remote = remote;
@@ -108,14 +110,21 @@ impl ControlTask {
 
 impl Registers {
     /// One line for every change; whoever asks again and again without a heartbeat gets one only.
-    fn say_remote(&mut self) {
+    fn say_remote(&mut self, now: Time) {
         let state = self.own.remote().state();
+        if let RemoteState::Active(asked) = state {
+            if let Some(again) = self.active.holds(now) {
+                log::info!("remote: in force: {}{again}", words(asked));
+                self.said = state;
+            }
+            return;
+        }
+        self.active.is_over();
         if matches!(state, RemoteState::Waiting(..)) || state.code() == self.said.code() {
             return;
         }
         let timeout = self.own.remote().timeout();
         match (state, self.said) {
-            (RemoteState::Active(asked), _) => log::info!("remote: in force: {}", words(asked)),
             (RemoteState::Dropped, RemoteState::Active(_)) => {
                 log::warn!("remote: dropped, the heartbeat has not changed for {timeout}");
             }

@@ -1,11 +1,18 @@
 //! What the control task says: states and alarms in words, and a line in the log for each of their changes. Decides nothing.
 
+use std::mem::{Discriminant, discriminant};
+
+use log::Level;
+
 use super::ControlTask;
 use crate::config::fixed_to_text;
 use crate::control::alarm::Alarm;
 use crate::control::input::Implausible;
 use crate::control::ladder::Mode;
-use crate::schedule::{Now, Said, Schedule};
+use crate::daemon::calm::Calm;
+use crate::schedule::Said as Words;
+use crate::schedule::{Now, Schedule};
+use crate::units::Time;
 
 impl ControlTask {
     /// An alarm in words.
@@ -25,27 +32,87 @@ impl ControlTask {
         }
     }
 
-    /// One line per change of state.
-    pub(super) fn say_what_changed(&mut self) {
-        let mode = mode_name(self.decision().mode);
-        if mode != self.said_mode {
-            let reason = self.reason();
-            let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
-            match self.decision().mode {
-                Mode::Init | Mode::Run { .. } => log::info!("site: {mode}{reason}"),
-                _ => log::warn!("site: {mode}{reason}"),
-            }
-            self.said_mode = mode;
-        }
-        let active: Vec<Alarm> = self.active_alarms().map(|a| a.0).collect();
-        if active != self.said_alarms {
-            for alarm in active.iter().filter(|a| !self.said_alarms.contains(a)) {
-                log::warn!("alarm: {}", self.name_of(*alarm));
-            }
-            for alarm in self.said_alarms.iter().filter(|a| !active.contains(a)) {
+    /// One line per change of state, and fewer where it changes again and again.
+    pub(super) fn say_what_changed(&mut self, now: Time) {
+        self.say_mode(now);
+        let mut said = std::mem::take(&mut self.said.alarms);
+        said.retain(|(_, calm)| !calm.is_forgotten(now));
+        for (alarm, calm) in &mut said {
+            if self.active_alarms().all(|(active, _)| key(active) != key(*alarm)) && calm.is_over() {
                 log::info!("alarm over: {}", self.name_of(*alarm));
             }
-            self.said_alarms = active;
+        }
+        for (alarm, _) in self.active_alarms().filter(|(alarm, _)| !is_said_elsewhere(*alarm)) {
+            let known = said.iter().position(|(known, _)| key(*known) == key(alarm)).unwrap_or_else(|| {
+                said.push((alarm, Calm::default()));
+                said.len() - 1
+            });
+            if let Some(again) = said.get_mut(known).and_then(|(_, calm)| calm.holds(now)) {
+                log::log!(level(alarm), "alarm: {}{again}", self.name_of(alarm));
+            }
+        }
+        self.said.alarms = said;
+    }
+
+    fn say_mode(&mut self, now: Time) {
+        let mode = mode_name(self.decision().mode);
+        for (_, calm) in self.said.bad_modes.iter_mut().filter(|(bad, _)| *bad != mode) {
+            // Its end is said as the next state, where it was said itself.
+            calm.is_over();
+        }
+        let bad = self.said.bad_modes.iter_mut().find(|(bad, _)| *bad == mode);
+        let is_bad = bad.is_some();
+        let again = match bad {
+            Some((_, calm)) => calm.holds(now),
+            None => (mode != self.said.mode).then(String::new),
+        };
+        let Some(again) = again else { return };
+        let reason = self.reason();
+        let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+        let level = if is_bad { Level::Warn } else { Level::Info };
+        log::log!(level, "site: {mode}{reason}{again}");
+        self.said.mode = mode;
+    }
+}
+
+/// What the log says.
+pub(super) struct Said {
+    /// The mode that was said last.
+    mode: &'static str,
+    /// Modes that should not be.
+    bad_modes: [(&'static str, Calm); 3],
+    /// Alarms, also those that are over; one of each kind for each battery or phase.
+    alarms: Vec<(Alarm, Calm)>,
+}
+
+impl Default for Said {
+    fn default() -> Said {
+        Said { mode: "", bad_modes: ["hold", "ramp", "fallback"].map(|mode| (mode, Calm::default())), alarms: Vec::new() }
+    }
+}
+
+/// The same alarm with another value is no news.
+fn key(alarm: Alarm) -> (Discriminant<Alarm>, usize) {
+    let of = match alarm {
+        Alarm::MeterLost | Alarm::MeterFrozen | Alarm::MeterImplausible(_) => 0,
+        Alarm::FuseOverload(phase) => phase.index(),
+        Alarm::BatteryLost(k) | Alarm::NotFollowed(k) | Alarm::WritesFail(k) | Alarm::SignWrong(k) | Alarm::BmsLost(k) => k,
+        Alarm::PhaseWrong(k, _) => k,
+    };
+    (discriminant(&alarm), of)
+}
+
+/// The state of the site says that the meter is lost, and the health of a battery that its writes fail, and why.
+fn is_said_elsewhere(alarm: Alarm) -> bool {
+    matches!(alarm, Alarm::MeterLost | Alarm::WritesFail(_))
+}
+
+/// What does not go away by itself is an error: somebody must look.
+fn level(alarm: Alarm) -> Level {
+    match alarm {
+        Alarm::MeterFrozen | Alarm::NotFollowed(_) | Alarm::SignWrong(_) | Alarm::PhaseWrong(..) | Alarm::BmsLost(_) => Level::Error,
+        Alarm::MeterLost | Alarm::MeterImplausible(_) | Alarm::FuseOverload(_) | Alarm::BatteryLost(_) | Alarm::WritesFail(_) => {
+            Level::Warn
         }
     }
 }
@@ -67,7 +134,7 @@ fn implausible(what: Implausible) -> String {
 
 /// One line for what ends and one for what begins.
 pub(super) fn say_schedule(schedule: &Schedule, before: Option<Now>, now: Now) {
-    let window = |index: usize| schedule.windows.get(index).map_or_else(String::new, |w| format!("{w}: {}", Said(w.action)));
+    let window = |index: usize| schedule.windows.get(index).map_or_else(String::new, |w| format!("{w}: {}", Words(w.action)));
     if let Some(Now::Active(index)) = before {
         log::info!("schedule: the window {} is over", window(index));
     }

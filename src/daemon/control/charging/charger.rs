@@ -2,6 +2,7 @@
 
 use crate::balancer::gate::{Gate, Rules, Told};
 use crate::config::Charger;
+use crate::daemon::calm::Calm;
 use crate::daemon::charger::{ChargerReport, ChargerValues, amperes};
 use crate::daemon::health::{Health, Notices};
 use crate::daemon::message::WriteReport;
@@ -27,6 +28,10 @@ pub struct ChargerView {
     pub(in crate::daemon) notices: Notices,
     /// How long what it said counts.
     age: Span,
+    /// Pausing comes and goes.
+    paused: Calm,
+    /// It was told a current before.
+    was_on: bool,
     health: Health,
     write_health: Health,
 }
@@ -48,6 +53,8 @@ impl ChargerView {
             writes: 0,
             last_write: None,
             notices: Notices::new(name.clone()),
+            paused: Calm::default(),
+            was_on: false,
             age: Span::from_ms(config.poll_ms.into()).times(POLLS),
             write_health: Health::new(format!("{name}: writing")),
             health: Health::new(name),
@@ -84,22 +91,26 @@ impl ChargerView {
 
     /// Its share of the limit goes through its gate; what changes is said where it is `told`.
     pub(super) fn pass(&mut self, share_ma: u32, forced: bool, told: bool, now: Time) {
-        let before_ma = self.gate.limit_ma();
         let limit_ma = self.gate.pass(share_ma, forced, now);
-        match (before_ma, limit_ma) {
-            (0, 0) => {}
-            (0, _) if told => log::info!("charger {}: may draw {}", self.name, amperes(limit_ma)),
-            (_, 0) if told => {
-                let min = amperes(self.gate.min_current_ma());
-                log::info!("charger {}: paused, {} are left for it and it needs {min}", self.name, amperes(share_ma));
+        if !told {
+            return;
+        }
+        if limit_ma > 0 {
+            if self.paused.is_over() || !self.was_on {
+                log::info!("charger {}: may draw {}", self.name, amperes(limit_ma));
             }
-            _ => {}
+            self.was_on = true;
+        } else if self.was_on {
+            if let Some(again) = self.paused.holds(now) {
+                let min = amperes(self.gate.min_current_ma());
+                log::info!("charger {}: paused, {} are left for it and it needs {min}{again}", self.name, amperes(share_ma));
+            }
         }
     }
 
     /// It was asked.
     pub(super) fn take(&mut self, report: ChargerReport) {
-        self.health.note(report.fault.as_ref());
+        self.health.note(report.fault.as_ref(), report.at);
         if let Some(values) = &report.values {
             self.notices.note(&values.notices, report.at);
             self.known = Some((report.at, values.clone()));
@@ -112,7 +123,7 @@ impl ChargerView {
 
     /// A limit was written to it, or may have been.
     pub(super) fn take_written(&mut self, report: WriteReport) {
-        self.write_health.note(report.fault.as_ref());
+        self.write_health.note(report.fault.as_ref(), report.at);
         log::debug!("charger {}: {}{}", self.name, report.what, if report.fault.is_some() { ", not acknowledged" } else { "" });
         if report.fault.is_none() {
             self.writes = self.writes.saturating_add(1);
