@@ -49,11 +49,17 @@ impl Service {
     fn hears(&self, within: Duration) -> Option<String> {
         let mut notice = [0; 512];
         self.notices.set_read_timeout(Some(within)).expect("a timeout");
-        let length = self.notices.recv(&mut notice).ok()?;
-        Some(String::from_utf8_lossy(&notice[..length]).trim_end().to_owned())
+        loop {
+            let length = self.notices.recv(&mut notice).ok()?;
+            let said = String::from_utf8_lossy(&notice[..length]).trim_end().to_owned();
+            // What `systemctl status` shows.
+            if !said.starts_with("STATUS=") {
+                return Some(said);
+            }
+        }
     }
 
-    fn once_ready(self) -> Service {
+    fn when_ready(self) -> Service {
         assert_eq!(self.hears(Duration::from_secs(20)).as_deref(), Some("READY=1"), "the first word");
         self
     }
@@ -92,13 +98,13 @@ fn free_port() -> SocketAddr {
 fn with_everything(name: &str) -> (Service, LiveSite, master::Master, SocketAddr) {
     let (folder, live, line, listen) = (Folder::new(name), live([500, 300, 200]), master::Master::new(), free_port());
     let log = folder.file("comm.log").display().to_string();
+    let site = config(&folder, &live, 500).replace("[status]\n", &format!("[status]\nmetrics = \"{}\"\n", free_port()));
     let text = format!(
-        "{}[load_balancer]\nled = \"green\"\n[log]\ncomm_log = \"{log}\"\n[server]\naddress = 10\n\
+        "{site}[load_balancer]\nled = \"green\"\n[log]\ncomm_log = \"{log}\"\n[server]\naddress = 10\n\
          tcp = {{ listen = \"{listen}\" }}\nrtu = {{ port = \"{}\", baud = 115200 }}\n",
-        config(&folder, &live, 500),
         line.path.display()
     );
-    (Service::start(folder, &text).once_ready(), live, line, listen)
+    (Service::start(folder, &text).when_ready(), live, line, listen)
 }
 
 #[test]
@@ -106,7 +112,7 @@ fn it_pings_from_ready_to_stopping() {
     let (service, _live, _line, _listen) = with_everything("pings");
     service.pings_for(Duration::from_secs(3), "all is well");
     assert!(Command::new("kill").arg(service.child.id().to_string()).status().expect("kill").success());
-    while service.hears(Duration::from_secs(5)).expect("STOPPING") != "STOPPING=1" {}
+    while !service.hears(Duration::from_secs(5)).expect("STOPPING").starts_with("STOPPING=1") {}
 }
 
 /// Stops one thread of a program of its own: the pings end, and come again when it goes on.
@@ -128,7 +134,16 @@ fn stops_with(name: &'static str, patience_s: u64) -> thread::JoinHandle<()> {
 #[test]
 fn the_pings_end_with_every_thread_that_matters() {
     // Battery A and the meter share their host, with requests of at most 0.3 s: 10 s and six of them; B has four.
-    let threads = [("main", 10), ("control", 5), ("battery A", 12), ("battery B", 12), ("meter", 12), ("status", 10), ("modbus-tcp", 10)];
+    let threads = [
+        ("main", 10),
+        ("control", 5),
+        ("battery A", 12),
+        ("battery B", 12),
+        ("meter", 12),
+        ("status", 10),
+        ("modbus-tcp", 10),
+        ("metrics", 10),
+    ];
     for watched in threads.map(|(name, patience_s)| stops_with(name, patience_s)) {
         let name = watched.thread().name().unwrap_or_default().to_owned();
         assert!(watched.join().is_ok(), "{name}");
@@ -192,6 +207,6 @@ fn it_pings_although_no_device_answers() {
     let host = |listener: &TcpListener| format!("host = \"127.0.0.1\", port = {}", listener.local_addr().expect("an address").port());
     let folder = Folder::new("silent");
     let text = dead(&folder, [&host(&silent), "host = \"no-such-host.invalid\""]);
-    let service = Service::start(folder, &text).once_ready();
+    let service = Service::start(folder, &text).when_ready();
     service.pings_for(Duration::from_secs(22), "nobody answers");
 }

@@ -80,7 +80,7 @@ const LED_WITHIN: Duration = Duration::from_millis(100);
 /// Main waits for signals for so long before it shows that it lives.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Silence of main, the status socket and the port of the metrics that is still normal: they look up every second.
+/// Silence of main and of the status socket that is still normal: both look up every second.
 const LOOKING_UP: Span = Span::from_s(10);
 
 /// Folders that the daemon works in.
@@ -134,14 +134,14 @@ pub fn run(config: &Config, library: &Library, folders: Folders<'_>, reload: &dy
     }
     let led = start_led(config, folders.leds, &published).map_err(RunError::Threads)?;
     if let Some(metrics) = metrics {
-        start_metrics(metrics, published.clone(), threads.watch("metrics", LOOKING_UP)).map_err(RunError::Threads)?;
+        start_metrics(metrics, &threads, published.clone()).map_err(RunError::Threads)?;
     }
     let serving = socket.try_clone().map_err(socket_error)?;
     let (served, alive) = (published.clone(), threads.watch("status", LOOKING_UP));
     std::thread::Builder::new().name("status".into()).spawn(move || serving.serve(&served, &alive)).map_err(RunError::Threads)?;
+    let alive = threads.watch("main", LOOKING_UP);
     supervisor::tell(&[sd_notify::NotifyState::Ready]);
     let supervisor = supervisor::start(published.clone()).map_err(RunError::Threads)?;
-    let alive = threads.watch("main", LOOKING_UP);
     until_stopped(&mut signals, &alive, &|| say_what_a_restart_would_change(config, reload()));
     log::info!(
         "stopping: batteries are handed back, as far as their BMS has nothing against it; chargers are left at their fallback limit"
@@ -198,8 +198,9 @@ fn start_led(config: &Config, leds: &Path, published: &Published) -> io::Result<
     led.map(|name| LedThread::start(leds.join(name), published.clone())).transpose()
 }
 
-fn start_metrics(metrics: MetricsServer, published: Published, alive: impl Alive + Send + 'static) -> io::Result<()> {
+fn start_metrics(metrics: MetricsServer, threads: &Threads, published: Published) -> io::Result<()> {
     log::info!("metrics: http://{}/metrics", metrics.address()?);
+    let alive = threads.watch("metrics", LOOKING_UP);
     std::thread::Builder::new().name("metrics".into()).spawn(move || metrics.serve(&published, &alive)).map(drop)
 }
 

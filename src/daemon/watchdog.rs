@@ -3,11 +3,13 @@
 //! Device threads need no watchdog to fall back: their commands expire by themselves. This is the second line, and the one that restarts us.
 //!
 //! **Watched** are the threads without which the house is not controlled, the program cannot be stopped, or nobody sees what it does: control,
-//! every battery, charger, BMS and the meter, main with its signals, the status socket, the ports of metrics and Modbus server, and its serial line.
-//! They wait for a second at most, and then show that they live. This thread is watched by systemd: while it hangs, nothing is pinged.
+//! every battery, charger, BMS and the meter, main with its signals, the status socket, the port of the metrics, and port and serial line of
+//! the Modbus server. They wait for a second at most, and then show that they live. This thread is watched by systemd: while it hangs,
+//! nothing is pinged.
 //!
 //! **Not watched** are threads whose end a restart does not mend, or that a client could hold up: those of single clients, and the LED, the
-//! memory and the communication log, which wait for the kernel or a disk and for which nobody waits. One that panics ends the process.
+//! memory, the communication log and the line of `systemctl status`, which wait for the kernel, a disk or systemd, and for which nobody
+//! waits. One that panics ends the process.
 //!
 //! **Patience** is longer than everything that is normal: a host that swallows packets, a name that is not resolved (that is asked in a
 //! thread of its own, see [`crate::link::resolve`]), a serial adapter that hangs, a client that sends a byte now and then. A restart

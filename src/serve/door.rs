@@ -113,13 +113,14 @@ impl<C: Client> Door<C> {
         self.listener.local_addr()
     }
 
-    /// Lets clients in for ever, and shows about every second that it lives. `admits` may send one away before it costs anything; `talk` is the work of a client's thread.
+    /// Lets clients in for ever, and shows about every second that it lives. `admits` may send one away before it costs anything; `talk`
+    /// is the work of a client's thread.
     pub(super) fn serve<T>(
         mut self,
-        alive: &impl Alive,
         mut admits: impl FnMut(IpAddr) -> bool,
         open: impl Fn(TcpStream) -> io::Result<C>,
         talk: impl Fn(IpAddr) -> T,
+        alive: &impl Alive,
     ) where
         T: FnOnce(&C) + Send + 'static,
     {

@@ -64,6 +64,6 @@ impl TcpServer {
                 log::debug!("server: {peer}: the connection is closed: {end}");
             }
         };
-        door.serve(alive, admits, |stream| Connection::new(stream, patience), talk);
+        door.serve(admits, |stream| Connection::new(stream, patience), talk, alive);
     }
 }

@@ -101,6 +101,10 @@ impl Running {
         self.said.lock().map(|s| s.clone()).unwrap_or_default()
     }
 
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn signal(&self, name: &str) {
         let done = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
         assert!(done.is_ok_and(|s| s.success()), "kill -{name}");
