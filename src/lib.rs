@@ -4,6 +4,7 @@
 //! decoding half of `device` are pure: they do no I/O, read no clock, start no thread and write no log. `daemon`, `link` and the rest of
 //! `serve` are the thin shell around them.
 
+pub mod background;
 pub mod balancer;
 pub mod cli;
 pub mod commission;

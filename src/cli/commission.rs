@@ -15,6 +15,7 @@ use signal_hook::iterator::Signals;
 use super::files::Files;
 use super::keys::Keys;
 use super::{Failure, print, wrong};
+use crate::background;
 use crate::commission::finding::Outcome;
 use crate::commission::machine::Commission;
 use crate::commission::report::report;
@@ -97,9 +98,9 @@ pub(super) fn run(arguments: Vec<OsString>) -> Result<(), Failure> {
     let show = Show { machine: Commission::new(setup), news: news_sender, stop, over: false };
     let published = Published::default();
     let failed = |error| Failure::failed(RunError::Threads(error));
-    let threads = Threads::start(plan, show, published.clone(), Monotonic::start()).map_err(failed)?;
+    let threads = Threads::start(plan, Box::new(show), published.clone(), Monotonic::start()).map_err(failed)?;
     let serving = socket.try_clone().map_err(failed)?;
-    std::thread::Builder::new().name("status".into()).spawn(move || serving.serve(&published, &())).map_err(failed)?;
+    background::start("status", move || serving.serve(&published, &())).map_err(failed)?;
     let outcome = watch(&news, &stops, &stop_sender);
     let released = threads.stop(STOP_WITHIN);
     drop(socket);
@@ -168,7 +169,7 @@ fn stops() -> Result<(Receiver<&'static str>, Option<Keys>), Failure> {
             let _ = of_signals.try_send("a signal came");
         }
     };
-    std::thread::Builder::new().name("signals".into()).spawn(signalled).map_err(threads)?;
+    background::start("signals", signalled).map_err(threads)?;
     let keys = Keys::listen();
     if let Some(keys) = &keys {
         let pressed = move || {
@@ -176,7 +177,7 @@ fn stops() -> Result<(Receiver<&'static str>, Option<Keys>), Failure> {
                 let _ = sender.try_send("a key was pressed");
             }
         };
-        std::thread::Builder::new().name("keys".into()).spawn(pressed).map_err(threads)?;
+        background::start("keys", pressed).map_err(threads)?;
         print(&format!("{} ends it at once.\n", keys.name()))?;
     }
     Ok((stops, keys))

@@ -6,9 +6,12 @@ use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+
+use crate::background;
 
 /// Log lines that wait to be shown; more are dropped.
 const MOST_LINES: usize = 500;
@@ -75,11 +78,11 @@ impl Controller {
             .stderr(Stdio::piped())
             .spawn()?;
         let stderr = child.stderr.take();
-        let (lines, log) = sync_channel(MOST_LINES);
+        let (lines, log) = bounded(MOST_LINES);
         let controller = Controller { child, log };
         if let Some(stderr) = stderr {
             // Ends with the controller, whose end closes the pipe.
-            thread::Builder::new().name("log".into()).spawn(move || pass_on(stderr, &lines))?;
+            background::start("log", move || pass_on(stderr, &lines))?;
         }
         Ok(controller)
     }
@@ -88,8 +91,8 @@ impl Controller {
     pub(super) fn line(&self, within: Duration) -> Option<String> {
         match self.log.recv_timeout(within) {
             Ok(line) => Some(line),
-            Err(std::sync::mpsc::RecvTimeoutError::Timeout) => None,
-            Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => {
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => {
                 thread::sleep(within.min(LOOK_EVERY));
                 None
             }
@@ -127,7 +130,7 @@ impl Drop for Controller {
     }
 }
 
-fn pass_on(stderr: impl Read, lines: &SyncSender<String>) {
+fn pass_on(stderr: impl Read, lines: &Sender<String>) {
     let mut reader = BufReader::new(stderr);
     let mut line = Vec::new();
     loop {

@@ -55,7 +55,7 @@ impl<'d> Section<'d> {
     /// All keys that are there, in the order of the text; for tables whose keys are names. Asks for none of them.
     pub fn keys(&self) -> Vec<Spanned<String>> {
         let mut keys: Vec<_> = self.table.iter().map(|(key, (at, _))| Spanned { value: key.clone(), at: *at }).collect();
-        keys.sort_by_key(|key| key.at);
+        keys.sort_unstable_by_key(|key| key.at);
         keys
     }
 

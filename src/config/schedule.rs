@@ -92,7 +92,7 @@ fn nearest_zones(name: &str) -> Vec<String> {
     let first = |place: &str| place.chars().next().map(|c| c.to_ascii_lowercase());
     let named = |zone: &str| zone.contains('/') && !zone.starts_with("Etc/") && first(&place(zone)) == first(&wanted);
     near.retain(|(of_place, _, zone)| wanted.len() > 2 && *of_place <= limit && named(zone));
-    near.sort();
+    near.sort_unstable();
     let most = if near.first().is_some_and(|(of_place, _, _)| *of_place == 0) { OFFERED } else { 1 };
     let best = near.first().map_or(0, |(of_place, _, _)| *of_place);
     near.into_iter().filter(|(of_place, _, _)| *of_place == best).take(most).map(|(_, _, zone)| zone).collect()

@@ -38,7 +38,9 @@ pub(super) fn parse(text: &str) -> Table {
 }
 
 fn table(entries: &DeTable<'_>) -> Table {
-    entries.iter().map(|(key, value)| (key.get_ref().to_string(), (place(key), node(value)))).collect()
+    let mut table = Table::new();
+    table.extend(entries.iter().map(|(key, value)| (key.get_ref().to_string(), (place(key), node(value)))));
+    table
 }
 
 /// The parser limits the depth to 80, so this recursion is shallow.

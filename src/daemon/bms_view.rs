@@ -77,9 +77,9 @@ impl BmsView {
         status.cell_voltage_max_v = values.cell_mv.0.map(thousandths);
         status.cell_voltage_min_v = values.cell_mv.1.map(thousandths);
         (status.cell_temperature_max_c, status.cell_temperature_min_c) = values.cell_c;
-        status.counters = seen.counters.iter().cloned().collect();
+        status.counters.extend(seen.counters.iter().cloned());
         status.clock_drift_s = seen.clock_drift_s;
-        status.status = values.shown.iter().cloned().collect();
+        status.status.extend(values.shown.iter().cloned());
         status.notices.clone_from(&seen.notices);
         status
     }

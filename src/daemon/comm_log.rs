@@ -20,6 +20,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::clock::Clock;
+use crate::background;
 use crate::config::findings::printable;
 use crate::device::profile::Block;
 use crate::link::fault::Fault;
@@ -48,7 +49,7 @@ impl CommLog {
         let counter = Arc::clone(&left_out);
         // Said at the start, when somebody looks, and not with the first fault.
         writer.report(|writer| writer.open(0));
-        std::thread::Builder::new().name("comm-log".into()).spawn(move || write_all(writer, &waiting, &counter, &clock))?;
+        background::start("comm-log", move || write_all(writer, &waiting, &counter, &clock))?;
         Ok(CommLog { lines, left_out })
     }
 

@@ -6,11 +6,11 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::PathBuf;
-use std::thread;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
+use crate::background;
 use crate::balancer::State;
 use crate::serve::socket::{Published, STALLED};
 use crate::units::Span;
@@ -130,7 +130,7 @@ impl LedThread {
     /// Starts it for the LED in this folder.
     pub fn start(folder: PathBuf, published: Published) -> io::Result<LedThread> {
         let ((stop, stopped), (ended, done)) = (bounded::<()>(0), bounded::<()>(0));
-        thread::Builder::new().name("led".into()).spawn(move || {
+        background::start("led", move || {
             let mut wait = |span: Span| stopped.recv_timeout(span.to_duration()) == Err(RecvTimeoutError::Timeout);
             Led::new(folder).blink(&|| state_of(&published), &mut wait);
             drop(ended);

@@ -19,6 +19,7 @@ use super::stop_note::StopNote;
 use super::supervisor;
 use super::threads::Threads;
 use super::wiring::plan;
+use crate::background;
 use crate::config::{Config, effective};
 use crate::device::library::Library;
 use crate::serve::alive::Alive;
@@ -128,7 +129,7 @@ pub fn run(config: &Config, library: &Library, folders: Folders<'_>, reload: &dy
             log::error!("server: what a client saved cannot be put in force; the settings of the configuration are");
         }
     }
-    let threads = Threads::start(plan, control, published.clone(), clock).map_err(RunError::Threads)?;
+    let threads = Threads::start(plan, Box::new(control), published.clone(), clock).map_err(RunError::Threads)?;
     if let Some(servers) = servers {
         servers.start(&threads, &published, clock).map_err(RunError::Threads)?;
     }
@@ -138,7 +139,7 @@ pub fn run(config: &Config, library: &Library, folders: Folders<'_>, reload: &dy
     }
     let serving = socket.try_clone().map_err(socket_error)?;
     let (served, alive) = (published.clone(), threads.watch("status", LOOKING_UP));
-    std::thread::Builder::new().name("status".into()).spawn(move || serving.serve(&served, &alive)).map_err(RunError::Threads)?;
+    background::start("status", move || serving.serve(&served, &alive)).map_err(RunError::Threads)?;
     let alive = threads.watch("main", LOOKING_UP);
     supervisor::tell(&[sd_notify::NotifyState::Ready]);
     let supervisor = supervisor::start(published.clone()).map_err(RunError::Threads)?;
@@ -201,7 +202,7 @@ fn start_led(config: &Config, leds: &Path, published: &Published) -> io::Result<
 fn start_metrics(metrics: MetricsServer, threads: &Threads, published: Published) -> io::Result<()> {
     log::info!("metrics: http://{}/metrics", metrics.address()?);
     let alive = threads.watch("metrics", LOOKING_UP);
-    std::thread::Builder::new().name("metrics".into()).spawn(move || metrics.serve(&published, &alive)).map(drop)
+    background::start("metrics", move || metrics.serve(&published, &alive)).map(drop)
 }
 
 /// SIGHUP: nothing is changed while running, but one learns what a restart would do.

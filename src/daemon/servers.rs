@@ -5,7 +5,6 @@
 //! slow, keeps the watchdog from telling that the controller lives.
 
 use std::io;
-use std::thread;
 
 use super::clock::Monotonic;
 use super::gateway::Gateway;
@@ -13,6 +12,7 @@ use super::responder::{Responder, SharedFile};
 use super::settings_file::SettingsFile;
 use super::threads::Threads;
 use super::wiring::ServerPlan;
+use crate::background;
 use crate::config::{self, Config};
 use crate::serve::ask::Saved;
 use crate::serve::rtu_server;
@@ -70,12 +70,12 @@ impl Servers {
         if let Some((tcp, settings)) = self.tcp.zip(self.config.tcp) {
             log::info!("server: Modbus TCP on {}{}", settings.listen, read_only(settings.writable));
             let (answers, alive) = (responder(settings.writable), threads.watch("modbus-tcp", LISTENING));
-            thread::Builder::new().name("modbus-tcp".into()).spawn(move || tcp.serve(&answers, &alive))?;
+            background::start("modbus-tcp", move || tcp.serve(&answers, &alive))?;
         }
         if let Some(rtu) = self.config.rtu {
             log::info!("server: Modbus RTU on {}{}", rtu.serial.port, read_only(rtu.writable));
             let (answers, alive) = (responder(rtu.writable), threads.watch("modbus-rtu", ON_THE_LINE));
-            thread::Builder::new().name("modbus-rtu".into()).spawn(move || rtu_server::serve(&rtu.serial, &answers, &alive))?;
+            background::start("modbus-rtu", move || rtu_server::serve(&rtu.serial, &answers, &alive))?;
         }
         Ok(())
     }

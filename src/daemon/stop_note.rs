@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::memory::devices;
 use super::state_file::{self, StateFile};
+use crate::background;
 use crate::config::Config;
 
 const FILE: &str = "stopped.json";
@@ -72,7 +73,7 @@ impl StopNote {
             }
             drop(ended);
         };
-        if std::thread::Builder::new().name("stop-note".into()).spawn(write).is_ok() {
+        if background::start("stop-note", write).is_ok() {
             let _ = done.recv_timeout(patience);
         }
     }

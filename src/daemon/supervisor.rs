@@ -2,12 +2,12 @@
 //! which change each second. It only looks at what is published, and never holds anyone up.
 
 use std::io;
-use std::thread;
 use std::time::Duration;
 
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 
 use super::status::NO_METER_DATA;
+use crate::background;
 use crate::serve::document::Document;
 use crate::serve::socket::{Published, STALLED};
 
@@ -29,7 +29,7 @@ pub fn start(published: Published) -> io::Result<Option<Sender<()>>> {
         return Ok(None);
     }
     let (stop, stopped) = bounded::<()>(0);
-    thread::Builder::new().name("systemd".into()).spawn(move || {
+    background::start("systemd", move || {
         let mut told = String::new();
         loop {
             let line = line(&published.newest());

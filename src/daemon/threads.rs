@@ -3,7 +3,6 @@
 mod loops;
 
 use std::io;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, never};
@@ -21,6 +20,7 @@ use super::p1::P1Task;
 use super::slot::slot;
 use super::watchdog::{Pulse, SharedLife, Watchdog};
 use super::wiring::{EndpointPlan, Plan};
+use crate::background;
 use crate::config::TelegramLink;
 use crate::control::decision::Order;
 use crate::device::writer::Command;
@@ -70,10 +70,7 @@ struct Unreleased;
 
 impl Threads {
     /// Starts the tasks of the plan under this director.
-    pub fn start<D>(plan: Plan, director: D, published: Published, clock: Monotonic) -> io::Result<Threads>
-    where
-        D: Director + Send + 'static,
-    {
+    pub fn start(plan: Plan, director: Box<dyn Director + Send>, published: Published, clock: Monotonic) -> io::Result<Threads> {
         let (stop_sender, stop) = bounded::<()>(0);
         let (done_sender, done) = bounded(plan.batteries.len() + plan.chargers.len());
         let (events_sender, events) = bounded(EVENTS_MOST);
@@ -105,8 +102,8 @@ impl Threads {
             let name = format!("battery {}", placed.spec.name);
             let (slot, instructions) = slot();
             let c = join(&name, patience[placed.endpoint], true);
-            let task = BatteryTask::new(placed.spec, endpoints[placed.endpoint].clone());
-            spawn(&name, move || device_loop(task, &instructions, &c))?;
+            let mut task = BatteryTask::new(placed.spec, endpoints[placed.endpoint].clone());
+            background::start(&name, move || device_loop(&mut task, &instructions, &c))?;
             slots.push((slot, fallback, objection));
         }
         let mut charger_slots = Vec::new();
@@ -114,24 +111,24 @@ impl Threads {
             let name = format!("charger {}", placed.spec.name);
             let (slot, instructions) = slot();
             let c = join(&name, patience[placed.endpoint], !observe);
-            let task = ChargerTask::new(placed.spec, endpoints[placed.endpoint].clone());
-            spawn(&name, move || device_loop(task, &instructions, &c))?;
+            let mut task = ChargerTask::new(placed.spec, endpoints[placed.endpoint].clone());
+            background::start(&name, move || device_loop(&mut task, &instructions, &c))?;
             charger_slots.push(slot);
         }
         for placed in plan.bmses {
             let name = format!("bms {}", placed.spec.name);
             let c = join(&name, patience[placed.endpoint], false);
-            let task = BmsTask::new(placed.spec, endpoints[placed.endpoint].clone());
-            spawn(&name, move || device_loop(task, &never(), &c))?;
+            let mut task = BmsTask::new(placed.spec, endpoints[placed.endpoint].clone());
+            background::start(&name, move || device_loop(&mut task, &never(), &c))?;
         }
         if let Some(placed) = plan.meter {
             let c = join("meter", patience[placed.endpoint], false);
-            let task = MeterTask::new(placed.spec, endpoints[placed.endpoint].clone());
-            spawn("meter", move || device_loop(task, &never(), &c))?;
+            let mut task = MeterTask::new(placed.spec, endpoints[placed.endpoint].clone());
+            background::start("meter", move || device_loop(&mut task, &never(), &c))?;
         }
-        if let Some(task) = telegrams {
+        if let Some(mut task) = telegrams {
             let c = join("meter", listener, false);
-            spawn("meter", move || device_loop(task, &never(), &c))?;
+            background::start("meter", move || device_loop(&mut task, &never(), &c))?;
         }
         let watchdog = Watchdog {
             life: life.clone(),
@@ -140,10 +137,10 @@ impl Threads {
             batteries: if observe { Vec::new() } else { slots.clone() },
             control: control.pulse.clone(),
         };
-        spawn("watchdog", move || watchdog.run(&clock))?;
+        background::start("watchdog", move || watchdog.run(&clock))?;
         let told = Slots { batteries: slots.into_iter().map(|s| s.0).collect(), chargers: charger_slots };
         let (asked_sender, asked) = bounded(ASKED_MOST);
-        spawn("control", move || director_loop(director, &events, &asked, &told, &published, &control))?;
+        background::start("control", move || director_loop(director, &events, &asked, &told, &published, &control))?;
         Ok(Threads { stop: stop_sender, done, hurry, asked: asked_sender, gateway, life, clock })
     }
 
@@ -181,10 +178,6 @@ impl Threads {
             }
         }
     }
-}
-
-fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
-    thread::Builder::new().name(name.chars().filter(|c| *c != '\0').take(15).collect()).spawn(work).map(drop)
 }
 
 /// A device thread may be busy with its own request and wait for those of all others on the same link, more than once.

@@ -112,7 +112,7 @@ impl Library {
             Err(error) => return Err(LibraryError::Folder { path: folder.display().to_string(), error }),
         };
         let mut paths: Vec<_> = entries.flatten().map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "toml")).collect();
-        paths.sort();
+        paths.sort_unstable();
         let mut own: BTreeMap<String, String> = BTreeMap::new();
         for path in paths.iter().take(MOST_FILES) {
             let shown = path.display().to_string();

@@ -5,11 +5,11 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
-use std::thread;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 
 use super::deadline::Deadline;
+use crate::background;
 
 /// More addresses than this a host does not get tried at.
 const ADDRESSES_MAX: usize = 8;
@@ -63,7 +63,7 @@ impl Resolver {
 
 fn ask(host: String, port: u16) -> io::Result<Receiver<io::Result<Vec<SocketAddr>>>> {
     let (sender, receiver) = bounded(1);
-    thread::Builder::new().name("resolve".into()).spawn(move || {
+    background::start("resolve", move || {
         let addresses = (host.as_str(), port).to_socket_addrs().map(|found| found.take(ADDRESSES_MAX).collect());
         // Nobody listens any more when the link is gone.
         let _ = sender.send(addresses);

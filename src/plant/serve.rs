@@ -18,13 +18,12 @@ use super::line::Line;
 use super::port::Port;
 use super::sender::Sender;
 use super::site::{Site, SiteParams, Truth};
+use crate::background;
 
 /// How often the pacer lets the time pass.
 const PACE_EVERY: Duration = Duration::from_millis(20);
 /// As many clients a device by a profile takes at once; meters and gateways have few sockets, but more than one.
 const MOST_CLIENTS: usize = 4;
-/// Stack of a thread of the simulator.
-const STACK: usize = 256 * 1024;
 
 /// Where a host of the site is reached.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -165,7 +164,7 @@ impl LiveSite {
 
     fn spawn(&mut self, name: String, work: impl FnOnce(&Shared) + Send + 'static) -> io::Result<()> {
         let shared = Arc::clone(&self.shared);
-        self.threads.push(thread::Builder::new().name(name).stack_size(STACK).spawn(move || work(&shared))?);
+        self.threads.push(background::start_small(&name, move || work(&shared))?);
         Ok(())
     }
 }

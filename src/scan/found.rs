@@ -67,7 +67,7 @@ pub fn collapsed(mut units: Vec<Unit>, asked: usize) -> Vec<Unit> {
             }
         }
     }
-    one.matches.sort_by(Match::best_first);
+    one.matches.sort_unstable_by(Match::best_first);
     vec![one]
 }
 

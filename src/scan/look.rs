@@ -96,7 +96,7 @@ impl Look<'_, '_> {
         probed.extend(profiles.iter().filter(|profile| !recognise::has_addresses(profile)).map(|profile| (*profile, Vec::new())));
         let mut matches: Vec<Match> =
             probed.into_iter().filter_map(|(profile, words)| self.recognise(profile, &words, identity.sunspec.as_ref())).collect();
-        matches.sort_by(Match::best_first);
+        matches.sort_unstable_by(Match::best_first);
         Seen::Someone(Box::new(Unit { ids: vec![self.unit], identity, first, matches }))
     }
 

@@ -105,7 +105,7 @@ pub fn scan(network: &Network, library: &Library, stop: &Stop, mut progress: imp
             }
         }
     })?;
-    found.sort_by_key(|(index, _)| *index);
+    found.sort_unstable_by_key(|(index, _)| *index);
     Ok(found.into_iter().flat_map(|(_, found)| found).collect())
 }
 

@@ -184,7 +184,7 @@ mod tests {
             found("c", Certainty::Probably, (4, 4)),
             found("a", Certainty::Surely, (1, 1)),
         ];
-        all.sort_by(Match::best_first);
+        all.sort_unstable_by(Match::best_first);
         assert_eq!(all.map(|m| m.profile).join(""), "acbd");
     }
 }

@@ -15,9 +15,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::alive::Alive;
+use crate::background;
 
-/// What a client's thread needs: two buffers, and room for what it asks of others.
-const STACK: usize = 256 * 1024;
 /// So long it waits for a client before it shows that it lives.
 const LOOK: Duration = Duration::from_secs(1);
 /// After the operating system has refused a connection, because there are too many files open.
@@ -165,7 +164,7 @@ impl<C: Client> Door<C> {
         let begun = open(stream).and_then(|client| {
             let client = Arc::new(client);
             self.inside.push(Arc::downgrade(&client));
-            thread::Builder::new().name(self.called.thread.into()).stack_size(STACK).spawn(move || talk(&client)).map(drop)
+            background::start_small(self.called.thread, move || talk(&client)).map(drop)
         });
         if let Err(error) = begun {
             if self.unserved.is_news(peer, Instant::now()) {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 
 use super::{Memory, MemoryError};
+use crate::background;
 use crate::control::learned::Learned;
 use crate::daemon::slot::{Slot, slot};
 
@@ -42,7 +43,7 @@ impl Keeper {
             keep(Saver { memory, complained }, &newest, every);
             drop(ended);
         };
-        std::thread::Builder::new().name("memory".into()).spawn(work)?;
+        background::start("memory", work)?;
         Ok((Keeper { done }, Kept { learned, slot }))
     }
 

@@ -19,7 +19,7 @@ use crate::units::{Span, Time};
 const LOOK: Span = Span::from_s(1);
 
 /// Waits, works and reports until the stop; then hands the device back.
-pub(super) fn device_loop<T: Device>(mut task: T, instructions: &Receiver<T::Told>, c: &Context) {
+pub(super) fn device_loop<T>(task: &mut dyn Device<Told = T>, instructions: &Receiver<T>, c: &Context) {
     let mut worked = true;
     loop {
         let wait = c.wait(task.wake_at(c.clock.now()), worked);
@@ -51,7 +51,7 @@ pub(super) fn device_loop<T: Device>(mut task: T, instructions: &Receiver<T::Tol
 
 /// Takes what is reported and asked, decides, tells and publishes, until the stop.
 pub(super) fn director_loop(
-    mut director: impl Director,
+    mut director: Box<dyn Director + Send>,
     events: &Receiver<Event>,
     asked: &Receiver<Asked>,
     told: &Slots,
