@@ -176,7 +176,7 @@ type Signals = SignalDelivery<UnixStream, SignalOnly>;
 fn signals() -> io::Result<Signals> {
     let (read, write) = UnixStream::pair()?;
     read.set_read_timeout(Some(LOOK))?;
-    SignalDelivery::with_pipe(read, write, SignalOnly::default(), [SIGTERM, SIGINT, SIGHUP])
+    SignalDelivery::with_pipe(read, write, SignalOnly, [SIGTERM, SIGINT, SIGHUP])
 }
 
 /// Waits for SIGTERM or SIGINT, and shows about every second that it does.
