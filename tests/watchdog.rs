@@ -59,7 +59,7 @@ impl Service {
         }
     }
 
-    fn is_ready(self) -> Service {
+    fn ready(self) -> Service {
         assert_eq!(self.hears(Duration::from_secs(20)).as_deref(), Some("READY=1"), "the first word");
         self
     }
@@ -104,7 +104,7 @@ fn with_everything(name: &str) -> (Service, LiveSite, master::Master, SocketAddr
          tcp = {{ listen = \"{listen}\" }}\nrtu = {{ port = \"{}\", baud = 115200 }}\n",
         line.path.display()
     );
-    (Service::start(folder, &text).is_ready(), live, line, listen)
+    (Service::start(folder, &text).ready(), live, line, listen)
 }
 
 #[test]
@@ -207,6 +207,6 @@ fn it_pings_although_no_device_answers() {
     let host = |listener: &TcpListener| format!("host = \"127.0.0.1\", port = {}", listener.local_addr().expect("an address").port());
     let folder = Folder::new("silent");
     let text = dead(&folder, [&host(&silent), "host = \"no-such-host.invalid\""]);
-    let service = Service::start(folder, &text).is_ready();
+    let service = Service::start(folder, &text).ready();
     service.pings_for(Duration::from_secs(22), "nobody answers");
 }
