@@ -47,8 +47,8 @@ deb-check: deb
 	tests/package/firewall
 
 # The programs of the other packages under qemu.
-deb-foreign: deb-arm64 deb-armhf
-	CARGO=$(CARGO) tests/package/foreign arm64 armhf
+deb-foreign: deb deb-arm64 deb-armhf
+	tests/package/foreign arm64 armhf
 
 # Two builds in two folders give the same bytes (about ten minutes).
 deb-reproducible:

@@ -81,7 +81,7 @@ const LED_WITHIN: Duration = Duration::from_millis(100);
 /// Main waits for signals for so long before it shows that it lives.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Silence of main and of the status socket that is still normal: both look up every second.
+/// Silence of main, the status socket and the port of the metrics that is still normal: they look up every second.
 const LOOKING_UP: Span = Span::from_s(10);
 
 /// Folders that the daemon works in.

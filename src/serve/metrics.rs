@@ -65,7 +65,7 @@ impl MetricsServer {
                 Err(error) => log::debug!("metrics: {peer} was dropped: {error}"),
             }
         };
-        door.serve(|_| true, |stream: TcpStream| Visit::new(stream, patience), talk, alive);
+        door.serve(alive, |_| true, |stream: TcpStream| Visit::new(stream, patience), talk);
     }
 }
 

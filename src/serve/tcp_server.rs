@@ -64,6 +64,6 @@ impl TcpServer {
                 log::debug!("server: {peer}: the connection is closed: {end}");
             }
         };
-        door.serve(admits, |stream| Connection::new(stream, patience), talk, alive);
+        door.serve(alive, admits, |stream| Connection::new(stream, patience), talk);
     }
 }

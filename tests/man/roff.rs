@@ -169,7 +169,7 @@ pub fn block(block: &Block) -> String {
         Block::Heading(1, words) => format!(".SH {}\n", quoted(&literal(&words.to_uppercase()))),
         Block::Heading(_, words) => format!(".SS {}\n", quoted(&inline(words))),
         Block::Paragraph(text) => match lead(text) {
-            Some((words, rest)) => format!(".SS {}\n{}", quoted(&prose(words)), filled(&inline(rest))),
+            Some((words, rest)) => format!(".SS {}\n{}", quoted(&prose(words)), filled(&inline(&capitalised(rest)))),
             None => format!(".PP\n{}", filled(&inline(text))),
         },
         Block::Bullets(items) => items.iter().map(|item| format!(".IP \\(bu 2\n{}", filled(&inline(item)))).collect(),
@@ -178,9 +178,10 @@ pub fn block(block: &Block) -> String {
     }
 }
 
-/// A paragraph that begins with **strong words and a full stop.** has them as its heading.
+/// A paragraph that begins with **strong words.** or **strong words**: has them as its heading.
 fn lead(text: &str) -> Option<(&str, &str)> {
-    text.strip_prefix("**")?.split_once(".** ").filter(|(words, _)| !words.contains('*'))
+    let (words, rest) = text.strip_prefix("**")?.split_once("**")?;
+    words.strip_suffix('.').zip(rest.strip_prefix(' ')).or_else(|| Some(words).zip(rest.strip_prefix(": ")))
 }
 
 /// The argument of a macro.
@@ -211,14 +212,19 @@ fn labelled(name: &str, cell: &str) -> String {
     match cell {
         "" => String::new(),
         "–" => format!("No {name}."),
-        _ => format!("{}: {cell}.", capitalised(name)),
+        _ => format!("{}: {}", capitalised(name), stopped(cell)),
     }
 }
 
-/// With a capital letter, unless a word to be typed begins it, and a full stop.
+/// With a capital letter and a full stop.
 fn sentence(cell: &str) -> String {
+    stopped(&capitalised(cell))
+}
+
+/// With a full stop, where nothing else ends it.
+fn stopped(cell: &str) -> String {
     let stop = if cell.is_empty() || cell.ends_with(['.', ':', '?', '!']) { "" } else { "." };
-    format!("{}{stop}", capitalised(cell))
+    format!("{cell}{stop}")
 }
 
 fn capitalised(text: &str) -> String {
