@@ -11,7 +11,7 @@ use crate::link::place::Place;
 use crate::scan::found::{First, Found, Unit};
 use crate::scan::network::Progress;
 use crate::scan::recognise::Match;
-use crate::scan::snippet::snippet;
+use crate::scan::snippet::{comment, snippet};
 
 /// Profiles that are named of one device; the others fit no better.
 const MATCHES_SHOWN: usize = 3;
@@ -36,15 +36,13 @@ impl Report<'_> {
         let mut text = snippet(self.found, self.library)?;
         if let Err(findings) = config::parse(&text, self.library) {
             text.push_str("\n# Not complete yet; sax-controller check says:\n");
-            for line in findings.to_string().lines() {
-                text.push_str(&format!("# {line}\n"));
-            }
+            comment(&mut text, &findings.to_string());
         }
         Some(text)
     }
 }
 
-/// For people: a table, remarks, and a configuration to begin with.
+/// For people: a table, remarks, and a configuration to begin with. The others are comments in it then, so that the whole is a file to edit.
 pub(super) fn report(report: &Report<'_>) -> String {
     let Progress { done, all, .. } = report.asked;
     let early = if report.stopped { format!("Stopped after {done} of {all} {}. ", report.what()) } else { String::new() };
@@ -71,13 +69,12 @@ pub(super) fn report(report: &Report<'_>) -> String {
             out += &format!("{}: {}\n", where_(&found.place), printable(remark));
         }
     }
-    match report.configuration() {
-        Some(text) => {
-            out += &format!("\n# A configuration to begin with: save it as controller.toml, and look at every \"fill in\".\n{text}")
-        }
-        None => out += "\nNo known device is among them, so there is no configuration to propose.\n",
-    }
-    out
+    let Some(text) = report.configuration() else {
+        return out + "\nNo known device is among them, so there is no configuration to propose.\n";
+    };
+    let mut file = String::new();
+    comment(&mut file, &out);
+    file + &format!("\n# A configuration to begin with: save all of this as controller.toml, and look at every \"fill in\".\n{text}")
 }
 
 /// For programs.
