@@ -14,6 +14,7 @@ UNIT = "sax-controller"
 PREFIX = "saxgw-"
 # Longest time that a command inside may take.
 COMMAND_S = 60
+ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8", "SYSTEMD_PAGER": ""}
 BOOT_S = 60
 STOP_S = 15
 # systemd-nspawn ends with this when the machine wants to be booted again.
@@ -96,7 +97,7 @@ class Machine:
         # And what systemd needs for that.
         command += ["--system-call-filter=bpf", "--capability=CAP_BPF,CAP_NET_ADMIN"]
         # In a group of its own, or several runs would share one. The machine shuts down when this program dies.
-        enter = 'for group in "$@"; do [ "$group" = -- ] && break; echo $$ >"$group/cgroup.procs"; shift; done; shift; exec setpriv --pdeathsig TERM -- "$@"'
+        enter = 'while [ "$1" != -- ]; do echo $$ >"$1/cgroup.procs"; shift; done; shift; exec setpriv --pdeathsig TERM -- "$@"'
         for group in self.groups:
             os.makedirs(group, exist_ok=True)
         with open(self.log, "ab") as log:
@@ -143,8 +144,9 @@ class Machine:
 
     def ask(self, *command, stdin=subprocess.DEVNULL):
         """Runs something inside; returns its exit code and all that it said."""
-        environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8", "SYSTEMD_PAGER": ""}
-        done = subprocess.run(self.command(*command), stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment, timeout=COMMAND_S)
+        done = subprocess.run(
+            self.command(*command), stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=ENVIRONMENT, timeout=COMMAND_S
+        )
         return done.returncode, done.stdout.decode(errors="replace")
 
     def run(self, *command, check=True):

@@ -19,7 +19,7 @@ use sax_controller::plant::faults::Fault;
 use sax_controller::plant::house::House;
 use sax_controller::plant::line::Line;
 use sax_controller::plant::serve::{LiveSite, Reached, loopback};
-use sax_controller::plant::site::{Site, SiteParams};
+use sax_controller::plant::site::{Site, SiteParams, WriteEvent};
 use sax_controller::units::Phase;
 use serde_json::json;
 
@@ -120,7 +120,10 @@ fn writes(site: &Site, zero_ms: u64, seen: &mut u64) -> Vec<serde_json::Value> {
     *seen = all;
     let mut newest: Vec<_> = site.events().rev().take(new).collect();
     newest.reverse();
-    let shown = |e: &sax_controller::plant::site::WriteEvent| json!({ "unix_ms": zero_ms + e.at_ms, "write": { "battery": e.battery, "unit": e.unit, "address": e.address, "value": e.value } });
+    let shown = |e: &WriteEvent| {
+        let write = json!({ "battery": e.battery, "unit": e.unit, "address": e.address, "value": e.value });
+        json!({ "unix_ms": zero_ms + e.at_ms, "write": write })
+    };
     newest.into_iter().map(shown).collect()
 }
 
