@@ -5,6 +5,7 @@
 mod process;
 
 use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -14,8 +15,9 @@ use sax_controller::plant::serve::LiveSite;
 
 fn start(folder: &Folder, text: &str, arguments: &[&str]) -> Child {
     std::fs::write(folder.file("controller.toml"), text).unwrap();
-    Command::new(PROGRAM)
-        .arg("commission")
+    // As careful as some root is.
+    Command::new("sh")
+        .args(["-c", "umask 077; exec \"$0\" \"$@\"", PROGRAM, "commission"])
         .args(arguments)
         .arg("--config")
         .arg(folder.file("controller.toml"))
@@ -69,7 +71,9 @@ fn a_wrong_phase_is_found_and_everything_is_released() {
     let row = out.lines().find(|l| l.starts_with("A  ")).unwrap();
     assert!(row.split_whitespace().take(4).eq(["A", "yes", "right", "L1"]) && row.ends_with("fits"), "{row}");
     assert!(out.contains("All batteries are released."), "{out}");
-    assert!(folder.file("learned.json").exists() && out.contains("learned.json."), "{out}");
+    assert!(out.contains("learned.json."), "{out}");
+    let mode = std::fs::metadata(folder.file("learned.json")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o644, "the service is another user");
     assert!(!folder.file("s").exists(), "the socket was left behind");
     assert_released(&live);
 }

@@ -412,7 +412,9 @@ fn refused_connections_back_off_without_blocking() {
         Error::Io(error) => error.kind(),
         other => panic!("{other}"),
     };
-    assert_eq!(refusal(link.read_holding_registers(10, 1).unwrap_err()), ErrorKind::ConnectionRefused);
+    let first = link.read_holding_registers(10, 1).unwrap_err();
+    assert!(first.to_string().contains("no connection (Connection refused"), "the README explains it by these words: {first}");
+    assert_eq!(refusal(first), ErrorKind::ConnectionRefused);
     let kinds: Vec<ErrorKind> = in_time(|| (0..20).map(|_| refusal(link.read_holding_registers(10, 1).unwrap_err())).collect());
     assert!(kinds.contains(&ErrorKind::NotConnected), "{kinds:?}");
     assert_eq!((link.generation(), link.counters()), (0, Counters { requests: 21, io: 21, ..Counters::default() }));

@@ -66,10 +66,9 @@ fn three_sax_batteries_are_found_with_their_units_and_proposed() {
     assert_eq!(found.matches("surely sax-sunspec").count(), 2, "{found}");
     assert!(found.contains("SAXPOWER") && found.contains("a gateway says: no such unit"), "{found}");
 
-    let snippet = found.split_once("# A configuration to begin with").unwrap().1;
-    let snippet = snippet.split_once('\n').unwrap().1;
+    assert!(found.starts_with("#   where ") && found.contains("\n# A configuration to begin with"), "{found}");
     let library = Library::built_in().unwrap();
-    let config = config::parse(snippet, &library).unwrap_or_else(|e| panic!("{}\n{snippet}", e.render("snippet")));
+    let config = config::parse(&found, &library).unwrap_or_else(|e| panic!("{}\n{found}", e.render("all that was printed")));
     let batteries: Vec<_> = config.batteries.iter().map(|b| (b.device.as_str(), b.link.to_string())).collect();
     let expected: Vec<_> = ports.iter().enumerate().map(|(n, port)| ("sax", format!("127.0.0.{}:{port}", n + 1))).collect();
     assert_eq!(batteries, expected);

@@ -24,9 +24,9 @@ pub(super) const USAGE: &str = "\
 Usage: sax-controller scan NETWORK... [OPTION...]
        sax-controller scan /dev/ttyUSB0 [OPTION...]
 
-Finds Modbus devices, says what they are, and prints a configuration to begin with. Only reads. NETWORK is 192.168.1.0/24,
-192.168.1.10-40, an address or a name, up to the size of a /16. Hosts are asked side by side, each over one connection at a time.
-Ctrl-C ends the scan with what was found so far.
+Finds Modbus devices, says what they are, and prints a configuration to begin with; all that is printed then is that file, with what was
+found as comments. Only reads. NETWORK is 192.168.1.0/24, 192.168.1.10-40, an address or a name, up to the size of a /16. Hosts are asked
+side by side, each over one connection at a time. Ctrl-C ends the scan with what was found so far.
 
       --port N[,N...]      TCP ports [502]; SAX batteries with old firmware have 3600, an SBAU 2404
       --units LIST         unit ids, as 1-9,64,100 [1, 255, 0, 2-9 and those of the known devices]

@@ -11,7 +11,7 @@ use crate::link::place::Place;
 use crate::scan::found::{First, Found, Unit};
 use crate::scan::network::Progress;
 use crate::scan::recognise::Match;
-use crate::scan::snippet::snippet;
+use crate::scan::snippet::{comment, snippet};
 
 /// Profiles that are named of one device; the others fit no better.
 const MATCHES_SHOWN: usize = 3;
@@ -31,23 +31,21 @@ impl Report<'_> {
         if self.on_bus { "units" } else { "hosts" }
     }
 
-    /// The configuration, with what our own reader has to say about it.
-    fn configuration(&self) -> Option<String> {
-        let mut text = snippet(self.found, self.library)?;
+    /// The configuration below this head, with what our own reader has to say about it: lines are counted from the head on.
+    fn configuration(&self, head: &str) -> Option<String> {
+        let mut text = head.to_owned() + &snippet(self.found, self.library)?;
         if let Err(findings) = config::parse(&text, self.library) {
             text.push_str("\n# Not complete yet; sax-controller check says:\n");
-            for line in findings.to_string().lines() {
-                text.push_str(&format!("# {line}\n"));
-            }
+            comment(&mut text, &findings.to_string());
         }
         Some(text)
     }
 }
 
-/// For people: a table, remarks, and a configuration to begin with.
+/// For people: a table, remarks, and a configuration to begin with. The others are comments in it then, so that the whole is a file to edit.
 pub(super) fn report(report: &Report<'_>) -> String {
     let Progress { done, all, .. } = report.asked;
-    let early = if report.stopped { format!("Stopped after {done} of {all} {}. ", report.what()) } else { String::new() };
+    let early = if report.stopped { format!("Stopped after {done} of {all} {}.\n", report.what()) } else { String::new() };
     if report.found.is_empty() {
         let scanned = if report.stopped { String::new() } else { format!(" ({all} {} asked)", report.what()) };
         return format!("{early}Nobody was found{scanned}.\n");
@@ -71,13 +69,10 @@ pub(super) fn report(report: &Report<'_>) -> String {
             out += &format!("{}: {}\n", where_(&found.place), printable(remark));
         }
     }
-    match report.configuration() {
-        Some(text) => {
-            out += &format!("\n# A configuration to begin with: save it as controller.toml, and look at every \"fill in\".\n{text}")
-        }
-        None => out += "\nNo known device is among them, so there is no configuration to propose.\n",
-    }
-    out
+    let mut head = String::new();
+    comment(&mut head, &out);
+    head += "\n# A configuration to begin with: save all of this as controller.toml, and look at every \"fill in\".\n";
+    report.configuration(&head).unwrap_or_else(|| out + "\nNo known device is among them, so there is no configuration to propose.\n")
 }
 
 /// For programs.
@@ -89,7 +84,7 @@ pub(super) fn document(report: &Report<'_>) -> String {
         "what": report.what(),
         "stopped": report.stopped,
         "found": found,
-        "configuration": report.configuration(),
+        "configuration": report.configuration(""),
     });
     format!("{document}\n")
 }
@@ -176,6 +171,25 @@ fn ids(ids: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scan::identity::Identity;
+    use crate::scan::recognise::Certainty;
+
+    #[test]
+    fn what_is_missing_is_named_with_its_line_of_the_whole_output() {
+        let library = Library::built_in().unwrap();
+        let matches = vec![Match { profile: "tesla".into(), unit: 1, certainty: Certainty::Surely, possible: (4, 4) }];
+        let units = vec![Unit { ids: vec![1], identity: Identity::default(), first: First::None, matches }];
+        let place = Place::Tcp { host: "192.168.1.11".into(), port: 502 };
+        let found = [Found { place, units, absent: Vec::new(), remarks: vec!["a remark".into()] }];
+        let asked = Progress { done: 1, all: 9, found: 1 };
+        let text = report(&Report { found: &found, asked, on_bus: false, stopped: true, library: &library });
+        let line_of = |wanted: &str| text.lines().position(|line| line == wanted).map(|at| at + 1);
+        assert!(
+            text.starts_with("# Stopped after 1 of 9 hosts.\n#   where ") && text.contains("\n# 192.168.1.11:502: a remark\n"),
+            "{text}"
+        );
+        assert!(text.contains(&format!("\n# {}:1: battery \"A\" capacity_wh: ", line_of("[[battery]]").unwrap())), "{text}");
+    }
 
     #[test]
     fn units_in_runs() {

@@ -117,8 +117,8 @@ impl TcpLink {
                 self.backoff.failed(Instant::now());
                 self.refused = error.to_string();
                 // Nothing was sent: this is no device that does not answer, but none that is there.
-                let no_connection = || io::Error::new(io::ErrorKind::NotConnected, format!("no connection ({error})"));
-                Err(if error.kind() == io::ErrorKind::TimedOut { no_connection() } else { error }.into())
+                let kind = if error.kind() == io::ErrorKind::TimedOut { io::ErrorKind::NotConnected } else { error.kind() };
+                Err(io::Error::new(kind, format!("no connection ({error})")).into())
             }
         }
     }

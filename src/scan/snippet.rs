@@ -165,9 +165,10 @@ fn line(out: &mut String, text: &str, remark: &str) {
     let _ = if remark.is_empty() { writeln!(out, "{text}") } else { writeln!(out, "{text:<32} # {remark}") };
 }
 
-fn comment(out: &mut String, text: &str) {
+/// Every line as a comment.
+pub fn comment(out: &mut String, text: &str) {
     for line in text.lines() {
-        let _ = writeln!(out, "# {line}");
+        let _ = writeln!(out, "{}", format!("# {line}").trim_end());
     }
 }
 
