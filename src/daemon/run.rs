@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::{self, Read};
+use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -13,6 +14,7 @@ use signal_hook::iterator::exfiltrator::SignalOnly;
 use super::clock::{Clock, Monotonic};
 use super::control::ControlTask;
 use super::led::LedThread;
+use super::listening::Listening;
 use super::memory::{Keeper, Memory};
 use super::servers::Servers;
 use super::stop_note::StopNote;
@@ -25,7 +27,6 @@ use crate::device::library::Library;
 use crate::serve::alive::Alive;
 use crate::serve::metrics::MetricsServer;
 use crate::serve::socket::{Published, StatusSocket};
-use crate::serve::tcp_server::BindError;
 use crate::units::Span;
 
 /// The batteries are handed back within this time after SIGTERM, or left to their own timeout.
@@ -41,8 +42,6 @@ pub enum RunError {
         /// What is in the way.
         error: io::Error,
     },
-    /// The port of our Modbus server, or that of the metrics.
-    Server(BindError),
     /// Signal handlers.
     Signals(io::Error),
     /// Threads.
@@ -62,7 +61,6 @@ impl fmt::Display for RunError {
                     path.display()
                 )
             }
-            RunError::Server(error) => error.fmt(f),
             RunError::Signals(error) => write!(f, "The signal handlers cannot be installed: {error}."),
             RunError::Threads(error) => write!(f, "The threads cannot be started: {error}."),
         }
@@ -111,8 +109,7 @@ pub fn run(config: &Config, library: &Library, folders: Folders<'_>, reload: &dy
     if let Some(server) = &mut plan.server {
         server.state = Some(folders.state.to_owned());
     }
-    let mut servers = plan.server.as_ref().map(|server| Servers::bind(server, config)).transpose().map_err(RunError::Server)?;
-    let metrics = config.status.metrics.map(MetricsServer::bind).transpose().map_err(RunError::Server)?;
+    let mut servers = plan.server.as_ref().map(|server| Servers::new(server, config));
     let (keeper, kept) = Keeper::start(Memory::open(folders.state, config)).map_err(RunError::Threads)?;
     let mut control = ControlTask::new(config.clone(), &plan);
     control.keep(kept);
@@ -134,8 +131,8 @@ pub fn run(config: &Config, library: &Library, folders: Folders<'_>, reload: &dy
         servers.start(&threads, &published, clock).map_err(RunError::Threads)?;
     }
     let led = start_led(config, folders.leds, &published).map_err(RunError::Threads)?;
-    if let Some(metrics) = metrics {
-        start_metrics(metrics, &threads, published.clone()).map_err(RunError::Threads)?;
+    if let Some(listen) = config.status.metrics {
+        start_metrics(listen, &threads, published.clone()).map_err(RunError::Threads)?;
     }
     let serving = socket.try_clone().map_err(socket_error)?;
     let (served, alive) = (published.clone(), threads.watch("status", LOOKING_UP));
@@ -199,10 +196,10 @@ fn start_led(config: &Config, leds: &Path, published: &Published) -> io::Result<
     led.map(|name| LedThread::start(leds.join(name), published.clone())).transpose()
 }
 
-fn start_metrics(metrics: MetricsServer, threads: &Threads, published: Published) -> io::Result<()> {
-    log::info!("metrics: http://{}/metrics", metrics.address()?);
-    let alive = threads.watch("metrics", LOOKING_UP);
-    background::start("metrics", move || metrics.serve(&published, &alive)).map(drop)
+fn start_metrics(listen: SocketAddr, threads: &Threads, published: Published) -> io::Result<()> {
+    let bind = move || MetricsServer::bind(listen).inspect(|_| log::info!("metrics: http://{listen}/metrics"));
+    let (metrics, alive) = (Listening::start(bind, threads.events()), threads.watch("metrics", LOOKING_UP));
+    background::start("metrics", move || metrics.bound(&alive).serve(&published, &alive)).map(drop)
 }
 
 /// SIGHUP: nothing is changed while running, but one learns what a restart would do.
