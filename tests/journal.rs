@@ -371,7 +371,7 @@ fn a_journal_that_takes_no_lines_holds_nobody_up() {
     let (_journal, stderr, stream) = journal();
     let mut full = UnixStream::from(stderr.try_clone().unwrap());
     full.set_nonblocking(true).unwrap();
-    while full.write(&[b'\n']).is_ok() {}
+    while full.write(b"\n").is_ok() {}
     full.set_nonblocking(false).unwrap();
     let text = format!("[site]\nstrategy = \"observe\"\n[status]\nsocket = \"{}\"\n", folder.file("s").display());
     let mut command = program(&folder, &text);
@@ -393,6 +393,37 @@ fn a_journal_that_takes_no_lines_holds_nobody_up() {
     until("STATUS=nothing to connect to");
     assert!(Command::new("kill").arg(child.id().to_string()).status().is_ok_and(|status| status.success()));
     assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn under_a_service_manager_the_end_of_another_controller_is_waited_for() {
+    let (folder, second) = (Folder::new("journal-first"), Folder::new("journal-second"));
+    let text = format!("[site]\nstrategy = \"observe\"\n[status]\nsocket = \"{}\"\n", folder.file("s").display());
+    let notified = |folder: &Folder| {
+        let socket = UnixDatagram::bind(folder.file("notify")).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        socket
+    };
+    let until = |socket: &UnixDatagram, what: &str| {
+        let (mut bytes, mut told) = ([0; 4096], String::new());
+        while !told.contains(what) {
+            let length = socket.recv(&mut bytes).unwrap_or_else(|e| panic!("{what}: {e}: {told}"));
+            told.push_str(&String::from_utf8_lossy(&bytes[..length]));
+        }
+        told
+    };
+    let (of_first, of_second) = (notified(&folder), notified(&second));
+    let start = |folder: &Folder| program(folder, &text).env("NOTIFY_SOCKET", folder.file("notify")).stderr(Stdio::null()).spawn().unwrap();
+    let mut one = start(&folder);
+    until(&of_first, "READY=1");
+    let mut other = start(&second);
+    let told = until(&of_second, "STATUS=Another sax-controller is running");
+    assert!(!told.contains("READY"), "{told}");
+    one.kill().unwrap();
+    one.wait().unwrap();
+    until(&of_second, "READY=1");
+    other.kill().unwrap();
+    other.wait().unwrap();
 }
 
 /// Not a test of its own: the next one runs it in a process of its own.

@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -76,6 +77,9 @@ const RUN: &str = "run";
 /// At the stop the LED gets this long to go out.
 const LED_WITHIN: Duration = Duration::from_millis(100);
 
+/// Under a service manager the status socket gets this long to become free; TimeoutStartSec= is longer.
+const SOCKET_WITHIN: Duration = Duration::from_secs(20);
+
 /// Main waits for signals for so long before it shows that it lives.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -95,7 +99,7 @@ pub struct Folders<'a> {
 pub fn run(config: &Config, library: &Library, folders: Folders<'_>, reload: &dyn Fn() -> Result<Config, String>) -> Result<(), RunError> {
     let path = Path::new(&config.status.socket);
     let socket_error = |error| RunError::Socket { path: path.to_owned(), error };
-    let socket = StatusSocket::bind(path).map_err(socket_error)?;
+    let socket = status_socket(path, &socket_error)?;
     let mut signals = signals().map_err(RunError::Signals)?;
     let clock = Monotonic::start();
     let published = Published::default();
@@ -165,6 +169,24 @@ pub fn run(config: &Config, library: &Library, folders: Folders<'_>, reload: &dy
         log::error!("stopped, but not every battery and charger has acknowledged its release in time; its own timeout will do it");
     }
     Ok(())
+}
+
+/// Under a service manager, which would start the program again and again with several lines in the journal each time, what is in the way
+/// gets some time to go: another controller, like a commissioning by hand. Until then SIGTERM ends the program at once.
+fn status_socket(path: &Path, error: &dyn Fn(io::Error) -> RunError) -> Result<StatusSocket, RunError> {
+    let begun = Instant::now();
+    let patience = if std::env::var_os("NOTIFY_SOCKET").is_some() { SOCKET_WITHIN } else { Duration::ZERO };
+    loop {
+        let hindered = match StatusSocket::bind(path) {
+            Ok(socket) => return Ok(socket),
+            Err(hindered) => error(hindered),
+        };
+        if begun.elapsed() >= patience {
+            return Err(hindered);
+        }
+        supervisor::tell(&[sd_notify::NotifyState::Status(&hindered.to_string())]);
+        thread::sleep(LOOK);
+    }
 }
 
 /// Signals that have come are told by a byte on a stream, for which one can wait with a timeout.
