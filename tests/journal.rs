@@ -9,7 +9,7 @@ mod process;
 
 use std::cell::RefCell;
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{UnixDatagram, UnixStream};
@@ -28,9 +28,10 @@ use sax_controller::plant::faults::Fault;
 use sax_controller::plant::house::House;
 use sax_controller::plant::meter::MeterParams;
 use sax_controller::plant::site::SiteParams;
+use sax_controller::serve::ask::{Ask, Asked};
 use sax_controller::simulate::Simulation;
 use sax_controller::simulated_devices::{chargers, devices};
-use sax_controller::units::Time;
+use sax_controller::units::{Span, Time};
 
 const DAY_S: u64 = 86_400;
 /// Lines of a normal day, start and stop included (issue 6).
@@ -91,6 +92,16 @@ fn simulation(config: &Config, season: Season, sky: Sky, new_firmware: bool) -> 
     Simulation::new(config, &library, params)
 }
 
+/// From here on what this thread says is collected.
+fn listen() {
+    static LOGGER: Once = Once::new();
+    LOGGER.call_once(|| {
+        log::set_boxed_logger(Box::new(Collector)).unwrap();
+        log::set_max_level(log::LevelFilter::Info);
+    });
+    SAID.take();
+}
+
 /// The lines of 24 h and of the stop. `each_minute` may do something to the site.
 fn a_day(simulation: Simulation, loss_permille: u16, each_minute: impl Fn(&Simulation, u64)) -> Vec<String> {
     a_day_that(simulation, loss_permille, each_minute, true)
@@ -98,12 +109,7 @@ fn a_day(simulation: Simulation, loss_permille: u16, each_minute: impl Fn(&Simul
 
 /// The same, with whether all batteries can be handed back at the end.
 fn a_day_that(mut simulation: Simulation, loss_permille: u16, each_minute: impl Fn(&Simulation, u64), released: bool) -> Vec<String> {
-    static LOGGER: Once = Once::new();
-    LOGGER.call_once(|| {
-        log::set_boxed_logger(Box::new(Collector)).unwrap();
-        log::set_max_level(log::LevelFilter::Info);
-    });
-    SAID.take();
+    listen();
     let faults = simulation.site().faults();
     let hosts = simulation.site().hosts();
     for host in 0..hosts {
@@ -196,6 +202,67 @@ fn a_battery_that_is_silent_for_a_minute_every_ten_is_said_with_growing_pauses()
     let last = said.iter().rposition(|line| line.contains("alarm: battery B: no usable data"));
     let over = said.iter().rposition(|line| line.contains("alarm over: battery B: no usable data"));
     assert!(last > over, "{said:?}");
+}
+
+#[test]
+fn what_comes_and_goes_hides_no_other_kind_of_fault() {
+    use sax_controller::daemon::health::Health;
+    use sax_controller::link::fault::Fault;
+    listen();
+    let at = |minute: u64| Time::from_ms(minute * 60_000);
+    let mut health = Health::new("meter".into());
+    let mut fails = |fault: &Fault, minute: u64| (0..3).for_each(|_| health.note(Some(fault), at(minute)));
+    for minute in 0..10 {
+        fails(&Fault::Timeout, minute);
+    }
+    assert_eq!(SAID.take(), ["WARN meter: Timeout"]);
+    fails(&Fault::Crc, 10);
+    assert_eq!(SAID.take(), ["WARN meter: CRC Error"], "while the other one is there");
+    health.note(None, at(11));
+    assert_eq!(SAID.take(), ["INFO meter: works again"]);
+    for minute in 12..40 {
+        (0..3).for_each(|_| health.note(Some(&Fault::Timeout), at(minute)));
+        health.note(None, at(minute));
+    }
+    assert_eq!(SAID.take(), ["WARN meter: Timeout", "INFO meter: works again"]);
+    (0..3).for_each(|_| health.note(Some(&Fault::Exception(2)), at(40)));
+    let said = SAID.take();
+    assert!(said.len() == 1 && said[0].starts_with("WARN meter: Exception 0x02"), "{said:?}");
+    health.note(None, at(41));
+    assert_eq!(SAID.take(), ["INFO meter: works again"]);
+}
+
+#[test]
+fn a_heartbeat_that_ends_is_said_although_the_command_has_come_and_gone_all_day() {
+    let server = "[server]\naddress = 10\ntcp = { listen = \"127.0.0.1:1502\", writable = true }\n";
+    let config = house::parse(&(house::config_text(1_000, "", "") + server));
+    let mut simulation = simulation(&config, Season::Spring, Sky::Broken, false);
+    listen();
+    let mut beat = 0;
+    let mut minutes = |minutes: u16, setpoint: Option<[u16; 2]>, alive: bool| {
+        for _ in 0..minutes {
+            beat += u16::from(alive);
+            let now = simulation.now();
+            let mut write = |address, values: Vec<u16>| {
+                let (reply, _) = crossbeam_channel::bounded(1);
+                simulation.director().asked(Asked { ask: Ask::Write { address, values }, reply }, now);
+            };
+            setpoint.into_iter().for_each(|words| write(2900, words.into()));
+            write(2906, vec![beat]);
+            simulation.run_until(now + Span::from_s(50));
+        }
+        let said = SAID.take();
+        said.into_iter().filter(|line| line.contains("remote: ")).collect::<Vec<_>>()
+    };
+    let (asked, nothing) = (Some([0, 500]), Some([0x8000, 0]));
+    for time in 0..4 {
+        let said = [minutes(3, asked, true), minutes(3, nothing, true)].concat();
+        let lines = ["INFO remote: in force: power 500 W", "INFO remote: nothing is asked for any more"];
+        assert_eq!(said, if time < 2 { &lines[..] } else { &[] }, "{time}");
+    }
+    assert!(minutes(3, asked, true).is_empty());
+    assert_eq!(minutes(3, None, false), ["WARN remote: dropped, the heartbeat has not changed for 60 s"]);
+    assert_eq!(minutes(3, nothing, true), ["INFO remote: nothing is asked for any more"]);
 }
 
 /// A socket in the place of the journal, and what JOURNAL_STREAM says of it.
@@ -296,11 +363,74 @@ fn start_and_stop_are_a_few_lines_with_priorities_and_the_state_is_told_once() {
     assert!((3..START_AND_STOP).contains(&(said.lines().count() - 1)), "{said}");
 }
 
+#[test]
+fn a_journal_that_takes_no_lines_holds_nobody_up() {
+    let folder = Folder::new("journal-hangs");
+    let notified = UnixDatagram::bind(folder.file("notify")).unwrap();
+    notified.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let (_journal, stderr, stream) = journal();
+    let mut full = UnixStream::from(stderr.try_clone().unwrap());
+    full.set_nonblocking(true).unwrap();
+    while full.write(b"\n").is_ok() {}
+    full.set_nonblocking(false).unwrap();
+    let text = format!("[site]\nstrategy = \"observe\"\n[status]\nsocket = \"{}\"\n", folder.file("s").display());
+    let mut command = program(&folder, &text);
+    command.env("JOURNAL_STREAM", stream).env("NOTIFY_SOCKET", folder.file("notify")).stderr(stderr);
+    let mut child = command.spawn().unwrap();
+    let mut until = |what: &str| {
+        let mut bytes = [0; 4096];
+        loop {
+            let length = notified.recv(&mut bytes).unwrap_or_else(|e| {
+                let _ = child.kill();
+                panic!("{what}: {e}")
+            });
+            if String::from_utf8_lossy(&bytes[..length]).contains(what) {
+                return;
+            }
+        }
+    };
+    until("READY=1");
+    until("STATUS=nothing to connect to");
+    assert!(Command::new("kill").arg(child.id().to_string()).status().is_ok_and(|status| status.success()));
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn under_a_service_manager_the_end_of_another_controller_is_waited_for() {
+    let (folder, second) = (Folder::new("journal-first"), Folder::new("journal-second"));
+    let text = format!("[site]\nstrategy = \"observe\"\n[status]\nsocket = \"{}\"\n", folder.file("s").display());
+    let notified = |folder: &Folder| {
+        let socket = UnixDatagram::bind(folder.file("notify")).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        socket
+    };
+    let until = |socket: &UnixDatagram, what: &str| {
+        let (mut bytes, mut told) = ([0; 4096], String::new());
+        while !told.contains(what) {
+            let length = socket.recv(&mut bytes).unwrap_or_else(|e| panic!("{what}: {e}: {told}"));
+            told.push_str(&String::from_utf8_lossy(&bytes[..length]));
+        }
+        told
+    };
+    let (of_first, of_second) = (notified(&folder), notified(&second));
+    let start = |folder: &Folder| program(folder, &text).env("NOTIFY_SOCKET", folder.file("notify")).stderr(Stdio::null()).spawn().unwrap();
+    let mut one = start(&folder);
+    until(&of_first, "READY=1");
+    let mut other = start(&second);
+    let told = until(&of_second, "STATUS=Another sax-controller is running");
+    assert!(!told.contains("READY"), "{told}");
+    one.kill().unwrap();
+    one.wait().unwrap();
+    until(&of_second, "READY=1");
+    other.kill().unwrap();
+    other.wait().unwrap();
+}
+
 /// Not a test of its own: the next one runs it in a process of its own.
 #[test]
 fn panics_where_it_is_told_to() {
     if std::env::var_os("PANIC_HERE").is_some() {
-        sax_controller::daemon::journal::catch_panics();
+        sax_controller::daemon::journal::prepare();
         panic!("first line\nsecond line");
     }
 }

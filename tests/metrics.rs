@@ -24,19 +24,17 @@ use scrape::{GET, page};
 use serde_json::Value;
 
 #[test]
-fn a_port_that_is_taken_is_said() {
+fn a_port_that_is_taken_is_said_and_used_when_it_is_free() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let listen = taken.local_addr().unwrap();
     let expected =
         format!("The server of the metrics cannot listen on {listen}: another program does; [status] metrics names another port.");
     let (live, folder) = (live([0, 0, 0]), Folder::new("metrics-port"));
     let mut program = Running::start(&folder, &with_metrics(&config(&folder, &live, 1000), listen));
-    let status = program.wait(Duration::from_secs(10)).expect("it ends");
-    let begun = Instant::now();
-    while !program.said().contains("cannot listen") && begun.elapsed() < Duration::from_secs(5) {
-        thread::sleep(Duration::from_millis(10));
-    }
-    assert!(!status.success() && program.said().contains(&expected), "{}", program.said());
+    program.until_said(&expected);
+    drop(taken);
+    program.until_said(&format!("metrics: http://{listen}/metrics"));
+    assert!(page(listen).is_ok());
 }
 
 fn with_metrics(text: &str, listen: SocketAddr) -> String {

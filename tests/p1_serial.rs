@@ -123,6 +123,31 @@ fn seven_data_bits_leave_no_parity_bit() {
     assert_eq!(received, V2_2);
 }
 
+#[test]
+fn telegrams_are_passed_on_as_soon_as_the_port_for_it_is_free() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let link = TelegramLink::Tcp { host: "127.0.0.1".into(), port: server.local_addr().unwrap().port() };
+    let mut meter = Running::new(link, Some(address));
+    let (mut sender, _) = {
+        let accepting = thread::spawn(move || server.accept().unwrap());
+        meter.port(address, true);
+        accepting.join().unwrap()
+    };
+    sender.write_all(T210D).unwrap();
+    assert!(meter.good().sample.is_some(), "the meter is heard all the same");
+    drop(taken);
+    meter.port(address, false);
+    let mut reader = TcpStream::connect(address).unwrap();
+    reader.set_read_timeout(Some(DEADLINE)).unwrap();
+    sender.write_all(T210D).unwrap();
+    meter.good();
+    let mut forwarded = vec![0; T210D.len()];
+    reader.read_exact(&mut forwarded).unwrap();
+    assert_eq!(forwarded, T210D);
+}
+
 struct Running {
     task: P1Task,
     clock: Monotonic,
@@ -139,7 +164,20 @@ impl Running {
             balance_sum: false,
             nominal_mv: 230_000,
         };
-        Running { task: P1Task::open(spec, None).unwrap(), clock: Monotonic::start() }
+        Running { task: P1Task::open(spec, None), clock: Monotonic::start() }
+    }
+
+    /// Works until it is reported that the port for other readers cannot be bound, or that this is over.
+    fn port(&mut self, address: std::net::SocketAddr, closed: bool) {
+        let (begun, expected) = (Instant::now(), format!("meter: nobody gets telegrams from {address}"));
+        let mut done = false;
+        while !done {
+            assert!(begun.elapsed() < DEADLINE);
+            self.task.work(&self.clock, &mut |event| match event {
+                Event::Port(alarm, since) if alarm == expected => done |= since.is_some() == closed,
+                _ => {}
+            });
+        }
     }
 
     /// Works until something is reported that is wanted.

@@ -1,4 +1,4 @@
-//! The real program with `[server]` on a simulated site: both servers, settings over a `kill -9`, the gateway, and what hinders a start.
+//! The real program with `[server]` on a simulated site: both servers, settings over a `kill -9`, the gateway, and a port that is taken.
 #![allow(missing_docs)]
 
 #[path = "common/master.rs"]
@@ -101,19 +101,25 @@ fn registers_over_both_servers_and_settings_that_survive() {
 }
 
 #[test]
-fn a_port_that_is_taken_ends_the_start_before_anything_is_commanded() {
-    let (live, folder) = (live([0, 0, 0]), Folder::new("server-port"));
+fn a_port_that_is_taken_is_an_alarm_and_is_used_when_it_is_free() {
+    let (live, folder) = (live([500, 300, 200]), Folder::new("server-port"));
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let listen = taken.local_addr().unwrap();
-    let mut program = Running::start(&folder, &with_server(&config(&folder, &live, 1000), listen, ""));
-    let status = program.wait(Duration::from_secs(10)).expect("it ends");
-    let begun = std::time::Instant::now();
-    while !program.said().contains("cannot listen") && begun.elapsed() < Duration::from_secs(5) {
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    assert!(
-        !status.success() && program.said().contains(&format!("cannot listen on {listen}: another program does")),
-        "{}",
-        program.said()
-    );
+    let mut program = Running::start(&folder, &with_server(&config(&folder, &live, 500), listen, ""));
+    let alarm = format!("server: nobody can connect to {listen} (another program does)");
+    let holds = |status: &serde_json::Value| status["alarms"].as_array().unwrap().iter().any(|a| a["name"] == alarm.as_str());
+    // The house is controlled all the same.
+    program.until("control and alarm", |status| {
+        status["site"]["state"] == "run" && holds(status) && status["batteries"][0]["writes"].as_u64() > Some(0)
+    });
+    program.until("the alarm has an age", |status| {
+        status["alarms"].as_array().unwrap().iter().any(|a| a["name"] == alarm.as_str() && a["since_s"].as_u64() >= Some(2))
+    });
+    let complaint = format!("cannot listen on {listen}: another program does");
+    assert_eq!(program.said().matches(&complaint).count(), 1, "{}", program.said());
+    assert!(!program.said().contains("server: Modbus TCP on"), "{}", program.said());
+    drop(taken);
+    program.until("the alarm is over", |status| !holds(status));
+    program.until_said(&format!("server: Modbus TCP on {listen}"));
+    assert_eq!(Client::connect(listen).registers(10, 1010, 1), [16_000]);
 }

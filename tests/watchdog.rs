@@ -41,7 +41,8 @@ impl Service {
         program.arg("run").arg("--config").arg(folder.file("controller.toml")).arg("--devices").arg(folder.file("devices"));
         program.arg("--state").arg(&folder.0).arg("--leds").arg(&folder.0);
         program.env("NOTIFY_SOCKET", &notify).env("WATCHDOG_USEC", WATCHDOG_US.to_string());
-        let child = program.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
+        let said = std::fs::File::create(folder.file("said")).expect("a file");
+        let child = program.stdout(Stdio::null()).stderr(said).spawn().expect("it starts");
         Service { child, notices, folder }
     }
 
@@ -186,6 +187,29 @@ fn nobody_who_trickles_or_does_not_read_holds_it_up() {
     let mut text = String::new();
     let mut last = UnixStream::connect(service.folder.file("s")).expect("the status socket");
     assert!(last.read_to_string(&mut text).is_ok_and(|length| length > 100), "status still answers: {text}");
+}
+
+#[test]
+fn a_process_that_stood_still_is_judged_by_what_it_does_when_it_goes_on() {
+    let (service, _live, _line, _listen) = with_everything("stood-still");
+    service.pings_for(Duration::from_secs(1), "all is well");
+    let signal = |name: &str| {
+        let done = Command::new("kill").arg(format!("-{name}")).arg(service.child.id().to_string()).status();
+        assert!(done.is_ok_and(|status| status.success()), "kill -{name}");
+    };
+    for round in 0..3 {
+        signal("STOP");
+        while service.hears(SILENCE).is_some() {}
+        // Longer than control and its batteries may be silent.
+        thread::sleep(Duration::from_secs(11));
+        signal("CONT");
+        let begun = Instant::now();
+        assert_eq!(service.hears(SILENCE).as_deref(), Some("WATCHDOG=1"), "round {round}");
+        assert!(begun.elapsed() < Duration::from_millis(400), "round {round}: {:?}", begun.elapsed());
+        service.pings_for(Duration::from_secs(2), "it goes on");
+    }
+    let said = std::fs::read_to_string(service.folder.file("said")).expect("a file");
+    assert!(!said.contains("no sign of life") && !said.contains("is back"), "{said}");
 }
 
 /// A site of which no device can be reached: batteries and meter at these hosts, a bus on which nobody answers, a P1 adapter that is not there.

@@ -93,7 +93,7 @@ impl Failure {
 
 /// Runs the command that the arguments name.
 pub fn main() -> ExitCode {
-    journal::catch_panics();
+    journal::prepare();
     let mut arguments = std::env::args_os().skip(1);
     let command = arguments.next().unwrap_or_default();
     let arguments: Vec<_> = arguments.collect();

@@ -260,8 +260,8 @@ impl Director for Commission {
                     *newest = newest.lowered_by(standing);
                 }
             }
-            // A commissioning leaves chargers alone.
-            Event::Charger(..) | Event::ChargerWritten(..) => return false,
+            // A commissioning leaves chargers alone, and ports are not its business.
+            Event::Charger(..) | Event::ChargerWritten(..) | Event::Port(..) => return false,
             Event::Thread(name, alive) => {
                 if !alive {
                     self.absurd = Some(format!("the thread {name} gives no sign of life"));

@@ -9,9 +9,8 @@ const BURST: u32 = 2;
 const FIRST_PAUSE: Span = Span::from_s(3600);
 /// Longest pause.
 const MOST_PAUSE: Span = Span::from_s(8 * 3600);
-/// What holds on for this part of the pause, or for [`LASTS_LEAST`], is said before the pause is over: it is news that it does not go away.
-const LASTS_PART: u64 = 4;
-const LASTS_LEAST: Span = Span::from_s(600);
+/// What holds on for so long is said, whatever the pause: it is news that it does not go away.
+const LASTS: Span = Span::from_s(1800);
 /// After so long without it, all is forgotten.
 const FORGOTTEN: Span = Span::from_s(12 * 3600);
 
@@ -64,8 +63,7 @@ impl Calm {
     fn is_due(&self, since: Time, now: Time) -> bool {
         let (Some(said_at), Some(more)) = (self.said_at, self.times.checked_sub(BURST)) else { return true };
         let pause = FIRST_PAUSE.times(1 << more.min(10)).min(MOST_PAUSE);
-        let lasts = Span::from_ms(pause.as_ms() / LASTS_PART).max(LASTS_LEAST);
-        now.since(said_at) >= pause || now.since(since) >= lasts
+        now.since(said_at) >= pause || now.since(since) >= LASTS
     }
 }
 
@@ -119,6 +117,6 @@ mod tests {
         let mut calm = Calm::default();
         assert_eq!(said(&mut calm, 0, 300, 10), [0, 10, 70, 190]);
         let lasting: Vec<u64> = (300..700).filter(|minute| calm.holds(at(*minute)).is_some()).collect();
-        assert_eq!(lasting, [360], "a quarter of four hours");
+        assert_eq!(lasting, [330]);
     }
 }

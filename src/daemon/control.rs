@@ -55,6 +55,8 @@ pub struct ControlTask {
     pub(super) links: Vec<LinkReport>,
     /// Conditions that the shells found: threads without a sign of life.
     pub(super) dead_threads: Vec<String>,
+    /// Ports of our servers that cannot be bound: alarm, and since when.
+    pub(super) closed_ports: Vec<(String, Time)>,
     /// What the schedule says; `None` before the first step, and where there is none.
     pub(super) scheduled: Option<Now>,
     pub(super) demand: Demand,
@@ -85,6 +87,7 @@ impl ControlTask {
             energies: Energies::default(),
             links: Vec::new(),
             dead_threads: Vec::new(),
+            closed_ports: Vec::new(),
             scheduled: None,
             demand: Demand::default(),
             charging: Charging::of(&config, plan),
@@ -140,6 +143,11 @@ impl ControlTask {
                 if !alive {
                     self.dead_threads.push(name);
                 }
+                false
+            }
+            Event::Port(alarm, since) => {
+                self.closed_ports.retain(|(known, _)| *known != alarm);
+                self.closed_ports.extend(since.map(|since| (alarm, since)));
                 false
             }
         }

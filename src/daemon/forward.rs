@@ -14,6 +14,8 @@ pub const MOST_READERS: usize = 8;
 pub struct Forwarder {
     listener: TcpListener,
     readers: Vec<TcpStream>,
+    /// The log says that somebody had no room, and since then nobody had: who tries all day long is one line.
+    said_full: bool,
 }
 
 impl Forwarder {
@@ -29,7 +31,7 @@ impl Forwarder {
             };
             io::Error::new(error.kind(), format!("[meter] forward = \"{address}\" cannot be listened on ({error}): {what_to_do}"))
         })?;
-        Ok(Forwarder { listener, readers: Vec::new() })
+        Ok(Forwarder { listener, readers: Vec::new(), said_full: false })
     }
 
     /// Where it listens.
@@ -51,9 +53,12 @@ impl Forwarder {
                 self.readers.retain_mut(is_there);
             }
             if self.readers.len() >= MOST_READERS {
-                log::warn!("meter: {from} gets no telegrams, there are {MOST_READERS} readers already");
+                if !std::mem::replace(&mut self.said_full, true) {
+                    log::warn!("meter: {from} gets no telegrams, there are {MOST_READERS} readers already");
+                }
             } else if reader.set_nonblocking(true).and_then(|()| reader.set_nodelay(true)).is_ok() {
                 self.readers.push(reader);
+                self.said_full = false;
             }
         }
     }

@@ -1,5 +1,7 @@
 //! Says once when something stops working and once when it works again, however often it is tried, and calmly where that goes on and on.
 
+use std::mem::{Discriminant, discriminant};
+
 use super::calm::Calm;
 use crate::link::fault::Fault;
 use crate::units::Time;
@@ -14,37 +16,37 @@ const MOST_NOTICES: usize = 64;
 pub struct Health {
     name: String,
     in_a_row: u32,
-    /// Kinds of faults that were said since it worked last; each once, so there are at most seven.
-    said: Vec<std::mem::Discriminant<Fault>>,
-    calm: Calm,
+    /// Of each kind of fault, because another one may have another cause; there are seven kinds.
+    calm: Vec<(Discriminant<Fault>, Calm)>,
 }
 
 impl Health {
     /// Of the thing with this name.
     pub fn new(name: String) -> Health {
-        Health { name, in_a_row: 0, said: Vec::new(), calm: Calm::default() }
+        Health { name, in_a_row: 0, calm: Vec::new() }
     }
 
     /// Notes an outcome.
     pub fn note(&mut self, fault: Option<&Fault>, now: Time) {
         let Some(fault) = fault else {
-            if self.calm.is_over() {
+            let over = self.calm.iter_mut().fold(false, |over, (_, calm)| calm.is_over() || over);
+            if over {
                 log::info!("{}: works again", self.name);
             }
-            self.said.clear();
             self.in_a_row = 0;
             return;
         };
         self.in_a_row = self.in_a_row.saturating_add(1);
-        let kind = std::mem::discriminant(fault);
         if self.in_a_row < WORTH_A_LINE {
             return;
         }
-        let again = self.calm.holds(now);
-        // Another kind of fault is news where the first one was said.
-        if again.is_some() || !self.said.is_empty() && !self.said.contains(&kind) {
-            log::warn!("{}: {fault}{}", self.name, again.unwrap_or_default());
-            self.said.push(kind);
+        let kind = discriminant(fault);
+        let known = self.calm.iter().position(|(known, _)| *known == kind).unwrap_or_else(|| {
+            self.calm.push((kind, Calm::default()));
+            self.calm.len() - 1
+        });
+        if let Some(again) = self.calm.get_mut(known).and_then(|(_, calm)| calm.holds(now)) {
+            log::warn!("{}: {fault}{again}", self.name);
         }
     }
 }

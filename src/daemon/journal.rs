@@ -1,16 +1,22 @@
 //! What the program says, in the form that the journal wants: no time stamps (journald adds them), one line each, and priorities that survive
-//! as `<3>` … `<7>` (sd-daemon(3)). On any other stderr the same lines are plain text. It never writes to a file and never waits.
+//! as `<3>` … `<7>` (sd-daemon(3)). On any other stderr the same lines are plain text. It never writes to a file, and never waits for long for
+//! a journal that hangs, with its disk for instance: lines are lost then, and the house is controlled.
 
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::UnixStream;
 use std::panic::{self, PanicHookInfo};
+use std::time::Duration;
 
 use log::{Level, LevelFilter};
 
 use crate::config::LogLevel;
 use crate::config::findings::printable;
+
+/// The journal takes a line in this time, or loses it. The kernel keeps about three hundred lines for it.
+const TAKES: Duration = Duration::from_millis(50);
 
 /// Starts logging to stderr. `RUST_LOG` overrides the level of the configuration.
 pub fn start(level: LogLevel) {
@@ -38,9 +44,12 @@ pub fn fail(text: &str) {
     let _ = io::stderr().write_all(text.as_bytes());
 }
 
-/// From now on a panic is one line with the priority of an error, where stderr is the journal; Rust prints several without one.
-pub fn catch_panics() {
+/// From now on, where stderr is the journal, a panic is one line with the priority of an error; Rust prints several without one. And nobody
+/// waits for the journal for longer than [`TAKES`].
+pub fn prepare() {
     if is_stderr() {
+        let stream = io::stderr().as_fd().try_clone_to_owned().map(UnixStream::from);
+        let _ = stream.and_then(|stream| stream.set_write_timeout(Some(TAKES)));
         panic::set_hook(Box::new(|info| fail(&panic_line(info))));
     }
 }

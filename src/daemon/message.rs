@@ -31,6 +31,8 @@ pub enum Event {
     ChargerWritten(usize, WriteReport),
     /// A thread gives signs of life, or no longer.
     Thread(String, bool),
+    /// The alarm that a port of ours cannot be bound, and since when; `None`: it is over.
+    Port(String, Option<Time>),
 }
 
 /// The outcome of a poll of the meter.

@@ -39,6 +39,7 @@ pub mod health;
 pub mod journal;
 mod known;
 pub mod led;
+pub mod listening;
 pub mod memory;
 pub mod message;
 pub mod meter;

@@ -33,6 +33,8 @@ const MOST_PIECES: usize = 64;
 const PIECE: usize = 4096;
 /// One turn reports this many flaws; the others are only counted.
 const MOST_FLAWS: usize = 4;
+/// From one attempt to bind a port for other readers to the next.
+const BIND_AGAIN: Span = Span::from_s(1);
 /// So many gaps in a row must be longer than the configuration says, before that is said.
 const GAPS: usize = 4;
 
@@ -69,11 +71,21 @@ impl P1Spec {
     }
 }
 
+/// A port for other readers that has not been bound yet.
+struct Unbound {
+    address: SocketAddr,
+    /// When it is tried next.
+    due: Time,
+    /// Since when it fails.
+    since: Option<Time>,
+}
+
 /// The state of the task.
 pub struct P1Task {
     spec: P1Spec,
     source: Box<dyn ByteSource>,
     forwarder: Option<Forwarder>,
+    unbound: Option<Unbound>,
     comm_log: Option<CommLog>,
     reader: Reader,
     generation: u64,
@@ -95,6 +107,7 @@ impl P1Task {
             spec,
             source,
             forwarder,
+            unbound: None,
             comm_log: None,
             generation: 0,
             counters: Counters::default(),
@@ -104,11 +117,40 @@ impl P1Task {
         }
     }
 
-    /// As the specification says, over a real link. Fails only where telegrams are to be passed on and that address is not to be had.
-    pub fn open(spec: P1Spec, comm_log: Option<CommLog>) -> std::io::Result<P1Task> {
-        let forwarder = spec.forward.map(Forwarder::bind).transpose()?;
+    /// As the specification says, over a real link.
+    pub fn open(spec: P1Spec, comm_log: Option<CommLog>) -> P1Task {
         let source = source::open(&spec.link, spec.interval.to_duration());
-        Ok(P1Task { comm_log, ..P1Task::new(spec, source, forwarder) })
+        let unbound = spec.forward.map(|address| Unbound { address, due: Time::ZERO, since: None });
+        let mut task = P1Task { comm_log, unbound, ..P1Task::new(spec, source, None) };
+        // Nobody hears yet what it reports; it does so again.
+        task.let_in(Time::ZERO, &mut |_| {});
+        task
+    }
+
+    /// Lets readers in. The port that they come to may not be there yet.
+    fn let_in(&mut self, now: Time, report: &mut dyn FnMut(Event)) {
+        if let Some(forwarder) = &mut self.forwarder {
+            forwarder.accept();
+        }
+        let Some(unbound) = self.unbound.as_mut().filter(|unbound| now >= unbound.due) else { return };
+        let alarm = format!("meter: nobody gets telegrams from {}", unbound.address);
+        match Forwarder::bind(unbound.address) {
+            Ok(forwarder) => {
+                if unbound.since.is_some() {
+                    log::info!("meter: telegrams are passed on at {}", unbound.address);
+                    report(Event::Port(alarm, None));
+                }
+                (self.forwarder, self.unbound) = (Some(forwarder), None);
+            }
+            Err(error) => {
+                if unbound.since.is_none() {
+                    log::warn!("meter: {error}. It is tried again every second.");
+                }
+                let since = *unbound.since.get_or_insert(now);
+                unbound.due = now + BIND_AGAIN;
+                report(Event::Port(alarm, Some(since)));
+            }
+        }
     }
 
     /// Takes all that is there, and waits a moment for it: the newest telegram, and what went wrong.
@@ -215,9 +257,7 @@ impl Device for P1Task {
     }
 
     fn work(&mut self, clock: &dyn Clock, report: &mut dyn FnMut(Event)) {
-        if let Some(forwarder) = &mut self.forwarder {
-            forwarder.accept();
-        }
+        self.let_in(clock.now(), report);
         let mut flaws = Vec::new();
         let newest = self.listen(clock, &mut flaws);
         let now = clock.now();

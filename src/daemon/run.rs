@@ -2,8 +2,10 @@
 
 use std::fmt;
 use std::io::{self, Read};
+use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -13,6 +15,7 @@ use signal_hook::iterator::exfiltrator::SignalOnly;
 use super::clock::{Clock, Monotonic};
 use super::control::ControlTask;
 use super::led::LedThread;
+use super::listening::Listening;
 use super::memory::{Keeper, Memory};
 use super::servers::Servers;
 use super::stop_note::StopNote;
@@ -25,7 +28,6 @@ use crate::device::library::Library;
 use crate::serve::alive::Alive;
 use crate::serve::metrics::MetricsServer;
 use crate::serve::socket::{Published, StatusSocket};
-use crate::serve::tcp_server::BindError;
 use crate::units::Span;
 
 /// The batteries are handed back within this time after SIGTERM, or left to their own timeout.
@@ -41,8 +43,6 @@ pub enum RunError {
         /// What is in the way.
         error: io::Error,
     },
-    /// The port of our Modbus server, or that of the metrics.
-    Server(BindError),
     /// Signal handlers.
     Signals(io::Error),
     /// Threads.
@@ -62,7 +62,6 @@ impl fmt::Display for RunError {
                     path.display()
                 )
             }
-            RunError::Server(error) => error.fmt(f),
             RunError::Signals(error) => write!(f, "The signal handlers cannot be installed: {error}."),
             RunError::Threads(error) => write!(f, "The threads cannot be started: {error}."),
         }
@@ -77,6 +76,9 @@ const RUN: &str = "run";
 
 /// At the stop the LED gets this long to go out.
 const LED_WITHIN: Duration = Duration::from_millis(100);
+
+/// Under a service manager the status socket gets this long to become free; TimeoutStartSec= is longer.
+const SOCKET_WITHIN: Duration = Duration::from_secs(20);
 
 /// Main waits for signals for so long before it shows that it lives.
 const LOOK: Duration = Duration::from_secs(1);
@@ -97,7 +99,7 @@ pub struct Folders<'a> {
 pub fn run(config: &Config, library: &Library, folders: Folders<'_>, reload: &dyn Fn() -> Result<Config, String>) -> Result<(), RunError> {
     let path = Path::new(&config.status.socket);
     let socket_error = |error| RunError::Socket { path: path.to_owned(), error };
-    let socket = StatusSocket::bind(path).map_err(socket_error)?;
+    let socket = status_socket(path, &socket_error)?;
     let mut signals = signals().map_err(RunError::Signals)?;
     let clock = Monotonic::start();
     let published = Published::default();
@@ -111,8 +113,7 @@ pub fn run(config: &Config, library: &Library, folders: Folders<'_>, reload: &dy
     if let Some(server) = &mut plan.server {
         server.state = Some(folders.state.to_owned());
     }
-    let mut servers = plan.server.as_ref().map(|server| Servers::bind(server, config)).transpose().map_err(RunError::Server)?;
-    let metrics = config.status.metrics.map(MetricsServer::bind).transpose().map_err(RunError::Server)?;
+    let mut servers = plan.server.as_ref().map(|server| Servers::new(server, config));
     let (keeper, kept) = Keeper::start(Memory::open(folders.state, config)).map_err(RunError::Threads)?;
     let mut control = ControlTask::new(config.clone(), &plan);
     control.keep(kept);
@@ -134,8 +135,8 @@ pub fn run(config: &Config, library: &Library, folders: Folders<'_>, reload: &dy
         servers.start(&threads, &published, clock).map_err(RunError::Threads)?;
     }
     let led = start_led(config, folders.leds, &published).map_err(RunError::Threads)?;
-    if let Some(metrics) = metrics {
-        start_metrics(metrics, &threads, published.clone()).map_err(RunError::Threads)?;
+    if let Some(listen) = config.status.metrics {
+        start_metrics(listen, &threads, published.clone()).map_err(RunError::Threads)?;
     }
     let serving = socket.try_clone().map_err(socket_error)?;
     let (served, alive) = (published.clone(), threads.watch("status", LOOKING_UP));
@@ -170,6 +171,24 @@ pub fn run(config: &Config, library: &Library, folders: Folders<'_>, reload: &dy
     Ok(())
 }
 
+/// Under a service manager, which would start the program again and again with several lines in the journal each time, what is in the way
+/// gets some time to go: another controller, like a commissioning by hand. Until then SIGTERM ends the program at once.
+fn status_socket(path: &Path, error: &dyn Fn(io::Error) -> RunError) -> Result<StatusSocket, RunError> {
+    let begun = Instant::now();
+    let patience = if std::env::var_os("NOTIFY_SOCKET").is_some() { SOCKET_WITHIN } else { Duration::ZERO };
+    loop {
+        let hindered = match StatusSocket::bind(path) {
+            Ok(socket) => return Ok(socket),
+            Err(hindered) => error(hindered),
+        };
+        if begun.elapsed() >= patience {
+            return Err(hindered);
+        }
+        supervisor::tell(&[sd_notify::NotifyState::Status(&hindered.to_string())]);
+        thread::sleep(LOOK);
+    }
+}
+
 /// Signals that have come are told by a byte on a stream, for which one can wait with a timeout.
 type Signals = SignalDelivery<UnixStream, SignalOnly>;
 
@@ -199,10 +218,10 @@ fn start_led(config: &Config, leds: &Path, published: &Published) -> io::Result<
     led.map(|name| LedThread::start(leds.join(name), published.clone())).transpose()
 }
 
-fn start_metrics(metrics: MetricsServer, threads: &Threads, published: Published) -> io::Result<()> {
-    log::info!("metrics: http://{}/metrics", metrics.address()?);
-    let alive = threads.watch("metrics", LOOKING_UP);
-    background::start("metrics", move || metrics.serve(&published, &alive)).map(drop)
+fn start_metrics(listen: SocketAddr, threads: &Threads, published: Published) -> io::Result<()> {
+    let bind = move || MetricsServer::bind(listen).inspect(|_| log::info!("metrics: http://{listen}/metrics"));
+    let (metrics, alive) = (Listening::start(bind, threads.events()), threads.watch("metrics", LOOKING_UP));
+    background::start("metrics", move || metrics.bound(&alive).serve(&published, &alive)).map(drop)
 }
 
 /// SIGHUP: nothing is changed while running, but one learns what a restart would do.

@@ -1,4 +1,4 @@
-//! Our Modbus server at work: ports that are bound before any thread runs, and a thread for each of them.
+//! Our Modbus server at work: a thread for its port, and one for its serial line.
 //!
 //! The threads of port and serial line are watched, see [`super::watchdog`]: they look up every second, whoever asks what. A client can make
 //! only its own thread wait, or the one of its serial line while that answers it, which is not judged for as long. So no client, however
@@ -8,6 +8,7 @@ use std::io;
 
 use super::clock::Monotonic;
 use super::gateway::Gateway;
+use super::listening::Listening;
 use super::responder::{Responder, SharedFile};
 use super::settings_file::SettingsFile;
 use super::threads::Threads;
@@ -17,7 +18,7 @@ use crate::config::{self, Config};
 use crate::serve::ask::Saved;
 use crate::serve::rtu_server;
 use crate::serve::socket::Published;
-use crate::serve::tcp_server::{BindError, TcpServer};
+use crate::serve::tcp_server::TcpServer;
 use crate::units::Span;
 
 /// The thread that listens looks up every second.
@@ -25,20 +26,18 @@ const LISTENING: Span = Span::from_s(10);
 /// Opening the port of an adapter that hangs takes most of a minute, and sending a reply to a bus that does not take it some seconds.
 const ON_THE_LINE: Span = Span::from_s(60);
 
-/// The server, bound but not answering yet.
+/// The server, not answering yet.
 pub struct Servers {
     config: config::Server,
-    tcp: Option<TcpServer>,
     file: Option<SettingsFile>,
 }
 
 impl Servers {
-    /// Binds what is to be bound.
-    pub fn bind(plan: &ServerPlan, config: &Config) -> Result<Servers, BindError> {
+    /// Of this plan. Nothing is bound yet.
+    pub fn new(plan: &ServerPlan, config: &Config) -> Servers {
         let server = plan.server.clone();
-        let tcp = server.tcp.as_ref().map(TcpServer::bind).transpose()?;
         let file = plan.state.as_ref().map(|directory| SettingsFile::open(directory, config, &server));
-        Ok(Servers { config: server, tcp, file })
+        Servers { config: server, file }
     }
 
     /// What a client saved before, where it still counts.
@@ -67,10 +66,14 @@ impl Servers {
             file: file.clone(),
             gateway: gateway.clone(),
         };
-        if let Some((tcp, settings)) = self.tcp.zip(self.config.tcp) {
-            log::info!("server: Modbus TCP on {}{}", settings.listen, read_only(settings.writable));
+        if let Some(settings) = self.config.tcp {
             let (answers, alive) = (responder(settings.writable), threads.watch("modbus-tcp", LISTENING));
-            background::start("modbus-tcp", move || tcp.serve(&answers, &alive))?;
+            let bind = move || {
+                let said = || log::info!("server: Modbus TCP on {}{}", settings.listen, read_only(settings.writable));
+                TcpServer::bind(&settings).inspect(|_| said())
+            };
+            let tcp = Listening::start(bind, threads.events());
+            background::start("modbus-tcp", move || tcp.bound(&alive).serve(&answers, &alive))?;
         }
         if let Some(rtu) = self.config.rtu {
             log::info!("server: Modbus RTU on {}{}", rtu.serial.port, read_only(rtu.writable));

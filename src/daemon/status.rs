@@ -23,6 +23,7 @@ impl ControlTask {
         let said = |(name, since): (String, Time)| Alarm { name, since_s: now.since(since).as_s() };
         let alarms = self.active_alarms().map(|(a, since)| Alarm { name: self.name_of(a), since_s: now.since(since).as_s() });
         let dead = self.dead_threads.iter().map(|t| Alarm { name: format!("thread {t}: no sign of life"), since_s: 0 });
+        let ports = self.closed_ports.iter().cloned().map(said);
         // Of the last whole answer: what a lost frame left out is no message of the battery.
         let notices = self.battery_notices.iter().flat_map(Notices::named).map(said);
         let of_bms = self.bmses.iter().flat_map(|view| view.notices()).map(said);
@@ -34,7 +35,7 @@ impl ControlTask {
             load_balancer: self.load_balancer(),
             chargers: self.chargers(now),
             schedule: self.schedule(),
-            alarms: alarms.chain(dead).chain(notices).chain(of_bms).chain(self.charging_alarms(now)).collect(),
+            alarms: alarms.chain(dead).chain(ports).chain(notices).chain(of_bms).chain(self.charging_alarms(now)).collect(),
             errors: self.links.iter().map(|l| (format!("link {}", l.name), errors(l.counters))).collect(),
         }
     }

@@ -8,6 +8,7 @@ use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 
 use super::status::NO_METER_DATA;
 use crate::background;
+use crate::config::findings::printable;
 use crate::serve::document::Document;
 use crate::serve::socket::{Published, STALLED};
 
@@ -45,7 +46,7 @@ pub fn start(published: Published) -> io::Result<Option<Sender<()>>> {
     Ok(Some(stop))
 }
 
-/// State, reason and alarms.
+/// State, reason and alarms, in one line: what begins a new one there would be an order to systemd (sd_notify(3)).
 fn line(document: &Document) -> String {
     let site = &document.site;
     let reason = match site.reason.as_str() {
@@ -68,7 +69,7 @@ fn line(document: &Document) -> String {
     if names.len() > NAMED {
         line += &format!("; and {} more", names.len() - NAMED);
     }
-    line
+    printable(&line)
 }
 
 #[cfg(test)]
@@ -96,5 +97,6 @@ mod tests {
         assert_eq!(stalled, "stalled: the control thread gives no sign of life");
         assert_eq!(line(&document("run", "", &["a", "b", "c", "d", "e"])), "run; alarm: a; alarm: b; alarm: c; and 2 more");
         assert_eq!(line(&Document::default()), "init");
+        assert_eq!(line(&document("run", "", &["a device says\nWATCHDOG=trigger"])), "run; alarm: a device says\\nWATCHDOG=trigger");
     }
 }

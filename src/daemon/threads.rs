@@ -15,6 +15,7 @@ use super::clock::{Clock, Monotonic};
 use super::comm_log::CommLog;
 use super::director::Director;
 use super::endpoint::SharedEndpoint;
+use super::message::Event;
 use super::meter::MeterTask;
 use super::p1::P1Task;
 use super::slot::slot;
@@ -58,6 +59,8 @@ pub struct Threads {
     hurry: Hurry,
     /// Where the server's threads ask; held here, so that the control thread never finds it closed.
     asked: Sender<Asked>,
+    /// What others than these threads report to the control thread.
+    events: Sender<Event>,
     /// Of the server's gateway.
     gateway: Option<SharedEndpoint>,
     /// Those that are watched.
@@ -85,8 +88,6 @@ impl Threads {
         let comm_log = plan.comm_log.as_deref().map(|path| CommLog::start(path, clock)).transpose()?;
         let patience = patiences(&plan);
         let listener = listener(&plan);
-        // Before the threads, because it may fail.
-        let telegrams = plan.p1.map(|spec| P1Task::open(spec, comm_log.clone())).transpose()?;
         let endpoint = |e: &EndpointPlan| {
             SharedEndpoint::with_comm_log(link::open(&e.place, e.timeout.to_duration(), hurry.clone()), comm_log.clone())
         };
@@ -126,8 +127,9 @@ impl Threads {
             let mut task = MeterTask::new(placed.spec, endpoints[placed.endpoint].clone());
             background::start("meter", move || device_loop(&mut task, &never(), &c))?;
         }
-        if let Some(mut task) = telegrams {
+        if let Some(spec) = plan.p1 {
             let c = join("meter", listener, false);
+            let mut task = P1Task::open(spec, comm_log.clone());
             background::start("meter", move || device_loop(&mut task, &never(), &c))?;
         }
         let watchdog = Watchdog {
@@ -141,7 +143,7 @@ impl Threads {
         let told = Slots { batteries: slots.into_iter().map(|s| s.0).collect(), chargers: charger_slots };
         let (asked_sender, asked) = bounded(ASKED_MOST);
         background::start("control", move || director_loop(director, &events, &asked, &told, &published, &control))?;
-        Ok(Threads { stop: stop_sender, done, hurry, asked: asked_sender, gateway, life, clock })
+        Ok(Threads { stop: stop_sender, done, hurry, asked: asked_sender, events: events_sender, gateway, life, clock })
     }
 
     /// One more thread is watched from now on; `patience` is the silence that is still normal for it.
@@ -152,6 +154,11 @@ impl Threads {
     /// Where the threads of our Modbus server ask the control thread.
     pub fn asked(&self) -> Sender<Asked> {
         self.asked.clone()
+    }
+
+    /// Where is reported what the control thread should know, and the time that it goes by.
+    pub fn events(&self) -> (Sender<Event>, Monotonic) {
+        (self.events.clone(), self.clock)
     }
 
     /// The endpoint of the server's gateway, where it has one.

@@ -30,6 +30,11 @@ use crate::units::{Span, Time};
 
 /// How often the watchdog looks, at least.
 const LOOK: Span = Span::from_ms(500);
+/// A look that comes later than it should by more than this: all threads may have stood still, not only this one (SIGSTOP, a machine that
+/// was paused).
+const LATE: Span = Span::from_s(1);
+/// So long they get then to show that they live. Those that look up every second begin their second anew.
+const GRACE: Span = Span::from_s(2);
 /// A control thread that was silent for this long no longer commands; its batteries are told the fallback.
 const CONTROL_SILENT: Span = Span::from_s(10);
 
@@ -144,10 +149,20 @@ impl Watchdog {
     pub fn run(mut self, clock: &dyn Clock) {
         let ping = sd_notify::watchdog_enabled().map(|period| Span::from_ms(u64::try_from(period.as_millis() / 3).unwrap_or(u64::MAX)));
         let wait = ping.map_or(LOOK, |ping| ping.min(LOOK));
-        let mut next_ping = Time::ZERO;
+        let (mut next_ping, mut due, mut grace) = (Time::ZERO, clock.now() + wait, None);
         while self.stop.recv_timeout(wait.to_duration()) == Err(RecvTimeoutError::Timeout) {
             let now = clock.now();
-            self.look(now);
+            let late = now.since(due) > LATE;
+            due = now + wait;
+            match grace {
+                None if late => grace = Some(now + GRACE),
+                Some(until) if now < until => {}
+                // Also after a grace, however late that is: who is always late judges all the same.
+                _ => {
+                    grace = None;
+                    self.look(now);
+                }
+            }
             if let Some(period) = ping.filter(|_| now >= next_ping && self.life.lock().all_alive()) {
                 next_ping = now + period;
                 if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]) {

@@ -58,18 +58,33 @@ pub(super) struct Called {
 }
 
 /// Why a port cannot be bound.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct BindError {
     called: &'static Called,
     listen: SocketAddr,
-    error: io::Error,
+    kind: io::ErrorKind,
+    said: String,
+}
+
+impl BindError {
+    /// The same in short, as an alarm.
+    pub fn alarm(&self) -> String {
+        let BindError { called: Called { log, .. }, listen, kind, said } = self;
+        let why = match kind {
+            io::ErrorKind::AddrInUse => "another program does",
+            io::ErrorKind::AddrNotAvailable => "not an address of this machine",
+            io::ErrorKind::PermissionDenied => "no privilege",
+            _ => said,
+        };
+        format!("{log}: nobody can connect to {listen} ({why})")
+    }
 }
 
 impl fmt::Display for BindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let BindError { called: Called { who, key, example, .. }, listen, error } = self;
+        let BindError { called: Called { who, key, example, .. }, listen, kind, said } = self;
         let (address, port) = (listen.ip(), listen.port());
-        match error.kind() {
+        match kind {
             io::ErrorKind::AddrInUse => write!(f, "{who} cannot listen on {listen}: another program does; {key} names another port."),
             io::ErrorKind::AddrNotAvailable => {
                 write!(f, "{who} cannot listen on {listen}: this machine does not have the address {address} (now).")
@@ -79,7 +94,7 @@ impl fmt::Display for BindError {
                 "{who} cannot listen on {listen}: ports below 1024 need a privilege. Either {key} names a port above, like {example}, or \
                  the service gets AmbientCapabilities=CAP_NET_BIND_SERVICE for port {port}."
             ),
-            _ => write!(f, "{who} cannot listen on {listen}: {error}."),
+            _ => write!(f, "{who} cannot listen on {listen}: {said}."),
         }
     }
 }
@@ -102,7 +117,12 @@ pub(super) struct Door<C> {
 impl<C: Client> Door<C> {
     /// Binds the port for `most` clients at a time. Nobody is answered yet.
     pub(super) fn bind(called: &'static Called, listen: SocketAddr, most: usize) -> Result<Door<C>, BindError> {
-        let listener = TcpListener::bind(listen).and_then(looking_up).map_err(|error| BindError { called, listen, error })?;
+        let listener = TcpListener::bind(listen).and_then(looking_up).map_err(|error| BindError {
+            called,
+            listen,
+            kind: error.kind(),
+            said: error.to_string(),
+        })?;
         let (full, unserved) = (Said::default(), Said::default());
         Ok(Door { listener, called, most, inside: Vec::new(), in_vain: VecDeque::new(), full, unserved })
     }

@@ -23,9 +23,13 @@ pub(super) struct Registers {
     own: registers::Registers,
     /// Asked and decided, but not answered yet: the answer follows the registers that show it.
     answers: Vec<(Asked, Answer)>,
-    /// What the log says about the remote command, and whether one that comes and goes is worth another line.
-    said: RemoteState,
+    /// Whether a remote command that comes and goes, or one that is dropped, is worth another line.
     active: Calm,
+    dropped: Calm,
+    /// The log says one of them.
+    said: bool,
+    /// It was in force before it was dropped.
+    counted: bool,
 }
 
 impl Registers {
@@ -34,7 +38,7 @@ impl Registers {
         let server = config.server.as_ref()?;
         let configured = Saved { settings: config.load_balancer.as_ref().map(|b| b.settings), address: server.address };
         let own = registers::Registers::new(configured, config.site.strategy == Strategy::Observe, plan.heartbeat);
-        Some(Registers { own, answers: Vec::new(), said: RemoteState::None, active: Calm::default() })
+        Some(Registers { own, answers: Vec::new(), active: Calm::default(), dropped: Calm::default(), said: false, counted: false })
     }
 }
 
@@ -109,29 +113,39 @@ impl ControlTask {
 }
 
 impl Registers {
-    /// One line for every change; whoever asks again and again without a heartbeat gets one only.
+    /// One line for every change, and fewer where it changes again and again; whoever asks again and again without a heartbeat gets one only.
     fn say_remote(&mut self, now: Time) {
-        let state = self.own.remote().state();
-        if let RemoteState::Active(asked) = state {
-            if let Some(again) = self.active.holds(now) {
-                log::info!("remote: in force: {}{again}", words(asked));
-                self.said = state;
+        let remote = self.own.remote();
+        let (state, timeout) = (remote.state(), remote.timeout());
+        if !matches!(state, RemoteState::Active(_)) {
+            self.active.is_over();
+        }
+        if matches!(state, RemoteState::Active(_) | RemoteState::None) {
+            self.dropped.is_over();
+            self.counted = state != RemoteState::None;
+        }
+        match state {
+            RemoteState::Waiting(..) => {}
+            RemoteState::Active(asked) => {
+                if let Some(again) = self.active.holds(now) {
+                    log::info!("remote: in force: {}{again}", words(asked));
+                    self.said = true;
+                }
             }
-            return;
-        }
-        self.active.is_over();
-        if matches!(state, RemoteState::Waiting(..)) || state.code() == self.said.code() {
-            return;
-        }
-        let timeout = self.own.remote().timeout();
-        match (state, self.said) {
-            (RemoteState::Dropped, RemoteState::Active(_)) => {
-                log::warn!("remote: dropped, the heartbeat has not changed for {timeout}");
+            // Whether it was said that the command is in force or not.
+            RemoteState::Dropped => {
+                if let Some(again) = self.dropped.holds(now) {
+                    let what = match self.counted {
+                        true => "dropped, the heartbeat has not changed for",
+                        false => "dropped before it counted, no heartbeat has changed for",
+                    };
+                    log::warn!("remote: {what} {timeout}{again}");
+                    self.said = true;
+                }
             }
-            (RemoteState::Dropped, _) => log::warn!("remote: dropped before it counted, no heartbeat has changed for {timeout}"),
-            _ => log::info!("remote: nothing is asked for any more"),
+            RemoteState::None if std::mem::take(&mut self.said) => log::info!("remote: nothing is asked for any more"),
+            RemoteState::None => {}
         }
-        self.said = state;
     }
 }
 
