@@ -1,22 +1,51 @@
-//! A while of a simulated site under the real controller, second by second, and its key figures beside those of batteries at rest.
+//! A while of a simulated site under a controller, second by second, and its key figures beside those of batteries at rest.
 
+pub mod course;
+
+use self::course::Course;
 use crate::control::ladder;
+use crate::daemon::control::ControlTask;
+use crate::daemon::director::Director;
 use crate::plant::battery::Control;
 use crate::plant::kpi::{Kpi, Mode, Second};
 use crate::plant::site::{Integrals, Site};
 use crate::simulate::Simulation;
 use crate::units::Time;
 
-/// Runs `simulation` for `seconds` more; the figures with the controller are added to `with`, those of batteries at rest to `without`.
-pub fn run(simulation: &mut Simulation, seconds: u64, with: &mut Kpi, without: &mut Kpi) {
+/// A director whose day can be judged.
+pub trait Judged: Director {
+    /// What it does at the moment.
+    fn mode(&self) -> Mode;
+}
+
+impl Judged for ControlTask {
+    fn mode(&self) -> Mode {
+        match self.decision().mode {
+            ladder::Mode::Init => Mode::Init,
+            ladder::Mode::Run { .. } => Mode::Run,
+            ladder::Mode::Hold { .. } => Mode::Hold,
+            ladder::Mode::Ramp => Mode::Ramp,
+            ladder::Mode::Fallback => Mode::Fallback,
+        }
+    }
+}
+
+/// Runs `simulation` for `seconds` more; the figures with the controller are added to `with`, those of batteries at rest to `without`,
+/// and every second to `course` where one is given.
+pub fn run<D: Judged>(simulation: &mut Simulation<D>, seconds: u64, with: &mut Kpi, without: &mut Kpi, mut course: Option<&mut Course>) {
     let mut before = Sums::of(&simulation.site());
     for _ in 0..seconds {
         let until = Time::from_ms(simulation.now().as_ms() + 1000);
         simulation.run_until(until);
-        let mode = mode(simulation.control().decision().mode);
+        let mode = simulation.director().mode();
         let site = simulation.site();
         let now = Sums::of(&site);
-        with.second(&a_second(&before, &now, &site, mode));
+        let second = a_second(&before, &now, &site, mode);
+        with.second(&second);
+        if let Some(course) = &mut course {
+            let cars_mw = std::array::from_fn(|k| (now.integrals.cars[k] - before.integrals.cars[k]) / 100);
+            course.add(&second, cars_mw, &site);
+        }
         drop(site);
         without.second(&at_rest(&before.integrals, &now.integrals));
         before = now;
@@ -55,14 +84,4 @@ pub fn at_rest(before: &Integrals, now: &Integrals) -> Second {
     let net = |i: &Integrals| [0, 1, 2].map(|f| i.load[f] - i.pv[f]);
     let only_house = |i: &Integrals| Integrals { grid: net(i), battery: Vec::new(), ..i.clone() };
     Second::between(&only_house(before), &only_house(now))
-}
-
-fn mode(mode: ladder::Mode) -> Mode {
-    match mode {
-        ladder::Mode::Init => Mode::Init,
-        ladder::Mode::Run { .. } => Mode::Run,
-        ladder::Mode::Hold { .. } => Mode::Hold,
-        ladder::Mode::Ramp => Mode::Ramp,
-        ladder::Mode::Fallback => Mode::Fallback,
-    }
 }

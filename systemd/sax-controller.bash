@@ -47,8 +47,8 @@ _sax_controller_options() {
         read) echo "$tool $value --count --watch --times -h --help" ;;
         write) echo "$tool $value --not-finite --verify -h --help" ;;
         simulate)
-            echo "$files --site --bus-loss-permille --noise-permille --hours --season --sky --loss-permille --show-config" \
-                "--live --seconds --keep --number --latency-ms --poll-ms --firmware -h --help"
+            echo "$files --site --no-car --bus-loss-permille --noise-permille --hours --season --sky --loss-permille --show-config" \
+                "--faults --trace --compare --csv --plot --live --seconds --keep --number --latency-ms --poll-ms --firmware -h --help"
             ;;
     esac
 }
@@ -59,7 +59,7 @@ _sax_controller_kind() {
     case $1 in
         -c | --config | --site) kind=toml ;;
         --devices | --state | --leds) kind=folder ;;
-        --socket) kind=file ;;
+        --socket | --csv | --trace | --plot) kind=file ;;
         --season) kind='spring summer winter' ;;
         --sky) kind='broken clear overcast' ;;
         --firmware) kind='old new' ;;

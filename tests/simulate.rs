@@ -36,7 +36,7 @@ fn the_same_number_gives_the_same_hour() {
 
 #[test]
 fn a_night_hour_is_plausible() {
-    let table = figures(&["--hours", "1", "--season", "winter", "--sky", "overcast", "--loss-permille", "0"]);
+    let table = figures(&["--hours", "1", "--season", "winter", "--sky", "overcast", "--loss-permille", "0", "--no-car"]);
     let import = numbers(&table, "import, netted");
     assert!(import[0] < 0.1 && import[1] > 0.3, "{table}");
     assert_eq!(numbers(&table, "time in FALLBACK"), [0.0]);
@@ -83,6 +83,18 @@ fn wrong_arguments_end_with_2_and_say_why() {
         (&["--seconds", "3"], "--seconds needs --live."),
         (&["--live", "--hours", "3"], "--hours does not go together with --live."),
         (&["--config", "x", "--poll-ms", "500"], "--poll-ms is not needed with --site: the file says it."),
+        (&["--config", "x", "--no-car"], "--no-car is not needed with --site: the file says it."),
+        (&["--live", "--csv", "x"], "--csv does not go together with --live."),
+        (&["--live", "--plot", "x"], "--plot does not go together with --live."),
+        (&["--live", "--trace", "x"], "--trace does not go together with --live."),
+        (&["--compare", "--live"], "--compare does not go together with --live."),
+        (&["--faults", "--live"], "--faults does not go together with --live."),
+        (&["--trace", "x", "--season", "winter"], "--season does not go together with --trace: the file says it."),
+        (&["--hours", "3", "--trace", "x"], "--hours does not go together with --trace: the file says it."),
+        (&["--show-config", "--csv", "x"], "--csv does not go together with --show-config."),
+        (&["--csv", "x", "--plot", "x"], "--csv and --plot name the same file."),
+        (&["--csv", "x", "--trace", "x"], "--csv and --trace name the same file."),
+        (&["--csv"], "Missing argument for option '--csv'."),
         (&["--frobnicate"], "Invalid option '--frobnicate'."),
     ] {
         let output = simulate(arguments);
@@ -97,9 +109,9 @@ fn wrong_arguments_end_with_2_and_say_why() {
 
 #[test]
 fn the_live_site_is_controlled_shown_and_left_clean() {
-    for firmware in ["old", "new"] {
+    for (firmware, car) in [("old", &["--no-car"][..]), ("new", &[])] {
         let folder = Folder::new(firmware);
-        let output = live(&folder.0, &["--seconds", "8", "--firmware", firmware]).output().unwrap();
+        let output = live(&folder.0, &["--seconds", "8", "--firmware", firmware]).args(car).output().unwrap();
         let text = stdout(&output);
         assert!(text.contains("meter: total from"), "the controller's log is shown: {text}");
         // Time, state or nothing; phase; house; sun; grid; | read; age; | name; power; setpoint.

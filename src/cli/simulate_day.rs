@@ -21,6 +21,11 @@ use crate::simulated_day;
 use crate::simulated_devices::buses;
 
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
+    let unbuilt = [(options.plot.is_some(), "--plot"), (options.compare, "--compare"), (options.csv.is_some(), "--csv")];
+    let more = [(options.trace.is_some(), "--trace"), (options.faults, "--faults")];
+    if let Some((_, option)) = unbuilt.iter().chain(&more).find(|(given, _)| *given) {
+        return Err(Failure::failed(format!("{option} is not built in yet.")));
+    }
     let Chosen { config, library, .. } = chosen(options)?;
     print(&head(options, &config, &notes(&config)))?;
     let cpu = CpuTime::start();
@@ -103,7 +108,7 @@ fn figures(options: &Options, config: &Config, library: &Library) -> (Kpi, Kpi, 
     let usable_wh = config.batteries.iter().map(|b| i64::from(b.capacity_wh)).sum();
     let kpi = Kpi::new(KpiParams { fuse_a: i64::from(config.site.fuse_ma) / 1000, usable_wh });
     let (mut with, mut without) = (kpi.clone(), kpi);
-    simulated_day::run(&mut simulation, options.hours * 3600, &mut with, &mut without);
+    simulated_day::run(&mut simulation, options.hours * 3600, &mut with, &mut without, None);
     let chargers = chargers(config, &simulation.site());
     (with, without, chargers)
 }

@@ -38,8 +38,8 @@ impl Firmware {
     }
 }
 
-/// The built-in configuration.
-pub(super) fn built_in(poll_ms: u64) -> String {
+/// The built-in configuration: three batteries, and a wallbox where there is a car.
+pub(super) fn built_in(poll_ms: u64, car: bool) -> String {
     let mut text = format!(
         "[site]\nname = \"Simulated\"\nstrategy = \"self-consumption\"\nfuse_a = 25\n\n\
          [meter]\ndevice = \"sax\"\npoll_ms = {poll_ms}\nphase_poll_ms = {}\n",
@@ -53,6 +53,10 @@ pub(super) fn built_in(poll_ms: u64) -> String {
              link.tcp = {{ host = \"192.0.2.{number}\" }}\npoll_ms = {poll_ms}\n\
              capacity_wh = 7700\nmax_charge_w = 3500\nmax_discharge_w = 4600\n",
         );
+    }
+    if car {
+        text += "\n[load_balancer]\ncharger_limit_a = 16.0\nalarm_limit_a = 24.0\nupper_limit_a = 22.0\nlower_limit_a = 19.0\n\n\
+                 [[charger]]\nname = \"wallbox\"\ndevice = \"abb-terra-ac\"\nlink.tcp = { host = \"192.0.2.4\" }\nfallback_limit_a = 6\n";
     }
     text
 }
@@ -74,7 +78,7 @@ pub(super) fn chosen(options: &Options) -> Result<Chosen, Failure> {
         }
         None => {
             let library = Library::built_in().map_err(Failure::failed)?;
-            let text = built_in(options.poll_ms);
+            let text = built_in(options.poll_ms, options.car);
             let config = config::parse(&text, &library).map_err(|findings| Failure::failed(findings.render("(built in)")))?;
             Chosen { text, config, library }
         }

@@ -209,6 +209,11 @@ impl Charger {
         self.limit_ma
     }
 
+    /// Whether a limit was ever written to it, as far as writes are remembered.
+    pub fn was_limited(&self) -> bool {
+        self.told.iter().any(|told| matches!(told.what, Written::LimitMa(_)))
+    }
+
     /// The communication timeout, s.
     pub fn timeout_s(&self) -> u16 {
         self.timeout_s

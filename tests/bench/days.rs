@@ -85,7 +85,7 @@ fn run(number: u64, day: &Arc<Day>, case: &Case) -> (Kpi, Kpi) {
     let rest_s = DAY_S as u64 - home_s - charging_s as u64;
     for (seconds, car_w) in [(home_s, 0), (charging_s as u64, CAR_W / 3), (rest_s, 0)] {
         simulation.site().set_extra_load_w([car_w; 3]);
-        simulated_day::run(&mut simulation, seconds, &mut with, &mut without);
+        simulated_day::run(&mut simulation, seconds, &mut with, &mut without, None);
     }
     (with, without)
 }

@@ -57,9 +57,13 @@ impl Site {
 
     /// What the house takes, with the extra load and the cars.
     fn load_mw(&self) -> [i64; 3] {
+        let cars_mw = self.cars_mw();
+        std::array::from_fn(|k| (self.house_power.load_w[k] + self.extra_w[k]) * 1000 + cars_mw[k])
+    }
+
+    fn cars_mw(&self) -> [i64; 3] {
         let cars = self.chargers.iter().map(|charger| charger.car().power_mw());
-        let house = std::array::from_fn(|k| (self.house_power.load_w[k] + self.extra_w[k]) * 1000);
-        cars.fold(house, |sum, car| std::array::from_fn(|k| sum[k] + car[k]))
+        cars.fold([0; 3], |sum, car| std::array::from_fn(|k| sum[k] + car[k]))
     }
 
     fn own_loops(&mut self, now_ms: u64) {
@@ -97,11 +101,12 @@ impl Site {
     }
 
     fn sum_up(&mut self, steps: i64) {
-        let load_mw = self.load_mw();
+        let (load_mw, cars_mw) = (self.load_mw(), self.cars_mw());
         let sums = &mut self.sums;
         for (k, load_mw) in load_mw.into_iter().enumerate() {
             sums.grid[k] += self.grid_mw[k] * steps;
             sums.load[k] += load_mw * steps;
+            sums.cars[k] += cars_mw[k] * steps;
             sums.pv[k] += self.house_power.pv_w[k] * 1000 * steps;
         }
         let total: i64 = self.grid_mw.iter().sum();

@@ -34,6 +34,8 @@ pub struct Integrals {
     pub grid: [i64; 3],
     /// What each phase of the house takes, with cars and [`Site::set_extra_load_w`], without sun.
     pub load: [i64; 3],
+    /// What the cars take from each phase; part of `load`.
+    pub cars: [i64; 3],
     /// What the sun gives on each phase.
     pub pv: [i64; 3],
     /// Power of each battery, discharge positive.
