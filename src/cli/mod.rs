@@ -22,6 +22,7 @@ mod scan;
 mod scan_text;
 mod simulate;
 mod simulate_day;
+mod simulate_files;
 mod simulate_site;
 mod status;
 mod status_charging;
