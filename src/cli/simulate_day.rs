@@ -6,36 +6,49 @@ use std::time::{Duration, Instant};
 
 use super::simulate::{Options, SEASONS, SKIES};
 use super::simulate_site::{Chosen, METER_PERIOD_MS, START_SOC_PM, chosen, notes, site_params};
-use super::{Failure, print};
+use super::{Failure, print, simulate_compare, simulate_plot};
 use crate::config::{Battery, Config, Phases};
 use crate::daemon::wiring::plan;
 use crate::device::library::Library;
+use crate::picture::{Pane, View};
 use crate::plant::day::{Day, DayParams};
 use crate::plant::faults::Fault;
 use crate::plant::house::House;
 use crate::plant::kpi::{Kpi, KpiParams};
 use crate::plant::kpi_report::kwh;
-use crate::plant::site::Site;
+use crate::plant::site::{Site, SiteParams};
 use crate::simulate::Simulation;
 use crate::simulated_day;
+use crate::simulated_day::Judged;
+use crate::simulated_day::course::Course;
 use crate::simulated_devices::buses;
 
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
-    let unbuilt = [(options.plot.is_some(), "--plot"), (options.compare, "--compare"), (options.csv.is_some(), "--csv")];
+    let unbuilt = [(options.csv.is_some(), "--csv")];
     let more = [(options.trace.is_some(), "--trace"), (options.faults, "--faults")];
     if let Some((_, option)) = unbuilt.iter().chain(&more).find(|(given, _)| *given) {
         return Err(Failure::failed(format!("{option} is not built in yet.")));
     }
-    let Chosen { config, library, .. } = chosen(options)?;
-    print(&head(options, &config, &notes(&config)))?;
+    let chosen = chosen(options)?;
+    if options.compare {
+        return simulate_compare::run(options, &chosen);
+    }
+    let Chosen { config, library, .. } = &chosen;
+    let head = head(options, config, &notes(config));
+    print(&head)?;
     let cpu = CpuTime::start();
-    let (with, without, chargers) = figures(options, &config, &library);
-    let mut out = table(&with, &without) + &chargers;
+    let mut course = options.plot.as_ref().map(|_| Course::default());
+    let mut simulation = Simulation::new(config, library, prepare(options, config, library));
+    let (with, without) = ran(options, &chosen, &mut simulation, course.as_mut());
+    let mut out = table(&with, &without) + &chargers(config, &simulation.site());
     let _ = writeln!(out, "\nCPU time {:.2} s", cpu.spent().as_secs_f64());
-    print(&out)
+    print(&out)?;
+    let Some((file, course)) = options.plot.as_ref().zip(course) else { return Ok(()) };
+    let pane = Pane { name: String::new(), view: View::of(&course, 1) };
+    simulate_plot::write(file, &head, &[pane], &simulate_plot::figures(&with, &without))
 }
 
-fn head(options: &Options, config: &Config, changed: &[String]) -> String {
+pub(super) fn head(options: &Options, config: &Config, changed: &[String]) -> String {
     let name_of = |names: &[(&'static str, bool)]| names.iter().find(|(_, is)| *is).map_or("", |(name, _)| *name);
     let season = name_of(&SEASONS.map(|(name, s)| (name, s == options.season)));
     let sky = name_of(&SKIES.map(|(name, s)| (name, s == options.sky)));
@@ -90,11 +103,20 @@ fn where_is(battery: &Battery) -> String {
     if battery.device == "sax" { format!("{phase}{bms}") } else { format!("{phase} (\"{}\"{bms})", battery.device) }
 }
 
-/// The figures with the controller, and of the same time with batteries at rest; those of the chargers in words.
-fn figures(options: &Options, config: &Config, library: &Library) -> (Kpi, Kpi, String) {
+/// The site that the options and the configuration describe.
+pub(super) fn prepare(options: &Options, config: &Config, library: &Library) -> SiteParams {
     let day = day(options, config);
-    let params = site_params(config, library, options.number, House::Day(Arc::new(day)), options.latency_ms, options.firmware);
-    let mut simulation = Simulation::new(config, library, params);
+    site_params(config, library, options.number, House::Day(Arc::new(day)), options.latency_ms, options.firmware)
+}
+
+/// Runs the day, and puts it into `course` where one is given; the figures, and those of the same time with batteries at rest.
+pub(super) fn ran<D: Judged>(
+    options: &Options,
+    chosen: &Chosen,
+    simulation: &mut Simulation<D>,
+    course: Option<&mut Course>,
+) -> (Kpi, Kpi) {
+    let Chosen { config, library, .. } = chosen;
     let faults = simulation.site().faults();
     let hosts = simulation.site().hosts();
     for host in 0..hosts {
@@ -108,9 +130,14 @@ fn figures(options: &Options, config: &Config, library: &Library) -> (Kpi, Kpi, 
     let usable_wh = config.batteries.iter().map(|b| i64::from(b.capacity_wh)).sum();
     let kpi = Kpi::new(KpiParams { fuse_a: i64::from(config.site.fuse_ma) / 1000, usable_wh });
     let (mut with, mut without) = (kpi.clone(), kpi);
-    simulated_day::run(&mut simulation, options.hours * 3600, &mut with, &mut without, None);
-    let chargers = chargers(config, &simulation.site());
-    (with, without, chargers)
+    let mut course = course;
+    if let Some(course) = &mut course {
+        course.fuse_ma = config.site.fuse_ma.into();
+        course.batteries = config.batteries.iter().map(|b| b.name.clone()).collect();
+        course.chargers = config.chargers.iter().map(|c| c.name.clone()).collect();
+    }
+    simulated_day::run(simulation, options.hours * 3600, &mut with, &mut without, course);
+    (with, without)
 }
 
 fn chargers(config: &Config, site: &Site) -> String {
@@ -140,14 +167,14 @@ fn table(with: &Kpi, without: &Kpi) -> String {
 }
 
 /// The CPU time of this thread, which does all the work; the time that passed where Linux does not tell.
-struct CpuTime(Option<Duration>, Instant);
+pub(super) struct CpuTime(Option<Duration>, Instant);
 
 impl CpuTime {
-    fn start() -> CpuTime {
+    pub(super) fn start() -> CpuTime {
         CpuTime(CpuTime::now(), Instant::now())
     }
 
-    fn spent(&self) -> Duration {
+    pub(super) fn spent(&self) -> Duration {
         match (self.0, CpuTime::now()) {
             (Some(then), Some(now)) => now.saturating_sub(then),
             _ => self.1.elapsed(),
