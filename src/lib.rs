@@ -6,6 +6,7 @@
 
 pub mod background;
 pub mod balancer;
+pub mod classic;
 pub mod cli;
 pub mod commission;
 pub mod config;
@@ -15,6 +16,7 @@ pub mod device;
 pub mod link;
 pub mod modbus;
 pub mod p1;
+pub mod picture;
 pub mod plant;
 pub mod scan;
 pub mod schedule;

@@ -79,8 +79,7 @@ fn the_table_of_an_hour_is_a_trace_that_gives_the_same_hour() {
     let folder = Folder::new("csv");
     let (first, second) = (folder.0.join("first.csv"), folder.0.join("second.csv"));
     let path = |path: &Path| path.to_str().unwrap().to_owned();
-    let said = figures(&["--hours", "1", "--number", "3", "--csv", &path(&first)]);
-    assert!(said.contains(&format!("{} has 3601 lines.", path(&first))), "{said}");
+    figures(&["--hours", "1", "--number", "3", "--csv", &path(&first)]);
     figures(&["--number", "3", "--trace", &path(&first), "--csv", &path(&second)]);
     let text = std::fs::read_to_string(&first).unwrap();
     assert!(text == std::fs::read_to_string(&second).unwrap(), "the day that was recorded is the day that was played");

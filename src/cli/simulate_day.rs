@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 use super::simulate::{Options, SEASONS, SKIES};
 use super::simulate_files::{recorded, write_whole};
 use super::simulate_site::{Chosen, DEAD_MS, METER_PERIOD_MS, START_SOC_PM, TAU_MS, chosen, notes, site_params};
-use super::{Failure, print};
+use super::{Failure, print, simulate_compare, simulate_plot};
 use crate::config::{Battery, Config, Phases};
 use crate::daemon::wiring::plan;
 use crate::device::library::Library;
+use crate::picture::{Pane, View};
 use crate::plant::day::{Day, DayParams};
 use crate::plant::faults::Fault;
 use crate::plant::house::{House, Recorded};
@@ -20,37 +21,42 @@ use crate::plant::kpi_report::kwh;
 use crate::plant::kpi_steps::{Delays, Steps};
 use crate::plant::site::{Site, SiteParams};
 use crate::simulate::Simulation;
+use crate::simulated_day::Judged;
 use crate::simulated_day::course::Course;
 use crate::simulated_day::csv;
 use crate::simulated_day::overlays::Overlays;
 use crate::simulated_devices::buses;
 
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
-    let unbuilt = [(options.plot.is_some(), "--plot"), (options.compare, "--compare")];
-    if let Some((_, option)) = unbuilt.iter().find(|(given, _)| *given) {
-        return Err(Failure::failed(format!("{option} is not built in yet.")));
-    }
-    let Chosen { config, library, .. } = chosen(options)?;
+    let chosen = chosen(options)?;
     let trace = options.trace.as_deref().map(recorded).transpose()?.map(Arc::new);
-    let day = SimulatedDay::new(options, &config, &library, trace);
-    print(&head(&day, &notes(&config)))?;
-    let cpu = CpuTime::start();
-    let mut course = options.csv.is_some().then(|| day.course());
-    let (with, without, chargers) = day.figures(course.as_mut());
-    let mut out = table(&with, &without) + &chargers + &happened(&day);
-    let _ = writeln!(out, "\nCPU time {:.2} s", cpu.spent().as_secs_f64());
-    if let (Some(path), Some(course)) = (&options.csv, &course) {
-        write_whole(path, |file| csv::write(course, file))?;
-        let _ = writeln!(out, "{} has {} lines.", path.display(), course.moments.len() + 1);
+    let day = SimulatedDay::new(options, &chosen, trace);
+    if options.compare {
+        return simulate_compare::run(&day);
     }
-    print(&out)
+    let head = head(&day);
+    print(&head)?;
+    let cpu = CpuTime::start();
+    let mut course = (options.csv.is_some() || options.plot.is_some()).then(Course::default);
+    let mut simulation = day.simulation();
+    let (with, without) = day.ran(&mut simulation, course.as_mut());
+    let mut out = table(&with, &without) + &chargers(day.config, &simulation.site()) + &happened(&day);
+    let _ = writeln!(out, "\nCPU time {:.2} s", cpu.spent().as_secs_f64());
+    print(&out)?;
+    let Some(course) = course else { return Ok(()) };
+    if let Some(path) = &options.csv {
+        write_whole(path, |file| csv::write(&course, file))?;
+    }
+    let Some(path) = &options.plot else { return Ok(()) };
+    let pane = Pane { name: String::new(), view: View::of(&course, 1) };
+    simulate_plot::write(path, &head, &[pane], &simulate_plot::figures(&with, &without))
 }
 
 /// What is simulated.
-struct SimulatedDay<'a> {
-    options: &'a Options,
-    config: &'a Config,
-    library: &'a Library,
+pub(super) struct SimulatedDay<'a> {
+    pub(super) options: &'a Options,
+    pub(super) config: &'a Config,
+    pub(super) library: &'a Library,
     day: Arc<Day>,
     /// In place of the loads and the sun of the day.
     trace: Option<Arc<Recorded>>,
@@ -59,23 +65,16 @@ struct SimulatedDay<'a> {
 }
 
 impl<'a> SimulatedDay<'a> {
-    fn new(options: &'a Options, config: &'a Config, library: &'a Library, trace: Option<Arc<Recorded>>) -> SimulatedDay<'a> {
+    fn new(options: &'a Options, chosen: &'a Chosen, trace: Option<Arc<Recorded>>) -> SimulatedDay<'a> {
+        let Chosen { config, library, .. } = chosen;
         // A week at most.
         let seconds = trace.as_ref().map_or(options.hours as u32 * 3600, |trace| trace.span_ms.div_ceil(1000));
         let overlays = if options.faults { Overlays::plan(options.number, config, seconds) } else { Overlays::default() };
         SimulatedDay { options, config, library, day: Arc::new(day(options, config)), trace, seconds, overlays }
     }
 
-    fn course(&self) -> Course {
-        Course {
-            fuse_ma: self.config.site.fuse_ma.into(),
-            batteries: self.config.batteries.iter().map(|b| b.name.clone()).collect(),
-            chargers: self.config.chargers.iter().map(|c| c.name.clone()).collect(),
-            ..Course::default()
-        }
-    }
-
-    fn params(&self) -> SiteParams {
+    /// The site that the options and the configuration describe.
+    pub(super) fn params(&self) -> SiteParams {
         let Options { number, latency_ms, firmware, .. } = *self.options;
         let params = site_params(self.config, self.library, number, House::Day(Arc::clone(&self.day)), latency_ms, firmware);
         match &self.trace {
@@ -84,33 +83,40 @@ impl<'a> SimulatedDay<'a> {
         }
     }
 
-    fn simulation(&self) -> Simulation {
-        let (options, config) = (self.options, self.config);
-        let simulation = Simulation::new(config, self.library, self.params());
-        let faults = simulation.site().faults();
-        let hosts = simulation.site().hosts();
-        for host in 0..hosts {
+    /// The real controller on that site.
+    pub(super) fn simulation(&self) -> Simulation {
+        Simulation::new(self.config, self.library, self.params())
+    }
+
+    /// Runs it, and puts it into `course` where one is given; the figures, and those of the same time with batteries at rest.
+    pub(super) fn ran<D: Judged>(&self, simulation: &mut Simulation<D>, mut course: Option<&mut Course>) -> (Kpi, Kpi) {
+        let config = self.config;
+        self.lose(&simulation.site());
+        if let Some(course) = &mut course {
+            course.fuse_ma = config.site.fuse_ma.into();
+            course.batteries = config.batteries.iter().map(|b| b.name.clone()).collect();
+            course.chargers = config.chargers.iter().map(|c| c.name.clone()).collect();
+        }
+        let usable_wh = config.batteries.iter().map(|b| i64::from(b.capacity_wh)).sum();
+        let mut without = Kpi::new(KpiParams { fuse_a: i64::from(config.site.fuse_ma) / 1000, usable_wh });
+        let mut with = without.clone();
+        with.oracle = Some(Oracle::of(&simulation.site()));
+        with.steps = self.trace.is_none().then(|| Steps::new(self.day.switched.clone(), self.delays()));
+        self.overlays.run(simulation, self.seconds, &mut with, &mut without, course);
+        (with, without)
+    }
+
+    /// Switches on what gets lost.
+    fn lose(&self, site: &Site) {
+        let (options, faults) = (self.options, site.faults());
+        for host in 0..site.hosts() {
             faults.set(host, Fault::LoseReply { permille: options.loss_permille });
         }
-        for host in buses(config, &plan(config, self.library), self.library) {
+        for host in buses(self.config, &plan(self.config, self.library), self.library) {
             faults.set(host, Fault::LoseReply { permille: options.loss_permille.max(options.bus_loss_permille) });
             faults.set(host, Fault::LoseRequest { permille: options.bus_loss_permille });
             faults.set(host, Fault::BitError { permille: options.noise_permille });
         }
-        simulation
-    }
-
-    /// The figures with the controller, and of the same time with batteries at rest; those of the chargers in words.
-    fn figures(&self, course: Option<&mut Course>) -> (Kpi, Kpi, String) {
-        let mut simulation = self.simulation();
-        let usable_wh = self.config.batteries.iter().map(|b| i64::from(b.capacity_wh)).sum();
-        let mut without = Kpi::new(KpiParams { fuse_a: i64::from(self.config.site.fuse_ma) / 1000, usable_wh });
-        let steps = self.trace.is_none().then(|| Steps::new(self.day.switched.clone(), self.delays()));
-        let mut with = without.clone();
-        (with.oracle, with.steps) = (Some(Oracle::of(&simulation.site())), steps);
-        self.overlays.run(&mut simulation, self.seconds, &mut with, &mut without, course);
-        let chargers = chargers(self.config, &simulation.site());
-        (with, without, chargers)
     }
 
     /// Half a period of the meter and half a period of the polls pass on average before a sample holds a step (control.md 3).
@@ -121,7 +127,7 @@ impl<'a> SimulatedDay<'a> {
 }
 
 /// What went wrong, and when.
-fn happened(day: &SimulatedDay<'_>) -> String {
+pub(super) fn happened(day: &SimulatedDay<'_>) -> String {
     let mut out = String::new();
     if day.options.faults {
         out += "\nWhat went wrong, beside 5 % of the replies that got lost:\n";
@@ -135,7 +141,7 @@ fn happened(day: &SimulatedDay<'_>) -> String {
     out
 }
 
-fn head(day: &SimulatedDay<'_>, changed: &[String]) -> String {
+pub(super) fn head(day: &SimulatedDay<'_>) -> String {
     let SimulatedDay { options, config, .. } = *day;
     let name_of = |names: &[(&'static str, bool)]| names.iter().find(|(_, is)| *is).map_or("", |(name, _)| *name);
     let season = name_of(&SEASONS.map(|(name, s)| (name, s == options.season)));
@@ -166,7 +172,7 @@ fn head(day: &SimulatedDay<'_>, changed: &[String]) -> String {
         let _ =
             writeln!(out, "  {} on {}: {} Wh, charges with {charge} W, discharges with {discharge} W", b.name, where_is(b), b.capacity_wh);
     }
-    for line in changed {
+    for line in notes(config) {
         let _ = writeln!(out, "Note: {line}.");
     }
     out
@@ -223,14 +229,14 @@ fn table(with: &Kpi, without: &Kpi) -> String {
 }
 
 /// The CPU time of this thread, which does all the work; the time that passed where Linux does not tell.
-struct CpuTime(Option<Duration>, Instant);
+pub(super) struct CpuTime(Option<Duration>, Instant);
 
 impl CpuTime {
-    fn start() -> CpuTime {
+    pub(super) fn start() -> CpuTime {
         CpuTime(CpuTime::now(), Instant::now())
     }
 
-    fn spent(&self) -> Duration {
+    pub(super) fn spent(&self) -> Duration {
         match (self.0, CpuTime::now()) {
             (Some(then), Some(now)) => now.saturating_sub(then),
             _ => self.1.elapsed(),
