@@ -75,6 +75,65 @@ fn the_built_in_configuration_is_right() {
 }
 
 #[test]
+fn the_table_of_an_hour_is_a_trace_that_gives_the_same_hour() {
+    let folder = Folder::new("csv");
+    let (first, second) = (folder.0.join("first.csv"), folder.0.join("second.csv"));
+    let path = |path: &Path| path.to_str().unwrap().to_owned();
+    figures(&["--hours", "1", "--number", "3", "--csv", &path(&first)]);
+    figures(&["--number", "3", "--trace", &path(&first), "--csv", &path(&second)]);
+    let text = std::fs::read_to_string(&first).unwrap();
+    assert!(text == std::fs::read_to_string(&second).unwrap(), "the day that was recorded is the day that was played");
+    let (header, line) = (text.lines().next().unwrap(), text.lines().nth(1800).unwrap());
+    assert!(header.starts_with("time_s,l1_w,l2_w,l3_w,pv_w,grid_l1_w,"), "{header}");
+    assert!(header.ends_with(",battery C w,battery C setpoint_w,battery C soc_percent,charger wallbox limit_a,mode,overlays"), "{header}");
+    assert_eq!((header.split(',').count(), line.split(',').count()), (23, 23), "{line}");
+    assert!(line.starts_with("1799,") && line.ends_with(",RUN,"), "{line}");
+    assert_eq!(std::fs::read_dir(&folder.0).unwrap().count(), 2, "nothing else is left");
+}
+
+#[test]
+fn what_goes_wrong_is_told_and_survived() {
+    let folder = Folder::new("faults");
+    let file = folder.0.join("faults.csv");
+    let table = figures(&["--faults", "--csv", file.to_str().unwrap()]);
+    for what in ["meter silent", "meter frozen", "meter 3 s late", "battery silent: ", "battery at half power: ", "dimmed"] {
+        assert!(table.lines().any(|l| l.starts_with("  ") && l.contains(what)), "{what}: {table}");
+    }
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(text.lines().any(|l| l.contains("meter silent")) && text.contains("meter 3 s late; dimmed"));
+    assert!(numbers(&table, "time in FALLBACK")[0] > 60.0, "five minutes without a meter: {table}");
+    let longest = numbers(&table, "longest from last data to FALLBACK")[0];
+    assert!((30.0..=61.5).contains(&longest), "{table}");
+    assert!(numbers(&table, "time in RUN")[0] > 85_000.0, "{table}");
+    assert!(text.lines().last().unwrap().contains(",RUN,"));
+}
+
+#[test]
+fn files_that_cannot_be_read_or_written_are_told() {
+    let folder = Folder::new("files");
+    let bad = folder.0.join("bad.csv");
+    std::fs::write(&bad, "time_s,total_w\n0,1\n1,\"a\"\n").unwrap();
+    let missing = folder.0.join("missing").join("day.csv");
+    let (bad, missing, here) = (bad.to_str().unwrap(), missing.to_str().unwrap(), folder.0.to_str().unwrap());
+    for (arguments, said) in [
+        (["--trace", bad], format!("{bad}:3:3: total_w must be a number of watts, not \"a\".\nThe trace {bad} has one mistake.")),
+        (["--trace", here], format!("The trace {here} cannot be read: it is a folder.")),
+        (["--trace", missing], format!("The trace {missing} cannot be read: No such file or directory")),
+        (["--csv", missing], format!("{missing} cannot be written: No such file or directory")),
+        (["--csv", "/dev/full"], "/dev/full cannot be written: No space left on device".to_owned()),
+    ] {
+        let mut all = arguments.to_vec();
+        if arguments[0] == "--csv" {
+            all.extend(["--hours", "1"]);
+        }
+        let output = simulate(&all);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {stderr}");
+        assert!(stderr.starts_with(&said), "{arguments:?}: {stderr}");
+    }
+}
+
+#[test]
 fn wrong_arguments_end_with_2_and_say_why() {
     for (arguments, said) in [
         (&["--hours", "0"][..], "--hours must be a whole number from 1 to 168, not \"0\"."),

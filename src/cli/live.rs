@@ -248,7 +248,7 @@ impl Demo {
         let held = self.summary.held(&self.site);
         let _ = match held.as_slice() {
             [] => {
-                let chargers = if self.chargers.is_empty() { "" } else { " The chargers were left at their fallback limits." };
+                let chargers = if self.chargers.is_empty() { "" } else { "\nThe chargers were left at their fallback limits." };
                 writeln!(out, "The batteries were released: none stands under a setpoint other than 0 W.{chargers}")
             }
             held => writeln!(out, "NOT released: {}.", held.join(", ")),

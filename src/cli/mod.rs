@@ -23,6 +23,7 @@ mod scan_text;
 mod simulate;
 mod simulate_compare;
 mod simulate_day;
+mod simulate_files;
 mod simulate_plot;
 mod simulate_site;
 mod status;

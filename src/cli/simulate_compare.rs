@@ -7,9 +7,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::simulate::Options;
-use super::simulate_day::{CpuTime, head, prepare, ran};
-use super::simulate_site::{Chosen, notes};
+use super::simulate_day::{CpuTime, SimulatedDay, happened, head};
+use super::simulate_files::write_whole;
 use super::{Failure, print, simulate_plot};
 use crate::classic::{Classic, Kind, plan_for};
 use crate::picture::{Pane, Table, View};
@@ -18,19 +17,23 @@ use crate::plant::site::Site;
 use crate::simulate::Simulation;
 use crate::simulated_day::Judged;
 use crate::simulated_day::course::Course;
+use crate::simulated_day::csv;
 
 /// Threads at most.
 const THREADS: usize = 2;
 const OURS: &str = "this controller";
 
-pub(super) fn run(options: &Options, chosen: &Chosen) -> Result<(), Failure> {
-    let head = head(options, &chosen.config, &notes(&chosen.config));
+pub(super) fn run(day: &SimulatedDay<'_>) -> Result<(), Failure> {
+    let head = head(day);
     print(&head)?;
-    let runs = all(options, chosen);
-    let table = table(&runs, chosen.config.site.fuse_ma, !chosen.config.batteries.is_empty());
+    let mut runs = all(day);
+    let table = table(&runs, day.config.site.fuse_ma, !day.config.batteries.is_empty());
     let cpu: Duration = runs.iter().map(|run| run.cpu).sum();
-    print(&format!("\n{}\nCPU time {:.2} s\n", text(&table), cpu.as_secs_f64()))?;
-    let Some(file) = &options.plot else { return Ok(()) };
+    print(&format!("\n{}{}\nCPU time {:.2} s\n", text(&table), happened(day), cpu.as_secs_f64()))?;
+    if let (Some(file), Some(course)) = (&day.options.csv, runs.iter_mut().find_map(|run| run.course.take())) {
+        write_whole(file, |file| csv::write(&course, file))?;
+    }
+    let Some(file) = &day.options.plot else { return Ok(()) };
     let panes: Vec<Pane> = runs.into_iter().filter_map(|run| Some(Pane { name: run.name.to_owned(), view: run.view? })).collect();
     simulate_plot::write(file, &head, &panes, &table)
 }
@@ -42,17 +45,19 @@ struct Run {
     /// Wh charged and switches of contactors, of all chargers.
     charged: Option<(i64, u64)>,
     view: Option<View>,
+    /// Of this controller, where it is to be written.
+    course: Option<Course>,
     cpu: Duration,
     rests: bool,
 }
 
 /// All runs, in the order of the table.
-fn all(options: &Options, chosen: &Chosen) -> Vec<Run> {
+fn all(day: &SimulatedDay<'_>) -> Vec<Run> {
     let kinds: Vec<Option<Kind>> = Kind::ALL.into_iter().map(Some).chain([None]).collect();
     let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     let work = || {
         while let Some((k, kind)) = Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|k| Some((k, kinds.get(k)?))) {
-            let run = one(options, chosen, *kind, kinds.len());
+            let run = one(day, *kind, kinds.len());
             done.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push((k, run));
         }
     };
@@ -67,26 +72,26 @@ fn all(options: &Options, chosen: &Chosen) -> Vec<Run> {
     done.into_iter().map(|(_, run)| run).collect()
 }
 
-fn one(options: &Options, chosen: &Chosen, kind: Option<Kind>, panes: usize) -> Run {
-    let Chosen { config, library, .. } = chosen;
-    let params = prepare(options, config, library);
+fn one(day: &SimulatedDay<'_>, kind: Option<Kind>, panes: usize) -> Run {
     match kind {
-        None => judged(options, chosen, Simulation::new(config, library, params), OURS, panes),
+        None => judged(day, day.simulation(), OURS, panes),
         Some(kind) => {
-            let plan = plan_for(config, library);
-            let director = Classic::new(kind, config, &plan);
-            let run = judged(options, chosen, Simulation::under(director, plan, config, params), kind.name(), panes);
+            let plan = plan_for(day.config, day.library);
+            let director = Classic::new(kind, day.config, &plan);
+            let run = judged(day, Simulation::under(director, plan, day.config, day.params()), kind.name(), panes);
             Run { rests: kind == Kind::Rest, ..run }
         }
     }
 }
 
-fn judged<D: Judged>(options: &Options, chosen: &Chosen, mut simulation: Simulation<D>, name: &'static str, panes: usize) -> Run {
+fn judged<D: Judged>(day: &SimulatedDay<'_>, mut simulation: Simulation<D>, name: &'static str, panes: usize) -> Run {
     let cpu = CpuTime::start();
-    let mut course = options.plot.as_ref().map(|_| Course::default());
-    let (kpi, _) = ran(options, chosen, &mut simulation, course.as_mut());
+    let written = day.options.csv.is_some() && name == OURS;
+    let mut course = (day.options.plot.is_some() || written).then(Course::default);
+    let (kpi, _) = day.ran(&mut simulation, course.as_mut());
     let charged = charged(&simulation.site());
-    Run { name, kpi, charged, view: course.map(|course| View::of(&course, panes)), cpu: cpu.spent(), rests: false }
+    let view = course.as_ref().filter(|_| day.options.plot.is_some()).map(|course| View::of(course, panes));
+    Run { name, kpi, charged, view, course: course.filter(|_| written), cpu: cpu.spent(), rests: false }
 }
 
 fn charged(site: &Site) -> Option<(i64, u64)> {
@@ -131,6 +136,9 @@ fn table(runs: &[Run], fuse_ma: i32, has_batteries: bool) -> Table {
     });
     if has_batteries {
         let busy = |r: &Run, value: i64| (!r.rests).then_some(value);
+        row("bill beyond batteries without delay, ct", 1, Good::Low, &|r| {
+            Some(r.kpi.oracle.as_ref()?.regret_mct(r.kpi.import_net_mws, r.kpi.export_net_mws) / 100)
+        });
         row("battery cycles", 2, Good::No, &|r| busy(r, r.kpi.millicycles() / 10));
         row("battery losses, Wh", 0, Good::Low, &|r| busy(r, r.kpi.loss_wh()));
         row("battery travel, kW", 0, Good::Low, &|r| busy(r, r.kpi.travel_mw / 1_000_000));
@@ -179,7 +187,7 @@ fn text(table: &Table) -> String {
     let mut out = String::new();
     let mut line = |what: &str, values: &[String]| {
         let values = values.iter().map(|v| format!("{:>17}", if v == "-" { "-  " } else { v })).collect::<String>();
-        let _ = writeln!(out, "{}", format!("{what:<36}{values}").trim_end());
+        let _ = writeln!(out, "{}", format!("{what:<40}{values}").trim_end());
     };
     line("", &table.head.iter().map(|name| format!("{name}  ")).collect::<Vec<_>>());
     for (what, values) in &table.rows {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::simulate::{Options, SEASONS, SKIES};
-use super::simulate_site::{Chosen, METER_PERIOD_MS, START_SOC_PM, chosen, notes, site_params};
+use super::simulate_files::{recorded, write_whole};
+use super::simulate_site::{Chosen, DEAD_MS, METER_PERIOD_MS, START_SOC_PM, TAU_MS, chosen, notes, site_params};
 use super::{Failure, print, simulate_compare, simulate_plot};
 use crate::config::{Battery, Config, Phases};
 use crate::daemon::wiring::plan;
@@ -13,53 +14,151 @@ use crate::device::library::Library;
 use crate::picture::{Pane, View};
 use crate::plant::day::{Day, DayParams};
 use crate::plant::faults::Fault;
-use crate::plant::house::House;
+use crate::plant::house::{House, Recorded};
 use crate::plant::kpi::{Kpi, KpiParams};
+use crate::plant::kpi_oracle::Oracle;
 use crate::plant::kpi_report::kwh;
+use crate::plant::kpi_steps::{Delays, Steps};
 use crate::plant::site::{Site, SiteParams};
 use crate::simulate::Simulation;
-use crate::simulated_day;
 use crate::simulated_day::Judged;
 use crate::simulated_day::course::Course;
+use crate::simulated_day::csv;
+use crate::simulated_day::overlays::Overlays;
 use crate::simulated_devices::buses;
 
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
-    let unbuilt = [(options.csv.is_some(), "--csv")];
-    let more = [(options.trace.is_some(), "--trace"), (options.faults, "--faults")];
-    if let Some((_, option)) = unbuilt.iter().chain(&more).find(|(given, _)| *given) {
-        return Err(Failure::failed(format!("{option} is not built in yet.")));
-    }
     let chosen = chosen(options)?;
+    let trace = options.trace.as_deref().map(recorded).transpose()?.map(Arc::new);
+    let day = SimulatedDay::new(options, &chosen, trace);
     if options.compare {
-        return simulate_compare::run(options, &chosen);
+        return simulate_compare::run(&day);
     }
-    let Chosen { config, library, .. } = &chosen;
-    let head = head(options, config, &notes(config));
+    let head = head(&day);
     print(&head)?;
     let cpu = CpuTime::start();
-    let mut course = options.plot.as_ref().map(|_| Course::default());
-    let mut simulation = Simulation::new(config, library, prepare(options, config, library));
-    let (with, without) = ran(options, &chosen, &mut simulation, course.as_mut());
-    let mut out = table(&with, &without) + &chargers(config, &simulation.site());
+    let mut course = (options.csv.is_some() || options.plot.is_some()).then(Course::default);
+    let mut simulation = day.simulation();
+    let (with, without) = day.ran(&mut simulation, course.as_mut());
+    let mut out = table(&with, &without) + &chargers(day.config, &simulation.site()) + &happened(&day);
     let _ = writeln!(out, "\nCPU time {:.2} s", cpu.spent().as_secs_f64());
     print(&out)?;
-    let Some((file, course)) = options.plot.as_ref().zip(course) else { return Ok(()) };
+    let Some(course) = course else { return Ok(()) };
+    if let Some(path) = &options.csv {
+        write_whole(path, |file| csv::write(&course, file))?;
+    }
+    let Some(path) = &options.plot else { return Ok(()) };
     let pane = Pane { name: String::new(), view: View::of(&course, 1) };
-    simulate_plot::write(file, &head, &[pane], &simulate_plot::figures(&with, &without))
+    simulate_plot::write(path, &head, &[pane], &simulate_plot::figures(&with, &without))
 }
 
-pub(super) fn head(options: &Options, config: &Config, changed: &[String]) -> String {
+/// What is simulated.
+pub(super) struct SimulatedDay<'a> {
+    pub(super) options: &'a Options,
+    pub(super) config: &'a Config,
+    pub(super) library: &'a Library,
+    day: Arc<Day>,
+    /// In place of the loads and the sun of the day.
+    trace: Option<Arc<Recorded>>,
+    seconds: u32,
+    overlays: Overlays,
+}
+
+impl<'a> SimulatedDay<'a> {
+    fn new(options: &'a Options, chosen: &'a Chosen, trace: Option<Arc<Recorded>>) -> SimulatedDay<'a> {
+        let Chosen { config, library, .. } = chosen;
+        // A week at most.
+        let seconds = trace.as_ref().map_or(options.hours as u32 * 3600, |trace| trace.span_ms.div_ceil(1000));
+        let overlays = if options.faults { Overlays::plan(options.number, config, seconds) } else { Overlays::default() };
+        SimulatedDay { options, config, library, day: Arc::new(day(options, config)), trace, seconds, overlays }
+    }
+
+    /// The site that the options and the configuration describe.
+    pub(super) fn params(&self) -> SiteParams {
+        let Options { number, latency_ms, firmware, .. } = *self.options;
+        let params = site_params(self.config, self.library, number, House::Day(Arc::clone(&self.day)), latency_ms, firmware);
+        match &self.trace {
+            Some(trace) => SiteParams { house: House::Recorded(Arc::clone(trace)), ..params },
+            None => params,
+        }
+    }
+
+    /// The real controller on that site.
+    pub(super) fn simulation(&self) -> Simulation {
+        Simulation::new(self.config, self.library, self.params())
+    }
+
+    /// Runs it, and puts it into `course` where one is given; the figures, and those of the same time with batteries at rest.
+    pub(super) fn ran<D: Judged>(&self, simulation: &mut Simulation<D>, mut course: Option<&mut Course>) -> (Kpi, Kpi) {
+        let config = self.config;
+        self.lose(&simulation.site());
+        if let Some(course) = &mut course {
+            course.fuse_ma = config.site.fuse_ma.into();
+            course.batteries = config.batteries.iter().map(|b| b.name.clone()).collect();
+            course.chargers = config.chargers.iter().map(|c| c.name.clone()).collect();
+        }
+        let usable_wh = config.batteries.iter().map(|b| i64::from(b.capacity_wh)).sum();
+        let mut without = Kpi::new(KpiParams { fuse_a: i64::from(config.site.fuse_ma) / 1000, usable_wh });
+        let mut with = without.clone();
+        with.oracle = Some(Oracle::of(&simulation.site()));
+        with.steps = self.trace.is_none().then(|| Steps::new(self.day.switched.clone(), self.delays()));
+        self.overlays.run(simulation, self.seconds, &mut with, &mut without, course);
+        (with, without)
+    }
+
+    /// Switches on what gets lost.
+    fn lose(&self, site: &Site) {
+        let (options, faults) = (self.options, site.faults());
+        for host in 0..site.hosts() {
+            faults.set(host, Fault::LoseReply { permille: options.loss_permille });
+        }
+        for host in buses(self.config, &plan(self.config, self.library), self.library) {
+            faults.set(host, Fault::LoseReply { permille: options.loss_permille.max(options.bus_loss_permille) });
+            faults.set(host, Fault::LoseRequest { permille: options.bus_loss_permille });
+            faults.set(host, Fault::BitError { permille: options.noise_permille });
+        }
+    }
+
+    /// Half a period of the meter and half a period of the polls pass on average before a sample holds a step (control.md 3).
+    fn delays(&self) -> Delays {
+        let poll_ms = self.config.meter.as_ref().map_or(0, |m| u64::from(m.poll_ms));
+        Delays { dead_ms: (METER_PERIOD_MS + poll_ms) / 2 + self.options.latency_ms + DEAD_MS, tau_ms: TAU_MS }
+    }
+}
+
+/// What went wrong, and when.
+pub(super) fn happened(day: &SimulatedDay<'_>) -> String {
+    let mut out = String::new();
+    if day.options.faults {
+        out += "\nWhat went wrong, beside 5 % of the replies that got lost:\n";
+    }
+    let clock = |s: u32| format!("{:02}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60);
+    for planned in &day.overlays.planned {
+        let battery =
+            planned.trouble.battery().and_then(|k| day.config.batteries.get(k)).map_or(String::new(), |b| format!(": {}", b.name));
+        let _ = writeln!(out, "  {} to {}  {}{battery}", clock(planned.from_s), clock(planned.to_s), planned.trouble.name());
+    }
+    out
+}
+
+pub(super) fn head(day: &SimulatedDay<'_>) -> String {
+    let SimulatedDay { options, config, .. } = *day;
     let name_of = |names: &[(&'static str, bool)]| names.iter().find(|(_, is)| *is).map_or("", |(name, _)| *name);
     let season = name_of(&SEASONS.map(|(name, s)| (name, s == options.season)));
     let sky = name_of(&SKIES.map(|(name, s)| (name, s == options.sky)));
     let polls = config.meter.as_ref().map_or(0, |m| m.poll_ms);
+    let what = match &options.trace {
+        Some(path) => format!("{} s of {}, number {}", day.seconds, path.display(), options.number),
+        None => {
+            let hours = options.hours;
+            format!("{hours} h of a {season} day with a {sky} sky, number {}: house with heat pump, 9 kWp of panels", options.number)
+        }
+    };
     let mut out = format!(
-        "{} h of a {season} day with a {sky} sky, number {}: house with heat pump, 9 kWp of panels, {}.\n\
+        "{what}, {}.\n\
          Meter: new value every {METER_PERIOD_MS} ms, visible after {} ms, polled every {polls} ms; {} of 1000 replies get lost.\n\
          Fuse {} A.",
-        options.hours,
-        options.number,
-        car(config, &day(options, config)),
+        car(config, &day.day),
         options.latency_ms,
         options.loss_permille,
         f64::from(config.site.fuse_ma) / 1000.0,
@@ -73,7 +172,7 @@ pub(super) fn head(options: &Options, config: &Config, changed: &[String]) -> St
         let _ =
             writeln!(out, "  {} on {}: {} Wh, charges with {charge} W, discharges with {discharge} W", b.name, where_is(b), b.capacity_wh);
     }
-    for line in changed {
+    for line in notes(config) {
         let _ = writeln!(out, "Note: {line}.");
     }
     out
@@ -101,43 +200,6 @@ fn where_is(battery: &Battery) -> String {
         Phases::All => "all phases".to_owned(),
     };
     if battery.device == "sax" { format!("{phase}{bms}") } else { format!("{phase} (\"{}\"{bms})", battery.device) }
-}
-
-/// The site that the options and the configuration describe.
-pub(super) fn prepare(options: &Options, config: &Config, library: &Library) -> SiteParams {
-    let day = day(options, config);
-    site_params(config, library, options.number, House::Day(Arc::new(day)), options.latency_ms, options.firmware)
-}
-
-/// Runs the day, and puts it into `course` where one is given; the figures, and those of the same time with batteries at rest.
-pub(super) fn ran<D: Judged>(
-    options: &Options,
-    chosen: &Chosen,
-    simulation: &mut Simulation<D>,
-    course: Option<&mut Course>,
-) -> (Kpi, Kpi) {
-    let Chosen { config, library, .. } = chosen;
-    let faults = simulation.site().faults();
-    let hosts = simulation.site().hosts();
-    for host in 0..hosts {
-        faults.set(host, Fault::LoseReply { permille: options.loss_permille });
-    }
-    for host in buses(config, &plan(config, library), library) {
-        faults.set(host, Fault::LoseReply { permille: options.loss_permille.max(options.bus_loss_permille) });
-        faults.set(host, Fault::LoseRequest { permille: options.bus_loss_permille });
-        faults.set(host, Fault::BitError { permille: options.noise_permille });
-    }
-    let usable_wh = config.batteries.iter().map(|b| i64::from(b.capacity_wh)).sum();
-    let kpi = Kpi::new(KpiParams { fuse_a: i64::from(config.site.fuse_ma) / 1000, usable_wh });
-    let (mut with, mut without) = (kpi.clone(), kpi);
-    let mut course = course;
-    if let Some(course) = &mut course {
-        course.fuse_ma = config.site.fuse_ma.into();
-        course.batteries = config.batteries.iter().map(|b| b.name.clone()).collect();
-        course.chargers = config.chargers.iter().map(|c| c.name.clone()).collect();
-    }
-    simulated_day::run(simulation, options.hours * 3600, &mut with, &mut without, course);
-    (with, without)
 }
 
 fn chargers(config: &Config, site: &Site) -> String {

@@ -17,8 +17,8 @@ pub(super) const START_SOC_PM: u16 = 400;
 pub(super) const METER_PERIOD_MS: u64 = 200;
 /// What a battery consumes from its own store by day and night is left to [`BatteryParams`]; this is how fast it follows
 /// (control.md 1.1: dead time 200 to 1000 ms typical, lag 100 to 500 ms).
-const DEAD_MS: u64 = 600;
-const TAU_MS: u64 = 500;
+pub(super) const DEAD_MS: u64 = 600;
+pub(super) const TAU_MS: u64 = 500;
 
 /// Which register banks the simulated batteries have (facts/sax.md 1.0).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

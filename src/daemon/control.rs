@@ -166,6 +166,13 @@ impl ControlTask {
         self.core.remember(learned);
     }
 
+    /// The grid operator dims the site (§14a EnWG): the batteries may take this much from the grid, W; `None` when that is over. Nothing in
+    /// the program says so yet; a simulated day does.
+    pub fn dim(&mut self, dimmed_w: Option<i64>) {
+        self.demand.dimmed_w = dimmed_w;
+        self.core.demand(self.demand);
+    }
+
     /// Normal operation was ended in good order a moment ago.
     pub fn resume(&mut self) {
         self.core.resume();

@@ -4,11 +4,12 @@
 //! result: a line that moves changes every day there is.
 
 use super::day::{DAY_S, Season, hm};
+use super::kpi_steps::Switched;
 use super::rng::Rng;
 
-/// Load of each phase in W for every second of the day.
-pub(super) fn loads(number: u64, season: Season, heat_pump: bool) -> [Vec<i32>; 3] {
-    let mut loads = Loads([vec![0; DAY_S], vec![0; DAY_S], vec![0; DAY_S]]);
+/// Load of each phase in W for every second of the day, and when what takes much for long is switched.
+pub(super) fn loads(number: u64, season: Season, heat_pump: bool) -> ([Vec<i32>; 3], Vec<Switched>) {
+    let mut loads = Loads([vec![0; DAY_S], vec![0; DAY_S], vec![0; DAY_S]], Vec::new());
     let stream = |tag: &str| Rng::new(number, tag);
     for (phase, base_w) in [110, 70, 55].into_iter().enumerate() {
         loads.base(phase, base_w, stream(&format!("base{phase}")));
@@ -26,10 +27,10 @@ pub(super) fn loads(number: u64, season: Season, heat_pump: bool) -> [Vec<i32>; 
     if heat_pump {
         loads.heat_pump(stream("hp"), season);
     }
-    loads.0
+    (loads.0, loads.1)
 }
 
-struct Loads([Vec<i32>; 3]);
+struct Loads([Vec<i32>; 3], Vec<Switched>);
 
 impl Loads {
     fn add(&mut self, phase: usize, start_s: i64, length_s: i64, power_w: i64) {
@@ -37,6 +38,16 @@ impl Loads {
         let (from, to) = (start_s.clamp(0, day), (start_s + length_s).clamp(0, day));
         for load in self.0[phase].iter_mut().take(to as usize).skip(from as usize) {
             *load += power_w as i32;
+        }
+    }
+
+    /// Adds it under its name.
+    fn add_named(&mut self, name: &'static str, phase: usize, start_s: i64, length_s: i64, power_w: i64) {
+        self.add(phase, start_s, length_s, power_w);
+        for (at_s, change_w) in [(start_s, power_w), (start_s + length_s, -power_w)] {
+            if let Some(at_s) = u32::try_from(at_s).ok().filter(|s| (*s as usize) < DAY_S) {
+                self.1.push(Switched { name, phase, at_s, change_w });
+            }
         }
     }
 
@@ -64,14 +75,14 @@ impl Loads {
     fn breakfast(&mut self, mut rng: Rng) {
         for (from, to) in [(hm(6, 20), hm(7, 20)), (hm(9, 0), hm(10, 30)), (hm(15, 0), hm(16, 30)), (hm(19, 0), hm(20, 30))] {
             let (t, d, p) = (rng.range(from, to), rng.range(110, 210), rng.range(1900, 2200));
-            self.add(1, t, d, p);
+            self.add_named("kettle", 1, t, d, p);
         }
         let t = rng.range(hm(6, 30), hm(7, 0));
-        self.add(1, t, 45, 1450);
+        self.add_named("coffee machine", 1, t, 45, 1450);
         for k in 0..20 {
             self.add(1, t + 60 + 30 * k, 6, 1450);
         }
-        self.add(0, rng.range(hm(6, 40), hm(7, 10)), 150, 900);
+        self.add_named("toaster", 0, rng.range(hm(6, 40), hm(7, 10)), 150, 900);
     }
 
     /// Two zones, pulsed every few seconds.
@@ -80,7 +91,7 @@ impl Loads {
         for (phase, power_w) in [(0, 1850), (1, 1400)] {
             let mut t = start + rng.range(0, 240);
             let end = t + rng.range(1100, 1700);
-            self.add(phase, t, 240, power_w);
+            self.add_named("hob", phase, t, 240, power_w);
             t += 240;
             let (on, off) = (rng.range(3, 6), rng.range(3, 6));
             while t < end {
@@ -92,11 +103,11 @@ impl Loads {
 
     fn oven(&mut self, mut rng: Rng) {
         let mut t = hm(17, 40) + rng.range(0, 1800);
-        self.add(2, t, 520, 2400);
+        self.add_named("oven", 2, t, 520, 2400);
         t += 560;
         for _ in 0..36 {
             let d = rng.range(18, 32);
-            self.add(2, t, d, 2400);
+            self.add_named("oven", 2, t, d, 2400);
             t += d + rng.range(30, 50);
         }
     }
@@ -113,7 +124,7 @@ impl Loads {
 
     fn washing_machine(&mut self, mut rng: Rng) {
         let t = hm(9, 30) + rng.range(0, 3600);
-        self.add(1, t + 300, rng.range(780, 1020), 2050);
+        self.add_named("washing machine", 1, t + 300, rng.range(780, 1020), 2050);
         for k in 0..150 {
             self.add(1, t + 20 * k, 12, 180 + rng.range(0, 160));
         }
@@ -124,15 +135,15 @@ impl Loads {
     fn dishwasher(&mut self, mut rng: Rng) {
         let t = hm(20, 15) + rng.range(0, 2400);
         self.add(0, t, 5400, 60);
-        self.add(0, t + 420, 780, 1900);
-        self.add(0, t + 3300, 660, 1900);
+        self.add_named("dishwasher", 0, t + 420, 780, 1900);
+        self.add_named("dishwasher", 0, t + 3300, 660, 1900);
     }
 
     /// Dryer, vacuum cleaner, hair dryer, lights, television, computer.
     fn the_rest(&mut self, mut rng: Rng) {
-        self.add(2, hm(11, 0) + rng.range(0, 5400), 4200, 620);
-        self.add(0, hm(10, 20) + rng.range(0, 3600), rng.range(600, 1200), 850);
-        self.add(1, hm(6, 50) + rng.range(0, 1200), rng.range(180, 360), 1600);
+        self.add_named("dryer", 2, hm(11, 0) + rng.range(0, 5400), 4200, 620);
+        self.add_named("vacuum cleaner", 0, hm(10, 20) + rng.range(0, 3600), rng.range(600, 1200), 850);
+        self.add_named("hair dryer", 1, hm(6, 50) + rng.range(0, 1200), rng.range(180, 360), 1600);
         for phase in 0..3 {
             self.add(phase, hm(5, 50) + rng.range(0, 1200), rng.range(3600, 5400), 40 + rng.range(0, 60));
             self.add(phase, hm(17, 0) + rng.range(0, 5400), rng.range(14400, 19800), 60 + rng.range(0, 90));

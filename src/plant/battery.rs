@@ -78,6 +78,8 @@ pub struct Battery {
     timeout_s: u16,
     limits: Option<(u64, u16, u16)>,
     fast_writes: Option<(u64, u64)>,
+    /// What its management lets through of the ratings, in 0.1 %.
+    derated_pm: u16,
 }
 
 impl Battery {
@@ -103,6 +105,7 @@ impl Battery {
             timeout_s,
             limits: None,
             fast_writes: None,
+            derated_pm: 1000,
         }
     }
 
@@ -130,6 +133,17 @@ impl Battery {
         self.timeout_s = timeout_s;
     }
 
+    /// Its management lets this much of the ratings through from now on, in 0.1 %.
+    pub fn derate(&mut self, permille: u16) {
+        self.derated_pm = permille.min(1000);
+    }
+
+    /// Most it can do at the moment, discharging and charging, W; full and empty are another matter.
+    pub fn ability_w(&self) -> (i64, i64) {
+        let part = |w: i64| w * i64::from(self.derated_pm) / 1000;
+        (part(self.params.max_discharge_w), part(self.params.max_charge_w))
+    }
+
     /// Switches it on or off.
     pub fn switch(&mut self, on: bool) {
         self.on = on;
@@ -139,6 +153,7 @@ impl Battery {
     pub fn reboot(&mut self, now_ms: u64, down_ms: u64) {
         let old = std::mem::replace(self, Battery::new(self.params.clone()));
         (self.energy, self.full, self.empty, self.drain) = (old.energy, old.full, old.empty, old.drain);
+        self.derated_pm = old.derated_pm;
         (self.starts, self.down_until_ms, self.quiet_since_ms) = (old.starts.saturating_add(1), now_ms + down_ms, now_ms);
     }
 

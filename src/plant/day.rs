@@ -5,7 +5,8 @@
 //! [`sun`]. Never feeds anything back: what the batteries and the car do is not in here.
 
 use super::appliances;
-use super::rng::{Rng, fnv1a64};
+use super::kpi_steps::Switched;
+use super::rng::Rng;
 use super::sun;
 
 /// Seconds of a day.
@@ -67,30 +68,31 @@ pub struct Day {
     pub plug_s: i32,
     /// Energy the car wants in Wh; 0 without a car.
     pub need_wh: i32,
+    /// What is switched when, as far as it takes much for long.
+    pub switched: Vec<Switched>,
 }
 
 impl Day {
     /// Generates the day.
     pub fn new(params: &DayParams) -> Day {
-        let load_w = appliances::loads(params.number, params.season, params.heat_pump);
+        let (load_w, switched) = appliances::loads(params.number, params.season, params.heat_pump);
         let pv_w = sun::power_w(params.number, params.pv_kwp.min(1000), params.season, params.sky);
         let mut rng = Rng::new(params.number, "ev");
         let plug_s = hm(17, 20) + rng.range(0, 3600);
         let need_wh = if params.ev { rng.range(9000, 22000) } else { 0 };
-        Day { load_w, pv_w, plug_s: plug_s as i32, need_wh: need_wh as i32 }
+        Day { load_w, pv_w, plug_s: plug_s as i32, need_wh: need_wh as i32, switched }
     }
 
-    /// FNV-1a-64 over the day as little-endian `i32`: L1, L2, L3, PV of every second, then plug-in second and energy.
-    pub fn digest(&self) -> u64 {
+    /// The day as little-endian `i32`: L1, L2, L3, PV of every second, then plug-in second and energy.
+    pub fn bytes(&self) -> Vec<u8> {
         let [l1, l2, l3] = &self.load_w;
         let seconds = l1.iter().zip(l2).zip(l3).zip(&self.pv_w).flat_map(|(((a, b), c), pv)| [*a, *b, *c, *pv]);
-        let bytes: Vec<u8> = seconds.chain([self.plug_s, self.need_wh]).flat_map(i32::to_le_bytes).collect();
-        fnv1a64(&bytes)
+        seconds.chain([self.plug_s, self.need_wh]).flat_map(i32::to_le_bytes).collect()
     }
 }
 
 /// Second of the day.
-pub(super) const fn hm(hour: i64, minute: i64) -> i64 {
+pub(crate) const fn hm(hour: i64, minute: i64) -> i64 {
     hour * 3600 + minute * 60
 }
 

@@ -30,8 +30,26 @@ pub enum House {
     },
     /// Always the same, in W; negative gives.
     Fixed([i64; 3]),
+    /// A recorded while; what was last holds for ever.
+    Recorded(Arc<Recorded>),
     /// From each time in ms on, the powers in W; in order of time; nothing before the first.
     Trace(Vec<(u64, [i64; 3])>),
+}
+
+/// A recorded load.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Recorded {
+    /// In order of time: from when on, ms; the load of each phase and what the sun gives, W. What is first holds before it too.
+    pub points: Vec<(u32, [i32; 3], i32)>,
+    /// How long it is, ms.
+    pub span_ms: u32,
+}
+
+impl Recorded {
+    /// How many of the points have passed.
+    fn passed(&self, now_ms: u64) -> usize {
+        self.points.partition_point(|(at_ms, ..)| u64::from(*at_ms) <= now_ms)
+    }
 }
 
 /// Powers of the house at a time.
@@ -81,6 +99,10 @@ impl House {
                 HousePower { load_w, pv_w: [0; 3] }
             }
             House::Fixed(load_w) => HousePower { load_w: *load_w, pv_w: [0; 3] },
+            House::Recorded(recorded) => {
+                let point = recorded.points.get(recorded.passed(now_ms).saturating_sub(1));
+                point.map_or_else(HousePower::default, |(_, load_w, pv_w)| of_house(load_w.map(i64::from), i64::from(*pv_w)))
+            }
             House::Trace(points) => {
                 let passed = points.partition_point(|(at_ms, _)| *at_ms <= now_ms);
                 let load_w = passed.checked_sub(1).map_or([0; 3], |last| points[last].1);
@@ -100,15 +122,19 @@ impl House {
                 now_ms + if into < period_ms / 2 { period_ms / 2 - into } else { period_ms - into }
             }
             House::Fixed(_) => u64::MAX,
+            House::Recorded(recorded) => recorded.points.get(recorded.passed(now_ms)).map_or(u64::MAX, |(at_ms, ..)| u64::from(*at_ms)),
             House::Trace(points) => points.get(points.partition_point(|(at_ms, _)| *at_ms <= now_ms)).map_or(u64::MAX, |(at_ms, _)| *at_ms),
         }
     }
 }
 
 /// The panels feed all phases alike, what does not divide goes to L1 (control.md 5.1).
+fn of_house(load_w: [i64; 3], pv: i64) -> HousePower {
+    HousePower { load_w, pv_w: [pv / 3 + pv % 3, pv / 3, pv / 3] }
+}
+
 fn of_day(day: &Day, now_ms: u64) -> HousePower {
     let second = (now_ms / 1000 % DAY_S as u64) as usize;
     let watts = |list: &[i32]| list.get(second).copied().map_or(0, i64::from);
-    let pv = watts(&day.pv_w);
-    HousePower { load_w: [0, 1, 2].map(|k| watts(&day.load_w[k])), pv_w: [pv / 3 + pv % 3, pv / 3, pv / 3] }
+    of_house([0, 1, 2].map(|k| watts(&day.load_w[k])), watts(&day.pv_w))
 }

@@ -3,6 +3,10 @@
 //! Fed with means of one second; integers only. Never looks at a site by itself: [`Second::between`] makes a second of two readings of
 //! its sums. The figures for people are in [`kpi_report`](super::kpi_report).
 
+use super::kpi_control::{Quality, Seen};
+use super::kpi_fuse::Thermal;
+use super::kpi_oracle::Oracle;
+use super::kpi_steps::Steps;
 use super::site::Integrals;
 
 /// What the controller did in a second.
@@ -54,6 +58,8 @@ pub struct Second {
     pub stored_mwh: i64,
     /// What the controller did.
     pub mode: Mode,
+    /// What else was seen of it.
+    pub seen: Seen,
 }
 
 impl Second {
@@ -117,6 +123,14 @@ pub struct Kpi {
     pub squares_w2: [i128; 3],
     /// Seconds in each mode, in the order of [`Mode::ALL`].
     pub mode_s: [u64; 5],
+    /// Whether the main fuse would have tripped.
+    pub thermal: Thermal,
+    /// How well informed the controller was.
+    pub quality: Quality,
+    /// Batteries that follow at once, where there is something to compare with them.
+    pub oracle: Option<Oracle>,
+    /// What was switched in the house, where that is known.
+    pub steps: Option<Steps>,
     pub(super) stored_mwh: Option<(i64, i64)>,
     quarter_mws: [i64; 3],
     fuse_run_s: u64,
@@ -154,6 +168,10 @@ impl Kpi {
             reversals: Vec::new(),
             squares_w2: [0; 3],
             mode_s: [0; 5],
+            thermal: Thermal::default(),
+            quality: Quality::default(),
+            oracle: None,
+            steps: None,
             stored_mwh: None,
             quarter_mws: [0; 3],
             fuse_run_s: 0,
@@ -169,6 +187,13 @@ impl Kpi {
         self.energy(second);
         self.fuse(second);
         self.batteries(second);
+        self.quality.second(&second.seen, second.mode);
+        if let Some(oracle) = &mut self.oracle {
+            oracle.second(second.load_mw.iter().sum::<i64>() - second.pv_mw);
+        }
+        if let Some(steps) = &mut self.steps {
+            steps.second(second);
+        }
     }
 
     fn energy(&mut self, second: &Second) {
@@ -196,6 +221,7 @@ impl Kpi {
         let rated_ma = self.params.fuse_a * 1000;
         let currents = second.grid_mw.map(|mw| mw.abs() / VOLTAGE_V);
         let highest = currents.into_iter().max().unwrap_or(0);
+        self.thermal.second(currents, rated_ma);
         for (sum, ma) in self.fuse_ma2s.iter_mut().zip(currents) {
             *sum += (i128::from(ma).pow(2) - i128::from(rated_ma).pow(2)).max(0);
         }

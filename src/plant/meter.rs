@@ -96,6 +96,11 @@ impl Meter {
         self.frozen = frozen.then(|| self.reading(now_ms));
     }
 
+    /// From now on it is this late.
+    pub fn set_latency_ms(&mut self, latency_ms: u64) {
+        self.params.latency_ms = latency_ms;
+    }
+
     /// When it next wants [`Meter::visit`], in ms.
     pub fn next_event_ms(&self) -> u64 {
         match self.window_from {

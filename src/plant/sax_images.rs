@@ -202,8 +202,9 @@ fn sunspec_grid(now: &Now, base: u16, image: &mut Image) {
 fn sunspec_store(now: &Now, base: u16, image: &mut Image) {
     let battery = &now.cell.battery;
     let params = battery.params();
-    let charge_w = if battery.is_full() { 0 } else { u(params.max_charge_w) };
-    let discharge_w = if battery.is_empty() { 0 } else { u(params.max_discharge_w) };
+    let (most_discharge_w, most_charge_w) = battery.ability_w();
+    let charge_w = if battery.is_full() { 0 } else { u(most_charge_w) };
+    let discharge_w = if battery.is_empty() { 0 } else { u(most_discharge_w) };
     image.put(base + 95, [802, 20, u(params.capacity_wh), charge_w, discharge_w, 100, params.floor_pm / 10, now.soc(), 100 - now.soc()]);
     let applied = u16::from(now.power_w.abs() > 20);
     let cell_mv = 3200 + battery.soc_pm() / 5;

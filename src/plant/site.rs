@@ -73,6 +73,8 @@ pub(super) struct Cell {
     pub(super) battery: Battery,
     pub(super) sax: SaxParams,
     pub(super) registers: Registers,
+    /// Nobody gets an answer from it; it goes on with what it was told.
+    cut_off: bool,
     writes: u64,
     requests: BTreeMap<u8, u64>,
 }
@@ -95,6 +97,8 @@ pub struct Site {
     house_power: HousePower,
     house_until_ms: u64,
     extra_w: [i64; 3],
+    /// A meter of its own, or its telegrams, are not heard.
+    meter_is_silent: bool,
     meter: Meter,
     pub(super) cells: Vec<Cell>,
     pub(super) chargers: Vec<Charger>,
@@ -120,13 +124,14 @@ impl Site {
         let cell = |(k, (battery, sax)): (usize, (BatteryParams, SaxParams))| {
             let noise_key = mix(params.number ^ fnv1a64(b"reading") ^ k as u64);
             let battery = Battery::new(BatteryParams { noise_key, ..battery });
-            Cell { battery, sax, registers: Registers::default(), writes: 0, requests: BTreeMap::new() }
+            Cell { battery, sax, registers: Registers::default(), cut_off: false, writes: 0, requests: BTreeMap::new() }
         };
         let mut site = Site {
             house_power: bounded(params.house.at(0)),
             house_until_ms: params.house.next_change_ms(0),
             house: params.house,
             extra_w: [0; 3],
+            meter_is_silent: false,
             meter: Meter::new(params.meter, params.number),
             cells: params.batteries.into_iter().enumerate().map(cell).collect(),
             chargers: params.chargers.into_iter().map(Charger::new).collect(),
@@ -181,16 +186,18 @@ impl Site {
 
     /// Who answers there. A battery or a charger that is down does not.
     pub(super) fn behind(&self, host: usize, unit: u8) -> Behind {
-        let up = |k: &usize| self.cells.get(*k).is_some_and(|cell| cell.battery.is_up(self.clock_ms));
+        let up = |k: &usize| self.cells.get(*k).is_some_and(|cell| cell.battery.is_up(self.clock_ms) && !cell.cut_off);
         let charger_up = |k: &usize| self.chargers.get(*k).is_some_and(|charger| charger.is_up(self.clock_ms));
         if let Some(k) = self.devices.iter().position(|d| d.params.host == host && d.params.unit == unit) {
             return match self.devices[k].params.serves {
                 Serves::Battery(battery) if !up(&battery) => Behind::Nobody,
+                Serves::Meter if self.meter_is_silent => Behind::Nobody,
                 Serves::Charger(charger) if !charger_up(&charger) => Behind::Nobody,
                 _ => Behind::Device(k),
             };
         }
-        if self.is_sax(host) { Behind::Sax(host) } else { Behind::Nobody }
+        let cut_off = self.cells.get(host).is_some_and(|cell| cell.cut_off);
+        if self.is_sax(host) && !cut_off { Behind::Sax(host) } else { Behind::Nobody }
     }
 
     /// Whether this host is a SAX battery; a meter may be behind it.
@@ -246,6 +253,28 @@ impl Site {
     /// Stops the meter at what it says now, or lets it go on.
     pub fn freeze_meter(&mut self, frozen: bool) {
         self.meter.freeze(self.clock_ms, frozen);
+    }
+
+    /// The meter is this late from now on, ms.
+    pub fn set_meter_latency_ms(&mut self, latency_ms: u64) {
+        self.meter.set_latency_ms(latency_ms);
+    }
+
+    /// A meter of its own, and one that sends telegrams, is not heard from now on, or again.
+    pub fn silence_meter(&mut self, silent: bool) {
+        self.meter_is_silent = silent;
+    }
+
+    /// Whether nobody hears it.
+    pub fn meter_is_silent(&self) -> bool {
+        self.meter_is_silent
+    }
+
+    /// Nobody gets an answer from this battery from now on, or again; it goes on with what it was told.
+    pub fn cut_off(&mut self, battery: usize, cut_off: bool) {
+        if let Some(cell) = self.cells.get_mut(battery) {
+            cell.cut_off = cut_off;
+        }
     }
 
     /// Restarts a battery: no power and no answers for `down_ms`, and everything that was written is forgotten.

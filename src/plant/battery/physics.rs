@@ -85,8 +85,9 @@ impl Battery {
             }
             Control::Commanded { .. } => 0,
         };
-        let most = if self.empty || !self.params.remote_discharge && !self.on_own_meter(now_ms) { 0 } else { self.params.max_discharge_w };
-        let least = if self.full { 0 } else { self.params.max_charge_w };
+        let (discharge_w, charge_w) = self.ability_w();
+        let most = if self.empty || !self.params.remote_discharge && !self.on_own_meter(now_ms) { 0 } else { discharge_w };
+        let least = if self.full { 0 } else { charge_w };
         wanted.clamp(-least * 1000, most * 1000)
     }
 

@@ -50,7 +50,8 @@ impl<'a> Now<'a> {
     /// Most current in this direction, mA: what the rating is at the pack's voltage, and nothing when full, empty or left alone.
     pub(super) fn limit_ma(&self, charge: bool) -> i64 {
         let Some(battery) = self.battery.filter(|_| self.device.is_heard(self.site.now_ms())) else { return 0 };
-        let rated_w = if charge { battery.params().max_charge_w } else { battery.params().max_discharge_w };
+        let (discharge_w, charge_w) = battery.ability_w();
+        let rated_w = if charge { charge_w } else { discharge_w };
         let stopped = if charge { battery.is_full() } else { battery.is_empty() };
         // A fifth more than the rating needs, so that the limit is not what stops the battery.
         if stopped { 0 } else { rated_w * 1_200_000 / (self.cell_mv() * CELLS).max(1) }
