@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::Failure;
+use super::simulate_files::write_whole;
 use crate::picture::{Pane, Table, draw};
 use crate::plant::kpi::Kpi;
 
@@ -18,7 +19,7 @@ pub(super) fn write(file: &Path, head: &str, panes: &[Pane], table: &Table) -> R
         }
     }
     let picture = draw(title, &notes, panes, table);
-    std::fs::write(file, picture).map_err(|error| Failure::failed(format!("{} cannot be written: {error}.", file.display())))
+    write_whole(file, |out| out.write_all(picture.as_bytes()))
 }
 
 fn first_capital(line: &str) -> String {

@@ -19,7 +19,10 @@ impl Element {
 pub fn elements(text: &str) -> Vec<Element> {
     let mut rest = text.strip_prefix("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n").expect("an XML declaration");
     let (mut all, mut open): (Vec<Element>, Vec<usize>) = (Vec::new(), Vec::new());
-    assert!(!text.contains(|c: char| c.is_control() && c != '\n' || c == '\u{FFFE}' || c == '\u{FFFF}'), "a character that XML does not have");
+    assert!(
+        !text.contains(|c: char| c.is_control() && c != '\n' || c == '\u{FFFE}' || c == '\u{FFFF}'),
+        "a character that XML does not have"
+    );
     while let Some(at) = rest.find('<') {
         let between = &rest[..at];
         match open.last() {
