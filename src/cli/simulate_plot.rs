@@ -3,15 +3,23 @@
 use std::path::Path;
 
 use super::Failure;
+use super::simulate_files::write_whole;
 use crate::picture::{Pane, Table, draw};
 use crate::plant::kpi::Kpi;
 
 /// Draws it. The first line of `head` is the title up to its colon; the rest stands below.
 pub(super) fn write(file: &Path, head: &str, panes: &[Pane], table: &Table) -> Result<(), Failure> {
     let (title, rest) = head.split_once(": ").unwrap_or((head.trim_end(), ""));
-    let notes: Vec<String> = rest.lines().map(first_capital).collect();
+    let mut notes: Vec<String> = Vec::new();
+    for line in rest.lines() {
+        match notes.last_mut() {
+            // The batteries of a list stand behind one another.
+            Some(last) if line.starts_with("  ") => *last += &format!("{}{}", if last.ends_with(':') { " " } else { "; " }, line.trim()),
+            _ => notes.push(first_capital(line)),
+        }
+    }
     let picture = draw(title, &notes, panes, table);
-    std::fs::write(file, picture).map_err(|error| Failure::failed(format!("{} cannot be written: {error}.", file.display())))
+    write_whole(file, |out| out.write_all(picture.as_bytes()))
 }
 
 fn first_capital(line: &str) -> String {

@@ -38,7 +38,7 @@ pub struct Table {
 const LEFT: i64 = 1180;
 const RIGHT: i64 = 460;
 const BETWEEN: i64 = 440;
-const GAP: i64 = 100;
+const GAP: i64 = 140;
 
 const STYLE: &str = "\
 text{font-family:'DejaVu Sans',Verdana,Arial,sans-serif;font-size:11px;fill:#222}\
@@ -49,7 +49,7 @@ text{font-family:'DejaVu Sans',Verdana,Arial,sans-serif;font-size:11px;fill:#222
 .sun{fill:#f0c000;fill-opacity:.65;stroke:#c79a00;stroke-width:.7}\
 .net{fill:#0072b2;fill-opacity:.55;stroke:#0072b2;stroke-width:.8}\
 .battery{fill:#009e73;fill-opacity:.55;stroke:#00795a;stroke-width:.7}\
-.soc{fill:none;stroke:#000;stroke-width:1.4}\
+.area{fill-opacity:.22;stroke:none}.soc{fill:none;stroke:#000;stroke-width:1.4}\
 .car{fill:#cc79a7;fill-opacity:.6;stroke:#a04f80;stroke-width:.7}\
 .limit{fill:none;stroke:#000;stroke-width:1.2;stroke-dasharray:5 3}\
 .l1{fill:none;stroke:#7a4a12;stroke-width:1.1}.l2{fill:none;stroke:#0072b2;stroke-width:1.1;stroke-dasharray:6 2}\

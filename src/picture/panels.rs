@@ -3,7 +3,7 @@
 use super::axis::{Axis, thousandths, time_step};
 use super::reduce::{Band, Reduced, VOLTAGE_V, View};
 use super::svg::{Anchor, Svg};
-use super::texts::shortened;
+use super::texts::{TIME_LABEL, shortened};
 use super::{Layout, Pane};
 
 /// What a panel shows.
@@ -72,15 +72,22 @@ impl Panel {
     pub(super) fn draw(&self, svg: &mut Svg, pane: &Pane, (x, top): (i64, i64), layout: &Layout, number: usize) {
         let (view, width) = (&pane.view, layout.width);
         self.ground(svg, view, (x, top), width);
-        let fill = |svg: &mut Svg, class: &str, name: &str, band: &Band| {
+        let envelope = |svg: &mut Svg, class: &str, name: &str, band: &Band| {
             svg.path(class, name, outline(band, &self.axis, (x, top), self.height, width), true);
+        };
+        // What is energy is filled down to zero as well.
+        let fill = |svg: &mut Svg, class: &str, name: &str, band: &Band| {
+            let zero = self.axis.y(0, top, self.height);
+            let mean = curve(&band.mean, &self.axis, (x, top), self.height, width);
+            svg.path(&format!("{class} area"), name, mean.chain([(x + width, zero), (x, zero)]), true);
+            envelope(svg, class, name, band);
         };
         match self.shows {
             Shows::Phase(f) => {
                 let phase = &view.columns.phases[f];
                 fill(svg, "sun", "sun", &view.columns.sun);
                 fill(svg, "load", "load", &phase.load);
-                fill(svg, "net", "grid", &phase.grid);
+                envelope(svg, "net", "grid", &phase.grid);
             }
             Shows::Fuse => {
                 for (phase, class) in view.columns.phases.iter().zip(["l1", "l2", "l3"]) {
@@ -115,7 +122,7 @@ impl Panel {
             svg.line("grid", (x, y), (x + width, y));
         }
         let seconds = view.seconds.max(1);
-        let step = time_step(seconds, width / 800);
+        let step = time_step(seconds, width / TIME_LABEL);
         for second in (step..seconds).step_by(step as usize) {
             let at = x + width * second / seconds;
             svg.line("grid", (at, top), (at, top + self.height));
@@ -150,9 +157,9 @@ impl Panel {
             }
         }
         if matches!(self.shows, Shows::Battery(_)) && number + 1 == layout.panes {
-            for value in [0, 500, 1000] {
-                let y = PERCENT.y(value, top, self.height) + [0, 40, 80][value as usize / 500];
-                let y = if value == 500 { y } else { y + if value == 0 { 0 } else { 10 } };
+            // Those at the ends stay inside the panel.
+            for (value, down) in [(0, 0), (500, 40), (1000, 90)] {
+                let y = PERCENT.y(value, top, self.height) + down;
                 svg.text("unit", (x + layout.width + 50, y), Anchor::Start, &format!("{} %", value / 10));
             }
         }

@@ -11,6 +11,8 @@ use crate::plant::kpi::Mode;
 const CHARACTER: i64 = 66;
 pub(super) const LEGEND_HEIGHT: i64 = 170;
 const ROW: i64 = 150;
+/// Room for the label of a time.
+pub(super) const TIME_LABEL: i64 = 600;
 
 /// How much room a text needs.
 pub(super) fn text_width(text: &str) -> i64 {
@@ -51,13 +53,13 @@ pub(super) fn head(svg: &mut Svg, title: &str, lines: &[String]) {
 fn legend_entries(panes: &[Pane]) -> Vec<(&'static str, bool, String)> {
     let any = |of: &dyn Fn(&View) -> bool| panes.iter().any(|p| of(&p.view));
     let mut list = vec![
-        ("load", false, "house with car".to_owned()),
+        ("load", false, if any(&|v| !v.chargers.is_empty()) { "house with car" } else { "house" }.to_owned()),
         ("sun", false, "sun (a third)".to_owned()),
         ("net", false, "grid: import above 0, export below".to_owned()),
         ("fuse", true, "rating of the fuse".to_owned()),
-        ("l1", true, "free on L1".to_owned()),
-        ("l2", true, "on L2".to_owned()),
-        ("l3", true, "on L3".to_owned()),
+        ("l1", true, "left of it, least: L1".to_owned()),
+        ("l2", true, "L2".to_owned()),
+        ("l3", true, "L3".to_owned()),
     ];
     if any(&|v| !v.columns.lanes.is_empty()) {
         list.push(("battery", false, "battery: discharge above 0, charge below".to_owned()));
@@ -106,7 +108,7 @@ pub(super) fn legend(svg: &mut Svg, top: i64, width: i64, panes: &[Pane]) {
 /// Labels of the time, above and below the panels.
 pub(super) fn times(svg: &mut Svg, view: &View, x: i64, layout: &Layout) {
     let seconds = view.seconds.max(1);
-    let step = time_step(seconds, layout.width / 800);
+    let step = time_step(seconds, layout.width / TIME_LABEL);
     for second in (0..=seconds).step_by(step as usize) {
         // The end of one pane and the beginning of the next would meet.
         if second == seconds && layout.panes > 1 || seconds > 86_400 && second == seconds {
@@ -182,7 +184,8 @@ fn block(svg: &mut Svg, table: &Table, rows: &[(String, Vec<String>)], (x, top):
             svg.text(class, (at, y), anchor, value);
         }
     };
-    line("head", top, "", &table.head);
+    let values = rows.iter().map(|row| row.1.len()).max().unwrap_or(0);
+    line("head", top, "", &table.head[..values.min(table.head.len())]);
     for (k, (what, values)) in (1..).zip(rows) {
         line("figure", top + k * ROW, what, values);
     }
