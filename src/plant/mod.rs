@@ -19,6 +19,7 @@ pub mod faults;
 pub mod house;
 pub mod kpi;
 pub mod kpi_report;
+mod lies;
 pub mod line;
 pub mod meter;
 mod port;
