@@ -132,7 +132,10 @@ fn state(site: &LiveSite, late_ms: u64) -> Value {
 fn obey(site: &LiveSite, named: &[&str], line: &str) -> Outcome<()> {
     let words: Vec<_> = line.split_whitespace().collect();
     let number = |word: &str| word.parse::<i64>().map_err(|_| format!("{line}: {word} is no number"));
-    let host = |key: &str| named.iter().position(|k| *k == key).ok_or_else(|| format!("{line}: there is no {key}"));
+    let host = |key: &str| match key {
+        "p1" => Ok(site.with(|site| site.p1_host())),
+        _ => named.iter().position(|k| *k == key).ok_or_else(|| format!("{line}: there is no {key}")),
+    };
     match words.as_slice() {
         ["load", l1, l2, l3] => {
             let load_w = [number(l1)?, number(l2)?, number(l3)?];
@@ -166,6 +169,10 @@ fn fault(name: &str, value: u64) -> Outcome<Fault> {
         "exception" => Fault::Exception(value as u8),
         "frozen" => Fault::FrozenRegisters,
         "absurd" => Fault::AbsurdValues,
+        "nan" => Fault::NotANumber,
+        "sign" => Fault::SignFlip,
+        "jumps" => Fault::Jumps,
+        "stolen" => Fault::Stolen,
         "trickle" => Fault::Trickle(value),
         "refuse" => Fault::Refuse,
         "lose" => Fault::LoseReply { permille: value as u16 },
