@@ -168,7 +168,8 @@ fn unknown(layout: &Layout, sample: &Sample, cases: &[Case], life: Life) -> Vec<
             found.push(format!("3: battery {k} is told {watts} W {} ms after the start", at - life.started_t));
         }
         let never_heard = |c: &&Case| {
-            let matters = c.injection.thing.as_ref().is_some_and(|t| t.key != "charger");
+            // Who works without a battery that never answers begins after a while; nobody works without a meter.
+            let matters = c.injection.thing.as_ref().is_some_and(|t| t.is_meter || t.battery == Some(k));
             c.is_active() && c.loses() && matters && c.began.is_some_and(|(_, t)| t < life.started_t)
         };
         if let Some(case) = cases.iter().find(never_heard).filter(|_| *watts != 0) {
