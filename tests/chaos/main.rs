@@ -28,7 +28,8 @@ use std::time::{Duration, Instant};
 use plan::Means;
 use report::Report;
 
-const USAGE: &str = "usage: chaos [--runs N] [--number FIRST] [--parallel N] [--rounds N] [--longest SECONDS] [--keep FOLDER] [--verbose]";
+const USAGE: &str =
+    "usage: chaos [--runs N] [--number FIRST] [--parallel N] [--rounds N] [--longest SECONDS] [--keep FOLDER] [--verbose] [--dry]";
 /// Set in the process that has mounts of its own.
 const NAMESPACE: &str = "CHAOS_NAMESPACE";
 
@@ -40,6 +41,8 @@ struct Options {
     longest_s: u64,
     keep: PathBuf,
     verbose: bool,
+    /// Only says what would happen.
+    dry: bool,
 }
 
 fn main() -> ExitCode {
@@ -80,9 +83,13 @@ fn site_process(number: &str, slot: &str, folder: &Path) -> ExitCode {
 
 fn options(arguments: &[String]) -> Result<Options, String> {
     let keep = std::env::temp_dir().join("sax-chaos");
-    let mut o = Options { runs: 24, number: 1, parallel: 24, rounds: 4, longest_s: 90, keep, verbose: false };
+    let mut o = Options { runs: 24, number: 1, parallel: 24, rounds: 4, longest_s: 90, keep, verbose: false, dry: false };
     let mut words = arguments.iter();
     while let Some(word) = words.next() {
+        if word == "--dry" {
+            o.dry = true;
+            continue;
+        }
         if word == "--verbose" {
             o.verbose = true;
             continue;
@@ -118,6 +125,20 @@ fn all(o: &Options) -> ExitCode {
     }
     if !means.disk {
         println!("chaos: left out: no disk is filled, only root can mount one");
+    }
+    if o.dry {
+        for number in o.number..o.number + o.runs {
+            let layout = layout::Layout::of(number);
+            for (n, round) in plan::plan(&layout, means).iter().enumerate() {
+                let faults: Vec<_> = round
+                    .injections
+                    .iter()
+                    .map(|i| format!("{} from {} s", judge::Case::new(i.clone()).name(), i.from_ms / 1000))
+                    .collect();
+                println!("number {number}, {:?}, round {n}: {}", layout.variant, faults.join(", "));
+            }
+        }
+        return ExitCode::SUCCESS;
     }
     machine::watch();
     let (begun, next) = (Instant::now(), AtomicU64::new(0));
