@@ -11,8 +11,8 @@ use crate::plan::Injection;
 
 /// Invariant 2: so long after the loss at most.
 const FALLBACK: Duration = Duration::from_secs(60);
-/// What a command may grow by while the meter is lost: less than what is written at all.
-const GROWTH_W: i64 = 60;
+/// What a command may grow by while the meter is lost: what was on its way, and noise.
+const GROWTH_W: i64 = 150;
 
 /// One fault, and what was seen of it.
 #[derive(Clone, Debug)]
@@ -52,7 +52,14 @@ impl Case {
     }
 
     pub fn loses(&self) -> bool {
-        self.injection.kind.duty().loses
+        self.injection.kind.duty().loses && !self.lies()
+    }
+
+    /// What comes are numbers as good as others. Registers of a SAX battery are integers of 16 bits, in which a float's "not a number" is
+    /// some thousand watts.
+    pub fn lies(&self) -> bool {
+        let sax = self.injection.thing.as_ref().is_some_and(|t| t.key == "A" && t.is_meter);
+        matches!(self.injection.kind, Kind::Jumps | Kind::SignFlip) || self.injection.kind == Kind::NotANumber && sax
     }
 
     pub fn is_meter(&self) -> bool {
@@ -119,7 +126,9 @@ pub fn sample(layout: &Layout, sample: &Sample, cases: &mut [Case], overload: bo
         if !case.is_meter() {
             continue;
         }
-        let grace_t = began_t + 4000 + 4 * layout.poll_ms.max(1000);
+        // Alone, it begins where all stands still: then no command may grow at all.
+        let alone = others.iter().filter(|c| c.began.is_some()).count() == 1;
+        let grace_t = began_t + if alone { 0 } else { 4000 + 4 * layout.poll_ms.max(1000) };
         if sample.t > grace_t {
             let reference = case.told.get_or_insert_with(|| told.clone()).clone();
             for k in concerned {

@@ -172,8 +172,7 @@ impl Run {
         }
         let life = Life { lives: self.daemon.lives(), since: self.daemon.since(), started_t: self.started_t.1 };
         // A meter that lies tells of fuses that are overloaded, and for a fuse the reserve may be used.
-        let lies = |c: &Case| c.began.is_some() && matches!(c.injection.kind, Kind::Jumps | Kind::SignFlip);
-        let overload = self.overload || self.cases.iter().any(lies);
+        let overload = self.overload || self.cases.iter().any(|c| c.began.is_some() && c.lies());
         for found in judge::sample(&self.layout, &sample, &mut self.cases, overload, life) {
             self.note(format!("{sample:?}"));
             self.violation(found);
@@ -341,11 +340,11 @@ impl Run {
             let duty = case.injection.kind.duty();
             let times = self.episodes.entry((life, key)).or_default();
             *times += 1;
-            if duty.named && lasted > NAMED && *times == 1 && case.lines == 0 && !others {
+            if duty.named && !case.lies() && lasted > NAMED && *times == 1 && case.lines == 0 && !others {
                 found.push(format!("6: {}: the journal does not name it", case.name()));
             }
             let alone = case.injection.kind == Kind::DevicesStopped || !others;
-            if duty.seen && lasted > SEEN && !case.seen && alone {
+            if duty.seen && !case.lies() && lasted > SEEN && !case.seen && alone {
                 found.push(format!("6: {}: the status does not show it", case.name()));
             }
         }
