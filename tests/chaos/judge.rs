@@ -14,6 +14,9 @@ const FALLBACK: Duration = Duration::from_secs(60);
 /// What a command may grow by while the meter is lost: what was on its way, and noise.
 const GROWTH_W: i64 = 150;
 
+/// A battery at rest reads so much.
+const NOISE_W: i64 = 30;
+
 /// One fault, and what was seen of it.
 #[derive(Clone, Debug)]
 pub struct Case {
@@ -153,7 +156,9 @@ fn limits(layout: &Layout, sample: &Sample, overload: bool) -> Vec<String> {
         // For a fuse, energy below the reserve may be used.
         let (charge, discharge) = if overload { layout.ratings() } else { layout.allowed(soc_pm) };
         let bms = layout.allowed(500);
-        if *watts > discharge.min(bms.1) || -watts > charge.min(bms.0) {
+        // The first command after a pause is what the battery is measured to do; at rest that is noise.
+        let at_most = |w: i64| w.max(NOISE_W);
+        if *watts > at_most(discharge.min(bms.1)) || -watts > at_most(charge.min(bms.0)) {
             found.push(format!("1: battery {k} at {} % is told {watts} W, allowed are -{charge} to {discharge}", soc_pm / 10));
         }
     }

@@ -393,7 +393,8 @@ impl Run {
                 last_kept = Instant::now();
             }
         }
-        let least = if self.layout.per_phase() { MAX_DISCHARGE_W / 2 } else { 4500 };
+        // One that works on all phases is taken back as a whole.
+        let least = if self.layout.per_phase() { MAX_DISCHARGE_W / 2 } else { 0 };
         if last_kept.elapsed() > Duration::from_secs(6) || most_w < least {
             let over_ms = last_kept.elapsed().as_millis();
             let newest = self.newest.as_ref().map(|n| (n.grid_w, n.power_w.clone())).unwrap_or_default();
