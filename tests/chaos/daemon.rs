@@ -196,8 +196,8 @@ impl Daemon {
 
     /// Ends it in good order; how long it took, and how it ended.
     pub fn terminate(&mut self) -> Option<(Duration, ExitStatus)> {
-        let begun = Instant::now();
         signal(self.pid(), "TERM");
+        let begun = Instant::now();
         let child = self.child.as_mut()?;
         while begun.elapsed() < Duration::from_secs(8) {
             if let Ok(Some(status)) = child.try_wait() {

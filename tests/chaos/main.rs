@@ -28,8 +28,7 @@ use std::time::{Duration, Instant};
 use plan::Means;
 use report::Report;
 
-const USAGE: &str =
-    "usage: chaos [--runs N] [--number FIRST] [--parallel N] [--rounds N] [--longest SECONDS] [--keep FOLDER] [--verbose] [--dry]";
+const USAGE: &str = "usage: chaos [--runs N] [--number FIRST] [--parallel N] [--rounds N] [--longest SECONDS] [--seconds N] [--keep FOLDER] [--verbose] [--dry]";
 /// Set in the process that has mounts of its own.
 const NAMESPACE: &str = "CHAOS_NAMESPACE";
 
@@ -41,6 +40,8 @@ struct Options {
     longest_s: u64,
     keep: PathBuf,
     verbose: bool,
+    /// After so long no further run begins.
+    seconds: u64,
     /// Only says what would happen.
     dry: bool,
 }
@@ -83,7 +84,8 @@ fn site_process(number: &str, slot: &str, folder: &Path) -> ExitCode {
 
 fn options(arguments: &[String]) -> Result<Options, String> {
     let keep = std::env::temp_dir().join("sax-chaos");
-    let mut o = Options { runs: 24, number: 1, parallel: 24, rounds: 4, longest_s: 90, keep, verbose: false, dry: false };
+    let mut o =
+        Options { runs: 24, number: 1, parallel: 24, rounds: 4, longest_s: 90, keep, verbose: false, seconds: u64::MAX, dry: false };
     let mut words = arguments.iter();
     while let Some(word) = words.next() {
         if word == "--dry" {
@@ -102,6 +104,7 @@ fn options(arguments: &[String]) -> Result<Options, String> {
             "--parallel" => o.parallel = u16::try_from(number()?.clamp(1, 200)).unwrap_or(1),
             "--rounds" => o.rounds = u32::try_from(number()?).unwrap_or(1),
             "--longest" => o.longest_s = number()?.clamp(2, 600),
+            "--seconds" => o.seconds = number()?,
             "--keep" => o.keep = value.into(),
             _ => return Err(format!("{word} is not known.")),
         }
@@ -152,7 +155,7 @@ fn all(o: &Options) -> ExitCode {
                 std::thread::sleep(Duration::from_millis(slot * 150));
                 loop {
                     let n = next.fetch_add(1, Ordering::Relaxed);
-                    if n >= o.runs {
+                    if n >= o.runs || begun.elapsed().as_secs() >= o.seconds {
                         return;
                     }
                     one(o, o.number + n, slot as u16, base, means, report);
