@@ -58,6 +58,8 @@ pub struct Run {
     well: usize,
     loads_w: [i64; 3],
     overload: bool,
+    /// No further round.
+    over: bool,
     /// How the process was when all was well for the first time, and which start it was.
     calm: Option<(u32, Size)>,
     started_t: (u32, u64),
@@ -77,7 +79,7 @@ pub fn run(number: u64, slot: u16, folder: &Path, means: Means) -> Outcome {
         run.violation(format!("4: not in balance 60 s after the first start, {}", run.why()));
     }
     for (n, round) in plan(&run.layout.clone(), means).into_iter().enumerate() {
-        if run.out.void.is_some() || run.out.violations.len() > 20 {
+        if run.out.void.is_some() || run.over || run.out.violations.len() > 20 {
             break;
         }
         run.round(n, &round);
@@ -119,6 +121,7 @@ impl Run {
             well: 0,
             loads_w: LOADS,
             overload: false,
+            over: false,
             calm: None,
             started_t: (0, 0),
             episodes: BTreeMap::new(),
@@ -299,7 +302,15 @@ impl Run {
     fn recover(&mut self, begun: Instant, n: usize) {
         let kinds: Vec<_> = self.cases.iter().map(|c| c.injection.kind).collect();
         let begun_well = Instant::now();
-        let mut well = self.until_well(RECOVERY / 2).is_some();
+        let mut well = self.until_well(RECOVERY / 5).is_some();
+        if !well && self.is_convicted() {
+            // A sign or phase that was proven wrong is distrusted for an hour: nothing more can be seen in this run.
+            self.note("a battery is distrusted for an hour".into());
+            self.over = true;
+            self.out.cases.append(&mut self.cases);
+            return;
+        }
+        well = well || self.until_well(RECOVERY / 2).is_some();
         if !well && self.out.void.is_none() {
             // That a battery follows again is seen only when it is asked for something: no house stands still for so long.
             self.note("the house moves".into());
@@ -318,6 +329,12 @@ impl Run {
         }
         self.judge_words(begun);
         self.out.cases.append(&mut self.cases);
+    }
+
+    /// While the meter lied a battery was found to be on another phase, or to have the other sign.
+    fn is_convicted(&self) -> bool {
+        let proven = |a: &Value| a["name"].as_str().is_some_and(|n| n.contains("wrong sign") || n.contains("wrong phase"));
+        self.cases.iter().any(Case::lies) && self.status["alarms"].as_array().is_some_and(|a| a.iter().any(proven))
     }
 
     /// Invariant 6.
@@ -348,8 +365,8 @@ impl Run {
                 found.push(format!("6: {}: the status does not show it", case.name()));
             }
         }
-        // All devices at once are as many faults.
-        let faults = |c: &Case| if c.injection.kind == Kind::DevicesStopped { 3 } else { 1 };
+        // All devices at once are as many faults, and what lies has several stories to tell.
+        let faults = |c: &Case| if c.injection.kind == Kind::DevicesStopped || c.lies() { 3 } else { 1 };
         let most = MOST_LINES * self.cases.iter().map(faults).sum::<usize>();
         if worth.len() > most {
             found.push(format!("6: {} lines in the journal about {} faults", worth.len(), self.cases.len()));
