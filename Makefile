@@ -2,7 +2,7 @@
 CARGO ?= cargo
 BINARY := target/release/sax-controller
 
-.PHONY: demo test lint build bench interop deb deb-arm64 deb-armhf deb-check deb-foreign deb-reproducible gateway-test man clean
+.PHONY: demo test chaos lint build bench interop deb deb-arm64 deb-armhf deb-check deb-foreign deb-reproducible gateway-test man clean
 
 # The main job on a simulated house over real Modbus TCP, for a minute. SECONDS=600 for longer.
 SECONDS ?= 60
@@ -11,6 +11,14 @@ demo: build
 
 test:
 	$(CARGO) test --locked
+
+# The controller under every kind of fault, over real sockets and terminals; each run follows from its number. 60 runs take about 15 minutes,
+# most of it waiting. As root it fills disks as well, with libfaketime (a Debian package) it sets the wall clock.
+RUNS ?= 60
+NUMBER ?= 1
+CHAOS ?= --parallel 40
+chaos:
+	$(CARGO) test --locked --quiet --test chaos -- --runs $(RUNS) --number $(NUMBER) $(CHAOS)
 
 lint:
 	$(CARGO) fmt --check

@@ -79,6 +79,15 @@ impl Simulation {
         self.director.remember(learned);
     }
 
+    /// The controller is started anew on the site as it is, as after SIGKILL: every task forgets everything, nothing is handed back. Time
+    /// goes on from here, where that of a real program would begin again.
+    pub fn restart(&mut self, config: &Config, library: &Library) {
+        let plan = plan(config, library);
+        let control = ControlTask::new(config.clone(), &plan);
+        let clock = std::mem::take(&mut self.clock);
+        *self = Simulation::at(control, plan, config, Arc::clone(&self.site), clock, &mut |_| None);
+    }
+
     /// The control task.
     pub fn control(&self) -> &ControlTask {
         &self.director
@@ -100,6 +109,19 @@ impl<D: Director> Simulation<D> {
     ) -> Simulation<D> {
         let wall_start_s = first_midnight(config);
         let site = Arc::new(Mutex::new(Site::new(SiteParams { wall_start_s, ..params })));
+        let clock = VirtualClock { now: Cell::default(), wall_start_s: Cell::new(wall_start_s) };
+        Simulation::at(director, plan, config, site, clock, link)
+    }
+
+    /// New tasks on this site, at what this clock shows.
+    fn at(
+        director: D,
+        plan: Plan,
+        config: &Config,
+        site: Arc<Mutex<Site>>,
+        clock: VirtualClock,
+        link: &mut dyn FnMut(usize) -> Option<Box<dyn Link>>,
+    ) -> Simulation<D> {
         let host = |e: usize| host_of(&plan, config, &lock(&site), e);
         let mut endpoint = |(e, endpoint): (usize, &EndpointPlan)| {
             if let Some(own) = link(e) {
@@ -142,7 +164,7 @@ impl<D: Director> Simulation<D> {
             bmses: plan.bmses.into_iter().map(bms).collect(),
             chargers: plan.chargers.into_iter().map(charger).collect(),
             site,
-            clock: VirtualClock { now: Cell::default(), wall_start_s: Cell::new(wall_start_s) },
+            clock,
             tick: Time::ZERO,
             queue: Vec::new(),
         }
@@ -181,6 +203,11 @@ impl<D: Director> Simulation<D> {
             self.advance(next);
             self.work();
         }
+    }
+
+    /// Time passes until `until` and no task gets a turn, as after SIGSTOP.
+    pub fn pause_until(&mut self, until: Time) {
+        self.advance(until.max(self.clock.now()));
     }
 
     /// Stops the controller as SIGTERM does: every battery is handed back, every charger is left at its fallback. False when one of them

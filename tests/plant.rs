@@ -4,6 +4,8 @@
 mod charger;
 #[path = "plant/devices.rs"]
 mod devices;
+#[path = "plant/lies.rs"]
+mod lies;
 #[path = "plant/registers.rs"]
 mod registers;
 #[path = "common/sha256.rs"]

@@ -127,6 +127,8 @@ pub struct Guard {
     /// For how long each phase, and their sum, was off its target, less the time in which it was not, ms; and from when on that is strange.
     astray_ms: [i64; SLOTS],
     astray_least_ms: i64,
+    /// What the main fuse carries on a phase, W.
+    fuse_w: i64,
     /// Nothing is doubted.
     blind: bool,
 }
@@ -154,6 +156,7 @@ impl Guard {
             checks: 0,
             astray_ms: [0; SLOTS],
             astray_least_ms: 0,
+            fuse_w: site.fuse_ma.saturating_mul(site.voltage_mv) / 1_000_000,
             blind: false,
         }
     }

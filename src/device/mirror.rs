@@ -26,6 +26,18 @@ pub fn registers(profile: &Profile, point: &Point, value: i64, exponent: i32) ->
     }
 }
 
+/// The registers of `point` when it has no value: the first of its profile's words for that, else what IEEE 754 and SunSpec have.
+pub fn not_a_number(profile: &Profile, point: &Point) -> Vec<u16> {
+    let own = point.invalid.first().map(|raw| *raw as u32);
+    match point.kind {
+        Kind::U16 => vec![own.unwrap_or(0xFFFF) as u16],
+        Kind::I16 => vec![own.unwrap_or(0x8000) as u16],
+        Kind::U32 => words(profile, own.unwrap_or(0xFFFF_FFFF)),
+        Kind::I32 => words(profile, own.unwrap_or(0x8000_0000)),
+        Kind::F32 => words(profile, f32::NAN.to_bits()),
+    }
+}
+
 /// The power of ten for a scale factor register: the finest with which every point that uses it holds its `largest` value.
 pub fn exponent(profile: &Profile, at: u16, largest: impl Fn(Quantity) -> i64) -> i32 {
     let holds = |point: &Point, exponent: i32| {

@@ -89,7 +89,7 @@ impl SimLink {
             (self.connected, self.starts) = (true, starts);
             self.generation += 1;
         }
-        if let Some(kind) = active.iter().find_map(ending) {
+        if let Some(kind) = active.iter().filter(|fault| self.bus.is_none() || **fault != Fault::Stolen).find_map(ending) {
             return Err(io_error(kind));
         }
         let answer = wire::respond(&mut site, self.host, self.unit, request, &active);
@@ -115,7 +115,8 @@ impl SimLink {
 fn ending(fault: &Fault) -> Option<io::ErrorKind> {
     match fault {
         Fault::Reset => Some(io::ErrorKind::ConnectionReset),
-        Fault::Close => Some(io::ErrorKind::UnexpectedEof),
+        // Each new connection is one too many, and closed at once.
+        Fault::Close | Fault::Stolen => Some(io::ErrorKind::UnexpectedEof),
         _ => None,
     }
 }

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use self::codes::{pick, status_words};
 use self::now::Now;
 use super::device::{Device, SUNSPEC_BASE, SUNSPEC_MODEL};
+use super::faults::Fault;
 use super::site::Site;
 use crate::device::bms::BmsParts;
 use crate::device::mirror;
@@ -86,6 +87,9 @@ pub(super) fn of(site: &Site, device: &Device) -> Image {
     if let Some(bms) = &profile.bms {
         put_bms(&now, bms, &mut image);
     }
+    if site.faults().active(device.params.host).contains(&Fault::NotANumber) {
+        put_not_a_number(&now, &mut image);
+    }
     charger::put(site, device, &mut image);
     image
 }
@@ -108,6 +112,21 @@ fn put_point(now: &Now, point: &Point, image: &mut Image) {
     }
     let Some(value) = now.of_point(point) else { return };
     image.put(point.address, &mirror::registers(profile, point, value, exponent.map_or(0, |(_, e)| e)));
+}
+
+/// Every point says that it has no value; what a group of packs may do as well.
+fn put_not_a_number(now: &Now, image: &mut Image) {
+    let profile = &*now.device.profile;
+    for point in &profile.points {
+        image.put(point.address, &mirror::not_a_number(profile, point));
+    }
+    if let Some(group) = profile.bms.as_ref().and_then(|bms| bms.group.as_ref()) {
+        for n in 0..group.count {
+            let first = group.base.saturating_add(n.saturating_mul(group.stride));
+            image.put(first.saturating_add(group.charge_limit), &[0xFFFF]);
+            image.put(first.saturating_add(group.discharge_limit), &[0xFFFF]);
+        }
+    }
 }
 
 /// "SunS", the common model, the model itself, the end.

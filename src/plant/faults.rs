@@ -46,6 +46,14 @@ pub enum Fault {
     FrozenRegisters,
     /// Every register reads 0x7FFF.
     AbsurdValues,
+    /// Every register with a value reads as what means "not a number" or "not implemented" in its kind.
+    NotANumber,
+    /// Measured powers have the other sign.
+    SignFlip,
+    /// Measured powers and the state of charge jump at random, three times a second, inside and far outside of what can be.
+    Jumps,
+    /// Another client takes every connection there is, and keeps them. On a bus another program takes every reply.
+    Stolen,
     /// This many replies in a thousand are lost; the request was carried out.
     LoseReply {
         /// 0 to 1000.
@@ -81,8 +89,8 @@ struct Inner {
 }
 
 impl Faults {
-    pub(super) fn new(batteries: usize, number: u64) -> Faults {
-        Faults(Arc::new(Mutex::new(Inner { active: vec![Vec::new(); batteries], rng: Rng::new(number, "fault") })))
+    pub(super) fn new(hosts: usize, number: u64) -> Faults {
+        Faults(Arc::new(Mutex::new(Inner { active: vec![Vec::new(); hosts], rng: Rng::new(number, "fault") })))
     }
 
     /// Switches a fault on; one of the same kind is replaced.

@@ -23,6 +23,7 @@ pub mod kpi_fuse;
 pub mod kpi_oracle;
 pub mod kpi_report;
 pub mod kpi_steps;
+mod lies;
 pub mod line;
 pub mod meter;
 mod port;

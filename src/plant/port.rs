@@ -34,6 +34,8 @@ pub(super) struct Port {
     /// As many clients it takes at once.
     most: usize,
     previous: Vec<u8>,
+    /// The other side of the connections that [`Fault::Stolen`] took.
+    thieves: Vec<TcpStream>,
 }
 
 struct Connection {
@@ -54,7 +56,16 @@ impl Port {
     pub(super) fn new(host: usize, listener: TcpListener, most: usize, faults: Faults) -> io::Result<Port> {
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
-        Ok(Port { host, faults, address, listener: Some(listener), connections: VecDeque::new(), most, previous: Vec::new() })
+        Ok(Port {
+            host,
+            faults,
+            address,
+            listener: Some(listener),
+            connections: VecDeque::new(),
+            most,
+            previous: Vec::new(),
+            thieves: Vec::new(),
+        })
     }
 
     /// Takes new clients, hears the present ones, answers them.
@@ -65,6 +76,7 @@ impl Port {
             self.connections.clear();
             return thread::sleep(TURN);
         }
+        self.steal(faults.contains(&Fault::Stolen));
         self.accept(None);
         let count = self.connections.len();
         if count == 0 {
@@ -79,6 +91,28 @@ impl Port {
             // Where it seemed gone while it was served, another client may have its place.
             if self.attend(shared, &mut connection, TURN / count as u32) && self.connections.len() < self.most {
                 self.connections.push_back(connection);
+            }
+        }
+    }
+
+    /// Gives every connection to another client, who says nothing and keeps them until this is over.
+    fn steal(&mut self, stolen: bool) {
+        if !stolen {
+            return self.thieves.clear();
+        }
+        if self.thieves.is_empty() {
+            self.connections.clear();
+        }
+        // Whoever waits at the door was there before the thief: turned away.
+        while self.thieves.len() < self.most {
+            let Ok(thief) = TcpStream::connect_timeout(&self.address, WRITE) else { return };
+            let Ok(own) = thief.local_addr() else { return };
+            self.thieves.push(thief);
+            while let Some(Ok((stream, from))) = self.listener.as_ref().map(TcpListener::accept) {
+                if from == own {
+                    self.connections.extend(Connection::new(stream));
+                    break;
+                }
             }
         }
     }

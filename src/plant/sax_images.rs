@@ -5,6 +5,7 @@
 
 use super::battery::{Control, State};
 use super::battery_params::{Encoding41, Wiring};
+use super::lies::Lies;
 use super::meter::MeterReading;
 use super::sax::{UNIT_BASIC, UNIT_EXTENDED};
 use super::site::{Cell, Site};
@@ -44,7 +45,7 @@ impl Image {
 /// The registers of this unit: what is frozen, or what is true.
 pub(super) fn of(site: &Site, battery: usize, unit: u8) -> Option<Image> {
     let cell = site.cells.get(battery)?;
-    let now = Now::of(site, cell);
+    let now = Now::of(site, battery, cell);
     match (&cell.registers.frozen_images, unit) {
         (Some([basic, _, _]), UNIT_BASIC) => Some(basic.clone()),
         (Some([_, extended, _]), UNIT_EXTENDED) => Some(extended.clone()),
@@ -57,7 +58,7 @@ pub(super) fn of(site: &Site, battery: usize, unit: u8) -> Option<Image> {
 
 /// All three, as they are now.
 pub(super) fn all(site: &Site, battery: usize) -> Option<[Image; 3]> {
-    let now = Now::of(site, site.cells.get(battery)?);
+    let now = Now::of(site, battery, site.cells.get(battery)?);
     Some([basic(&now), extended(&now), sunspec(&now, battery)])
 }
 
@@ -73,6 +74,7 @@ pub(super) fn commanded_w(site: &Site, battery: usize) -> Option<i64> {
 struct Now<'a> {
     cell: &'a Cell,
     meter: MeterReading,
+    lies: Lies,
     now_ms: u64,
     power_w: i64,
     current_ma: i64,
@@ -82,21 +84,22 @@ struct Now<'a> {
 }
 
 impl<'a> Now<'a> {
-    fn of(site: &Site, cell: &'a Cell) -> Now<'a> {
-        let meter = cell.registers.frozen_meter.unwrap_or_else(|| site.meter_reading());
+    fn of(site: &Site, battery: usize, cell: &'a Cell) -> Now<'a> {
+        let lies = Lies::of(&site.faults().active(battery), battery, site.now_ms());
+        let meter = lies.meter(cell.registers.frozen_meter.unwrap_or_else(|| site.meter_reading()));
         let phase = match cell.battery.params().phase {
             Wiring::One(phase) => phase.index(),
             Wiring::All => 0,
         };
-        let power_w = cell.battery.reported_w(site.now_ms());
+        let power_w = lies.power_w(cell.battery.reported_w(site.now_ms()));
         let current_ma = power_w.abs() * 1_000_000 / meter.voltage_mv[phase].max(1);
         // mW times 10 ms to Wh.
         let [export_wh, import_wh] = [site.integrals().export, site.integrals().import].map(|sum| sum / 360_000_000);
-        Now { cell, meter, now_ms: site.now_ms(), power_w, current_ma, phase, export_wh, import_wh }
+        Now { cell, meter, lies, now_ms: site.now_ms(), power_w, current_ma, phase, export_wh, import_wh }
     }
 
     fn soc(&self) -> u16 {
-        (self.cell.battery.soc_pm() + 5) / 10
+        (self.lies.soc_pm(self.cell.battery.soc_pm()) + 5) / 10
     }
 
     fn state(&self) -> State {
@@ -205,7 +208,10 @@ fn sunspec_store(now: &Now, base: u16, image: &mut Image) {
     let (most_discharge_w, most_charge_w) = battery.ability_w();
     let charge_w = if battery.is_full() { 0 } else { u(most_charge_w) };
     let discharge_w = if battery.is_empty() { 0 } else { u(most_discharge_w) };
-    image.put(base + 95, [802, 20, u(params.capacity_wh), charge_w, discharge_w, 100, params.floor_pm / 10, now.soc(), 100 - now.soc()]);
+        image.put(
+        base + 95,
+        [802, 20, u(params.capacity_wh), charge_w, discharge_w, 100, params.floor_pm / 10, now.soc(), 100_u16.saturating_sub(now.soc())],
+    );
     let applied = u16::from(now.power_w.abs() > 20);
     let cell_mv = 3200 + battery.soc_pm() / 5;
     image

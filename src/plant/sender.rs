@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::pty::Pty;
 use super::serve::Shared;
-use super::telegram::{INTERVAL_MS, telegram};
+use super::telegram::{INTERVAL_MS, sent};
 
 /// Longest wait within a turn.
 const TURN: Duration = Duration::from_millis(10);
@@ -55,9 +55,19 @@ impl Sender {
             return thread::sleep(TURN.min(self.next - now));
         }
         self.next = now.max(self.next + Duration::from_millis(INTERVAL_MS));
-        let bytes = telegram(&shared.site().meter_reading());
+        let sent = sent(&shared.site());
+        if let (Err(_), Out::Serial { pty, .. }) = (&sent, &mut self.out) {
+            return pty.unplug();
+        }
+        if let (Err(_), Out::Server { reader, .. }) = (&sent, &mut self.out) {
+            *reader = None;
+        }
+        let Ok(Some(bytes)) = sent else { return };
         match &mut self.out {
             Out::Serial { pty, baud } => {
+                if pty.plug().is_err() {
+                    return;
+                }
                 for piece in bytes.chunks(PIECE) {
                     if shared.stopped() {
                         return;

@@ -145,7 +145,8 @@ impl Site {
             grid_mw: [0; 3],
             sums: Integrals { battery: vec![0; count], ..Integrals::default() },
             events: VecDeque::new(),
-            faults: Faults::new(hosts, params.number),
+            // One more for the P1 port.
+            faults: Faults::new(hosts + 1, params.number),
         };
         site.grid_mw = site.net_load_mw();
         site
@@ -166,6 +167,11 @@ impl Site {
 
     /// How many hosts and buses there are: one for each battery, and those of other devices.
     pub fn hosts(&self) -> usize {
+        self.hosts
+    }
+
+    /// The number under which faults of the P1 port are switched: the one behind the last host.
+    pub fn p1_host(&self) -> usize {
         self.hosts
     }
 

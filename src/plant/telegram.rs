@@ -1,15 +1,52 @@
 //! The P1 telegram of a simulated meter: what it measured, as a DSMR 5 meter on three phases prints it, with a right CRC.
 
 use std::fmt::Write;
+use std::io;
 
+use super::faults::Fault;
+use super::lies::Lies;
 use super::meter::MeterReading;
+use super::site::Site;
 use crate::p1::Checksum;
 
 /// How often a DSMR 5 meter sends, ms (facts/p1-load-balancer.md 3.1).
 pub const INTERVAL_MS: u64 = 1_000;
 
+/// What the P1 port sends now, with the faults of [`Site::p1_host`]; `None`: nothing. Fails when the port is gone.
+pub fn sent(site: &Site) -> io::Result<Option<Vec<u8>>> {
+    let (host, faults) = (site.p1_host(), site.faults());
+    let active = faults.active(host);
+    if active.iter().any(|f| matches!(f, Fault::Refuse | Fault::Reset | Fault::Close | Fault::Stolen)) {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    let lost = |f: &Fault| match f {
+        Fault::Silent => true,
+        Fault::LoseReply { permille } | Fault::LoseRequest { permille } => faults.happens(*permille),
+        _ => false,
+    };
+    if active.iter().any(lost) {
+        return Ok(None);
+    }
+    let reading = Lies::of(&active, host, site.now_ms()).meter(site.meter_reading());
+    let number = if active.contains(&Fault::NotANumber) { |_: i64| "--.---".to_owned() } else { kilowatts };
+    let mut bytes = telegram_with(&reading, number);
+    for fault in &active {
+        match fault {
+            Fault::HalfFrame => bytes.truncate(bytes.len() / 2),
+            Fault::Garbage => bytes = faults.garbage(),
+            Fault::BitError { permille } if faults.happens(*permille) => faults.flip(&mut bytes),
+            _ => {}
+        }
+    }
+    Ok(Some(bytes))
+}
+
 /// The telegram of a reading. Energies, which the simulated meter does not count, stay 0; powers are cut to 99.999 kW.
 pub fn telegram(reading: &MeterReading) -> Vec<u8> {
+    telegram_with(reading, kilowatts)
+}
+
+fn telegram_with(reading: &MeterReading, kilowatts: fn(i64) -> String) -> Vec<u8> {
     let total_w = reading.total_w();
     let mut text = String::from("/SIM5\\simulated meter\r\n\r\n1-3:0.2.8(50)\r\n");
     // Writing to a string cannot fail.

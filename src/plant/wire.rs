@@ -14,14 +14,16 @@ pub(super) fn respond(site: &mut Site, host: usize, unit: u8, request: &Request,
     let faults = site.faults();
     for fault in active {
         match fault {
-            Fault::Silent | Fault::Reset | Fault::Close | Fault::Refuse => return Answer::Silence,
+            Fault::Silent | Fault::Reset | Fault::Close | Fault::Refuse | Fault::Stolen => return Answer::Silence,
             Fault::LoseRequest { permille } if faults.happens(*permille) => return Answer::Silence,
             Fault::Exception(code) => return Answer::Reply(Reply::Exception { function: request.function(), code: *code }),
             _ => {}
         }
     }
     let (meter, registers) = (active.contains(&Fault::FrozenMeter), active.contains(&Fault::FrozenRegisters));
-    let answer = match site.behind(host, unit) {
+    let behind = site.behind(host, unit);
+    let is_sax = matches!(behind, Behind::Sax(_));
+    let answer = match behind {
         Behind::Device(k) => {
             device::freeze(site, k, meter, registers);
             device::answer(site, k, request)
@@ -37,6 +39,7 @@ pub(super) fn respond(site: &mut Site, host: usize, unit: u8, request: &Request,
         match fault {
             Fault::LoseReply { permille } if faults.happens(*permille) => return Answer::Silence,
             Fault::AbsurdValues => make_absurd(&mut reply),
+            Fault::NotANumber if is_sax => make_not_a_number(&mut reply, site.now_ms()),
             Fault::OtherFunction => reply = other_function(reply),
             _ => {}
         }
@@ -47,6 +50,15 @@ pub(super) fn respond(site: &mut Site, host: usize, unit: u8, request: &Request,
 fn make_absurd(reply: &mut Reply) {
     if let Reply::HoldingRegisters { values } | Reply::InputRegisters { values } = reply {
         values.fill(0x7FFF);
+    }
+}
+
+/// What SunSpec has for "not implemented" in one register and in two, and an IEEE 754 NaN: another one every second.
+fn make_not_a_number(reply: &mut Reply, now_ms: u64) {
+    const PATTERNS: [[u16; 2]; 4] = [[0x8000, 0x8000], [0xFFFF, 0xFFFF], [0x8000, 0], [0x7FC0, 0]];
+    let pattern = PATTERNS[(now_ms / 1000 % 4) as usize];
+    if let Reply::HoldingRegisters { values } | Reply::InputRegisters { values } = reply {
+        values.iter_mut().zip(pattern.into_iter().cycle()).for_each(|(value, nothing)| *value = nothing);
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::daemon::p1::source::ByteSource;
 use crate::plant::site::Site;
-use crate::plant::telegram::telegram;
+use crate::plant::telegram::sent;
 use crate::units::{Span, Time};
 
 /// The P1 port of a site: a telegram at every interval, complete at once.
@@ -42,10 +42,10 @@ impl ByteSource for SiteTelegrams {
         if now < self.next {
             return Ok(0);
         }
-        let bytes = telegram(&site.meter_reading());
         while self.next <= now {
             self.next += self.interval;
         }
+        let Some(bytes) = sent(&site)? else { return Ok(0) };
         let length = bytes.len().min(buffer.len());
         buffer[..length].copy_from_slice(&bytes[..length]);
         Ok(if site.meter_is_silent() { 0 } else { length })

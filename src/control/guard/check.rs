@@ -64,7 +64,7 @@ impl Guard {
             return;
         }
         let Some(before) = check.before else {
-            if self.ledger.newest_w(check.k).abs() < LET_GO_W {
+            if self.ledger.newest_w(check.k).abs() < LET_GO_W || self.holds_a_fuse(check.k, sample) {
                 return self.end_check(now, false);
             }
             self.keep_powers();
@@ -105,6 +105,16 @@ impl Guard {
             }
             _ => self.end_check(now, false),
         }
+    }
+
+    /// A phase that is within its fuse now would be beyond it without battery `k`, if that is where it is said to be.
+    fn holds_a_fuse(&self, k: usize, sample: &Sample) -> bool {
+        let lets_go_w = self.ledger.newest_w(k);
+        (0..3).any(|f| {
+            let with_w = sample.grid_w[f];
+            let without_w = with_w + self.configured[k].on_phase(f, lets_go_w);
+            with_w.abs() <= self.fuse_w && without_w.abs() > self.fuse_w
+        })
     }
 
     /// How much the net loads moved between two samples if battery `k` is `there`, W.

@@ -6,6 +6,7 @@ use crate::device::quantity::Quantity;
 use crate::plant::battery::{Battery, Control};
 use crate::plant::charger::Charger;
 use crate::plant::device::{Device, Serves};
+use crate::plant::lies::Lies;
 use crate::plant::meter::MeterReading;
 use crate::plant::site::Site;
 
@@ -22,6 +23,7 @@ pub(super) struct Now<'a> {
     battery: Option<&'a Battery>,
     charger: Option<&'a Charger>,
     power_w: i64,
+    lies: Lies,
     pub(super) mood: Mood,
 }
 
@@ -29,7 +31,9 @@ impl<'a> Now<'a> {
     pub(super) fn of(site: &'a Site, device: &'a Device) -> Now<'a> {
         let battery = device.battery().and_then(|k| site.battery(k));
         let now_ms = site.now_ms();
-        let power_w = battery.map_or(0, |b| b.reported_w(now_ms));
+        let host = device.params.host;
+        let lies = Lies::of(&site.faults().active(host), host, now_ms);
+        let power_w = lies.power_w(battery.map_or(0, |b| b.reported_w(now_ms)));
         let mood = match battery {
             Some(b) if b.state(now_ms).code() == 1 => Mood::Off,
             _ if power_w > IDLE_W => Mood::Discharging,
@@ -40,7 +44,8 @@ impl<'a> Now<'a> {
             Serves::Charger(k) => site.charger(k),
             Serves::Meter | Serves::Battery(_) | Serves::Bms(_) => None,
         };
-        Now { site, device, meter: device.frozen_meter.unwrap_or_else(|| site.meter_reading()), battery, charger, power_w, mood }
+        let meter = lies.meter(device.frozen_meter.unwrap_or_else(|| site.meter_reading()));
+        Now { site, device, meter, battery, charger, power_w, lies, mood }
     }
 
     pub(super) fn cell_mv(&self) -> i64 {
@@ -102,7 +107,7 @@ impl<'a> Now<'a> {
         let params = battery.params();
         Some(match quantity {
             Quantity::Power => self.power_w,
-            Quantity::Soc => i64::from(battery.soc_pm()),
+            Quantity::Soc => i64::from(self.lies.soc_pm(battery.soc_pm())),
             Quantity::Temperature => 24,
             Quantity::ChargeAvailable => {
                 if battery.is_full() {
