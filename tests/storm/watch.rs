@@ -602,7 +602,9 @@ impl Watch {
             return format!("there is an alarm: {}", alarm.name);
         }
         let rated_w = self.batteries.iter().map(|b| b.rated.1).max().unwrap_or(0);
-        let near_w = (rated_w / 60).max(80);
+        // What can be told in coarse steps only is off by half of one.
+        let step_w = self.built.plan.site.batteries.iter().map(|b| b.step_w).max().unwrap_or(1);
+        let near_w = (rated_w / 60).max(80).max(step_w / 2 + 80);
         let config = &self.built.config;
         let balances = config.site.strategy == Strategy::SelfConsumption && config.schedule.is_none() && !self.built.is_low;
         if !balances {
