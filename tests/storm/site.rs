@@ -95,7 +95,8 @@ fn text(kind: &str, poll_ms: u32, rng: &mut Rng) -> String {
     let fallback = if rng.chance(850) { "zero" } else { "release" };
     text += &format!("[control]\nfallback = \"{fallback}\"\n");
     let phase_poll_ms = poll_ms.max(if rng.chance(500) { 1000 } else { 30_000 });
-    let own = |device: &str, link: &str| format!("[meter]\ndevice = \"{device}\"\npoll_ms = {poll_ms}\nphase_poll_ms = {poll_ms}\n{link}\n");
+    let own =
+        |device: &str, link: &str| format!("[meter]\ndevice = \"{device}\"\npoll_ms = {poll_ms}\nphase_poll_ms = {poll_ms}\n{link}\n");
     // Only one of them tells the phases apart.
     let acuvim = if balance == "sum" && rng.chance(500) { "acuvim2" } else { "acuvim2-float" };
     let tcp = |n: u32| format!("link.tcp = {{ host = \"192.0.2.{n}\" }}");
@@ -122,7 +123,9 @@ fn text(kind: &str, poll_ms: u32, rng: &mut Rng) -> String {
             text += &own(acuvim, &tcp(101));
             text += &other("S", "powerpack", "all", &rated(300_000, 100_000), &tcp(100));
             let bms_poll_ms = poll_ms.min(5000);
-            text += &format!("[battery.bms]\ndevice = \"sbau\"\npoll_ms = {bms_poll_ms}\nlink.tcp = {{ host = \"192.0.2.21\", port = 2404 }}\nmax_charge_a = 50\nmax_discharge_a = 60\n");
+            text += &format!(
+                "[battery.bms]\ndevice = \"sbau\"\npoll_ms = {bms_poll_ms}\nlink.tcp = {{ host = \"192.0.2.21\", port = 2404 }}\nmax_charge_a = 50\nmax_discharge_a = 60\n"
+            );
         }
         "Tesla and 802" => {
             text += &own(acuvim, &tcp(101));

@@ -143,6 +143,7 @@ pub fn plan(number: u64, roles: &Roles) -> (Vec<Trouble>, bool) {
 
 /// From 0.3 s to ten minutes, as often below five seconds as above a minute.
 fn length_ms(rng: &mut Rng) -> u64 {
-    let (low, high) = [(300, 1500), (1500, 5000), (5000, 20_000), (20_000, 70_000), (70_000, 150_000), (150_000, 600_000)][rng.below(6) as usize];
+    let (low, high) =
+        [(300, 1500), (1500, 5000), (5000, 20_000), (20_000, 70_000), (70_000, 150_000), (150_000, 600_000)][rng.below(6) as usize];
     rng.range(low, high) as u64 / 100 * 100
 }

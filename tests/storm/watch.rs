@@ -391,7 +391,8 @@ impl Watch {
         let lasts_ms = self.meter_cut.note(cuts || absurd, now);
         let settles_ms = 2 * self.poll_ms() + 4000;
         for k in 0..self.batteries.len() {
-            let watched = lasts_ms > settles_ms && self.is_free(k, now) && !self.is_away(now) && self.built.config.batteries[k].bms.is_none();
+            let watched =
+                lasts_ms > settles_ms && self.is_free(k, now) && !self.is_away(now) && self.built.config.batteries[k].bms.is_none();
             let Some(commanded_w) = self.commanded_w(k).filter(|_| watched) else {
                 self.batteries[k].kept_w = None;
                 continue;
@@ -437,7 +438,10 @@ impl Watch {
         if lost_ms > FALLBACK_MS + DEVICE_MS {
             for k in at_work {
                 let w = self.sim.site().battery_w(k);
-                self.find("2 fallback", format!("battery {k} at {w} W, told {:?}, {lost_ms} ms after the meter was lost", self.commanded_w(k)));
+                self.find(
+                    "2 fallback",
+                    format!("battery {k} at {w} W, told {:?}, {lost_ms} ms after the meter was lost", self.commanded_w(k)),
+                );
             }
         }
     }
@@ -524,7 +528,7 @@ impl Watch {
         if cuts && !(self.roles.is_p1 && meter) && self.errors(t.host) <= errors_before {
             missing.push("no error was counted");
         }
-        let age_ms = document.meter.age_ms.unwrap_or(u64::MAX);
+        let age_ms = document.meter.age_ms.unwrap_or(u64::MAX / 2);
         if meter && (cuts || absurd) && age_ms + 3000 + 3 * poll_ms < t.lasts_ms() {
             missing.push("the meter looks younger than it is");
         }
@@ -582,7 +586,8 @@ impl Watch {
     /// hour, and then tried.
     fn bound_ms(&self) -> u64 {
         let usual = 60 * self.poll_ms() + 150_000;
-        let doubted = |t: &&Trouble| matches!(t.kind, Kind::Wire(Fault::SignFlip | Fault::Jumps | Fault::FrozenRegisters | Fault::FrozenMeter));
+        let doubted =
+            |t: &&Trouble| matches!(t.kind, Kind::Wire(Fault::SignFlip | Fault::Jumps | Fault::FrozenRegisters | Fault::FrozenMeter));
         if self.troubles.iter().any(|t| doubted(&t)) { usual + 2 * 3_600_000 } else { usual }
     }
 
@@ -597,7 +602,9 @@ impl Watch {
             return format!("there is an alarm: {}", alarm.name);
         }
         let rated_w = self.batteries.iter().map(|b| b.rated.1).max().unwrap_or(0);
-        let near_w = (rated_w / 60).max(80);
+        // What can be told in coarse steps only is off by half of one.
+        let step_w = self.built.plan.site.batteries.iter().map(|b| b.step_w).max().unwrap_or(1);
+        let near_w = (rated_w / 60).max(80).max(step_w / 2 + 80);
         let config = &self.built.config;
         let balances = config.site.strategy == Strategy::SelfConsumption && config.schedule.is_none() && !self.built.is_low;
         if !balances {
