@@ -2,7 +2,7 @@
 CARGO ?= cargo
 BINARY := target/release/sax-controller
 
-.PHONY: demo test chaos lint build bench interop deb deb-arm64 deb-armhf deb-check deb-foreign deb-reproducible gateway-test man clean
+.PHONY: demo test chaos lint build quality bench interop deb deb-arm64 deb-armhf deb-check deb-foreign deb-reproducible gateway-test man clean
 
 # The main job on a simulated house over real Modbus TCP, for a minute. SECONDS=600 for longer.
 SECONDS ?= 60
@@ -29,10 +29,16 @@ lint:
 build:
 	$(CARGO) build --release --locked
 
-# Figures on this machine: latency from meter to setpoint, footprint, the law against its bounds, step quality in
-# real time, the cost of a step, a serial bus, our own Modbus server under load, and simulated days (about 20 minutes).
+# The step tests of the Effizienzleitfaden over all delays and losses, in virtual time.
+quality:
+	$(CARGO) bench --locked --bench quality
+
+# Figures on this machine: latency from meter to setpoint, footprint, the same with up to 100 batteries,
+# the law against its bounds, step quality in real time, the cost of a step, a serial bus, our own Modbus server under load, and
+# simulated days (about 22 minutes).
 bench: build
-	$(CARGO) bench --locked --bench latency --bench footprint --bench law --bench steps --bench step --bench bus --bench server --bench days
+	$(CARGO) bench --locked --bench latency --bench footprint --bench fleet --bench law --bench steps \
+		--bench step --bench bus --bench server --bench days
 
 # Other people's programs against this one: libmodbus, pymodbus, mbpoll, Prometheus. Installs what is missing with apt and pip.
 interop:

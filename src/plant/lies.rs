@@ -23,7 +23,7 @@ pub(super) struct Lies {
 impl Lies {
     /// What these faults make of the words of host `host` at this time.
     pub(super) fn of(active: &[Fault], host: usize, now_ms: u64) -> Lies {
-        let jump = active.contains(&Fault::Jumps).then(|| mix(now_ms / JUMP_MS ^ (host as u64) << 48));
+        let jump = active.contains(&Fault::Jumps).then(|| mix((now_ms / JUMP_MS) ^ ((host as u64) << 48)));
         Lies { flipped: active.contains(&Fault::SignFlip), jump }
     }
 

@@ -208,7 +208,7 @@ fn sunspec_store(now: &Now, base: u16, image: &mut Image) {
     let (most_discharge_w, most_charge_w) = battery.ability_w();
     let charge_w = if battery.is_full() { 0 } else { u(most_charge_w) };
     let discharge_w = if battery.is_empty() { 0 } else { u(most_discharge_w) };
-        image.put(
+    image.put(
         base + 95,
         [802, 20, u(params.capacity_wh), charge_w, discharge_w, 100, params.floor_pm / 10, now.soc(), 100_u16.saturating_sub(now.soc())],
     );

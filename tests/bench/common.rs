@@ -82,10 +82,15 @@ pub struct Controller {
 impl Controller {
     /// Starts it with this configuration.
     pub fn start(name: &str, settings: &Settings, ports: &[u16]) -> Controller {
+        Controller::start_with(name, |socket| settings.text(ports, socket))
+    }
+
+    /// Starts it with the configuration that `text` makes for a status socket.
+    pub fn start_with(name: &str, text: impl FnOnce(&Path) -> String) -> Controller {
         let folder = std::env::temp_dir().join(format!("sax-bench-{}-{name}", std::process::id()));
         fs::create_dir_all(&folder).expect("a folder for the run");
         let config = folder.join("controller.toml");
-        fs::write(&config, settings.text(ports, &folder.join("status.sock"))).expect("the configuration");
+        fs::write(&config, text(&folder.join("status.sock"))).expect("the configuration");
         let log = fs::File::create(folder.join("log")).expect("the log");
         let mut command = Command::new(binary());
         command.arg("run").arg("--config").arg(&config).arg("--devices").arg("etc/devices");
@@ -127,6 +132,13 @@ impl Controller {
         let after_name = text.rsplit_once(')').map_or("", |t| t.1);
         // utime and stime are fields 14 and 15; the first after the name is field 3.
         after_name.split_whitespace().skip(11).take(2).filter_map(|n| n.parse::<f64>().ok()).sum::<f64>() * 10.0
+    }
+
+    /// The kernel's part of it, in ticks of 10 ms.
+    pub fn kernel_ms(&self) -> f64 {
+        let text = self.proc("stat");
+        let after_name = text.rsplit_once(')').map_or("", |t| t.1);
+        after_name.split_whitespace().nth(12).and_then(|n| n.parse().ok()).map_or(f64::NAN, |ticks: f64| ticks * 10.0)
     }
 
     pub fn file_descriptors(&self) -> usize {

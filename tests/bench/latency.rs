@@ -22,9 +22,21 @@ const LIMIT_MS: f64 = 2.0;
 
 fn line(name: &str, samples: &mut [f64]) {
     let p50 = median(samples);
-    let (p90, p99) = (quantile(samples, 900), quantile(samples, 990));
+    let (p90, p99, p999) = (quantile(samples, 900), quantile(samples, 990), quantile(samples, 999));
     let most = samples.last().copied().unwrap_or(f64::NAN);
-    println!("{name:<10} {:>8} {p50:>9.3} {p90:>9.3} {p99:>9.3} {most:>9.3}", samples.len());
+    println!("{name:<10} {:>8} {p50:>9.3} {p90:>9.3} {p99:>9.3} {p999:>9.3} {most:>9.3}", samples.len());
+}
+
+/// How many samples lie between this edge and the one before, ms.
+fn histogram(samples: &[f64]) {
+    const EDGES_MS: [f64; 9] = [0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 2.0, 5.0, f64::INFINITY];
+    let mut from = 0.0;
+    for to in EDGES_MS {
+        let count = samples.iter().filter(|s| (from..to).contains(*s)).count();
+        let bar = "#".repeat((count * 60).div_ceil(samples.len().max(1)));
+        println!("{:>12} {count:>6} {bar}", if to.is_finite() { format!("< {to} ms") } else { "more".to_owned() });
+        from = to;
+    }
 }
 
 fn main() -> ExitCode {
@@ -46,13 +58,14 @@ fn main() -> ExitCode {
     drop(controller);
     let plant = plant.lock();
     println!("load after: {}\n", common::machine_load());
-    println!("battery     samples    p50/ms    p90/ms    p99/ms    max/ms");
+    println!("battery     samples    p50/ms    p90/ms    p99/ms  p99.9/ms    max/ms");
     for (k, name) in ["A", "B", "C"].iter().enumerate() {
         let mut own: Vec<_> = plant.samples.iter().filter(|s| s.0 == k).map(|s| s.1).collect();
         line(name, &mut own);
     }
     let mut all: Vec<_> = plant.samples.iter().map(|s| s.1).collect();
     line("all", &mut all);
+    histogram(&all);
     println!(
         "{} jumps of 3 phases, {} without a write before the next, {} other writes\n\n{log}",
         plant.jumps, plant.missed, plant.other_writes

@@ -17,8 +17,14 @@ use sax_controller::units::{Phase, Time};
 
 /// Settled within this, W.
 pub const BAND_W: i64 = 50;
-/// Finding the banks and the slow start (spec/control.md 2.6).
+/// Finding the banks and the slow start (spec/control.md 2.6), where polls are quick.
 const START_MS: u64 = 40_000;
+/// Where they are slow, in polls: five good samples in a row, with lost ones between them.
+const START_POLLS: u64 = 12;
+/// The end of a step's time, over which the stationary deviation is averaged.
+const STATIONARY_MS: u64 = 8000;
+/// A write that changes the setpoint by less than this is the refresh that the device asks for (`deadband_w`).
+const DEADBAND_W: i64 = 30;
 
 /// What is varied. Times in ms.
 #[derive(Clone, Debug)]
@@ -37,6 +43,8 @@ pub struct Cell {
     pub reading_bias_w: i64,
     pub tracking_bias_w: i64,
     pub lost_permille: u16,
+    /// Units 64 and 40 only: unit 100 wants 500 ms between requests (facts/sax.md 2, Rates), so polls are no quicker than that.
+    pub is_old_firmware: bool,
 }
 
 impl Default for Cell {
@@ -57,12 +65,35 @@ impl Default for Cell {
             reading_bias_w: 0,
             tracking_bias_w: 0,
             lost_permille: 0,
+            is_old_firmware: false,
         }
     }
 }
 
-/// Loads of the phases from each time on, in ms and W.
-type Trace = Vec<(u64, [i64; 3])>;
+/// Loads of the phases from each time on, in ms and W, and when each step begins and ends.
+#[derive(Clone, Debug)]
+pub struct Steps {
+    trace: Vec<(u64, [i64; 3])>,
+    spans: Vec<(u64, u64)>,
+}
+
+impl Steps {
+    /// Nothing but this load on L2.
+    pub fn at_rest(load_w: i64) -> Steps {
+        Steps { trace: vec![(0, [200, load_w, 300])], spans: Vec::new() }
+    }
+
+    /// This load on L2 from a time on, and measured until another.
+    pub fn push(&mut self, from_ms: u64, to_ms: u64, load_w: i64) {
+        self.trace.push((from_ms, [200, load_w, 300]));
+        self.spans.push((from_ms, to_ms));
+    }
+
+    /// When the last step ends.
+    pub fn end_ms(&self) -> Option<u64> {
+        self.spans.last().map(|span| span.1)
+    }
+}
 
 /// One step of the load.
 #[derive(Clone, Copy, Debug)]
@@ -75,6 +106,15 @@ pub struct Step {
     pub overshoot_w: i64,
     pub size_w: i64,
     pub at_ms: u64,
+    /// Until the battery moves, and the bound for that: without the lag.
+    pub dead_s: f64,
+    pub dead_bound_s: f64,
+    /// Mean of the grid at the end, W.
+    pub deviation_w: f64,
+    /// Setpoints that were written, but for refreshes.
+    pub writes: usize,
+    /// The most that another battery moved, W.
+    pub others_w: i64,
 }
 
 /// What the window was worth, sample by sample.
@@ -115,7 +155,8 @@ impl Cell {
             noise_w: self.noise_w,
             jitter_ms: self.jitter_ms,
         };
-        for (battery, _) in &mut params.batteries {
+        for (battery, sax) in &mut params.batteries {
+            sax.banks.sunspec = !self.is_old_firmware;
             *battery = BatteryParams {
                 // Enough for any row of steps.
                 capacity_wh: 100_000,
@@ -138,42 +179,54 @@ impl Cell {
     }
 
     /// Far enough apart that everything rests before the next step.
-    fn distance_ms(&self) -> u64 {
+    pub fn distance_ms(&self) -> u64 {
         let ramp_ms = self.ramp_w_per_s.map_or(0, |r| 3_000_000 / r.unsigned_abs());
         12_000 + self.latency_ms + self.dead_ms + 2 * self.poll_ms + self.battery_poll_ms + ramp_ms + 4 * self.tau_ms
     }
 
-    /// `count` random steps of 600 to 3000 W on L2: the load, and when each step begins and ends.
-    fn trace(&self, number: u64, count: usize) -> (Trace, Vec<(u64, u64)>) {
+    /// The controller is in operation from here on.
+    pub fn start_ms(&self) -> u64 {
+        START_MS.max(START_POLLS * self.poll_ms)
+    }
+
+    /// `count` random steps of 600 to 3000 W on L2.
+    pub fn random_steps(&self, number: u64, count: usize) -> Steps {
         let mut rng = Rng::new(number, "cell");
-        let (mut at_ms, mut load) = (START_MS, 700);
-        let (mut trace, mut steps) = (vec![(0, [200, load, 300])], Vec::new());
+        let (mut at_ms, mut load) = (self.start_ms(), 700);
+        let mut steps = Steps::at_rest(load);
         for _ in 0..count {
             let mut size = rng.range(600, 3000);
             if (load > 2000 && load - size > -2500) || load + size > 4200 {
                 size = -size;
             }
             load += size;
-            trace.push((at_ms, [200, load, 300]));
             let end_ms = at_ms + self.distance_ms() + u64::from(rng.below(10_000)) / 10 * 10;
-            steps.push((at_ms, end_ms));
+            steps.push(at_ms, end_ms, load);
             at_ms = end_ms;
         }
-        (trace, steps)
+        steps
     }
 
     /// The same controller and steps again, from the beginning.
     pub fn rerun(&self, number: u64, unseen: usize, count: usize) -> Simulation {
-        self.simulation(number, House::Trace(self.trace(number, unseen + count).0))
+        self.simulation(number, House::Trace(self.random_steps(number, unseen + count).trace))
     }
 
-    /// Settling of `count` steps, after `unseen` ones that are not measured.
+    /// Settling of `count` random steps, after `unseen` ones that are not measured.
     pub fn steps(&self, number: u64, unseen: usize, count: usize) -> (Vec<Step>, Simulation) {
-        let (trace, steps) = self.trace(number, unseen + count);
-        let sizes: Vec<_> = trace.windows(2).map(|w| w[1].1[1] - w[0].1[1]).collect();
-        let mut simulation = self.simulation(number, House::Trace(trace));
+        self.measure(number, unseen, self.random_steps(number, unseen + count))
+    }
+
+    pub fn replay(&self, number: u64, steps: Steps) -> Simulation {
+        self.simulation(number, House::Trace(steps.trace))
+    }
+
+    /// Settling of these steps but for the first `unseen` ones.
+    pub fn measure(&self, number: u64, unseen: usize, steps: Steps) -> (Vec<Step>, Simulation) {
+        let sizes: Vec<_> = steps.trace.windows(2).map(|w| w[1].1[1] - w[0].1[1]).collect();
+        let mut simulation = self.simulation(number, House::Trace(steps.trace));
         let mut measured = Vec::new();
-        for (n, (&(from_ms, to_ms), &size_w)) in steps.iter().zip(&sizes).enumerate() {
+        for (n, (&(from_ms, to_ms), &size_w)) in steps.spans.iter().zip(&sizes).enumerate() {
             if n >= unseen {
                 measured.push(self.step(&mut simulation, from_ms, to_ms, size_w));
             } else {
@@ -185,26 +238,49 @@ impl Cell {
 
     fn step(&self, simulation: &mut Simulation, from_ms: u64, to_ms: u64, size_w: i64) -> Step {
         let sign = size_w.signum();
-        let (mut settled_ms, mut overshoot_w, mut seen_ms) = (0, 0, None);
+        let (mut settled_ms, mut overshoot_w, mut seen_ms, mut moved_ms) = (0, 0, None, None);
+        let (mut sum_w, mut count, mut others_w) = (0, 0, 0);
         simulation.run_until(Time::from_ms(from_ms - 10));
+        let before = [0, 1, 2].map(|k| simulation.site().battery_w(k));
         for ms in (from_ms..to_ms).step_by(10) {
             simulation.run_until(Time::from_ms(ms));
-            let grid = simulation.site().grid_w()[1];
+            let site = simulation.site();
+            let grid = site.grid_w()[1];
             if grid.abs() > BAND_W {
                 settled_ms = ms + 10 - from_ms;
             }
             overshoot_w = overshoot_w.max(-sign * grid);
+            if ms + STATIONARY_MS >= to_ms {
+                (sum_w, count) = (sum_w + grid, count + 1);
+            }
+            if moved_ms.is_none() && sign * (site.battery_w(1) - before[1]) > BAND_W {
+                moved_ms = Some(ms - from_ms);
+            }
+            others_w = [0, 2].map(|k| (site.battery_w(k) - before[k]).abs()).into_iter().fold(others_w, i64::max);
+            let whole = site.meter_reading().taken_ms >= from_ms + self.averaging_ms;
+            drop(site);
             let arrived = simulation.control().core().last_good().map_or(0, Time::as_ms);
-            let whole = simulation.site().meter_reading().taken_ms >= from_ms + self.averaging_ms;
             if seen_ms.is_none() && whole && arrived + 10 > ms {
                 seen_ms = Some(arrived - from_ms);
             }
         }
         let ramp_s = self.ramp_w_per_s.map_or(0.0, |r| (size_w.abs() as f64 / r as f64 - self.tau_ms as f64 / 1000.0).max(0.0));
         let lag_s = self.tau_ms as f64 / 1000.0 * (size_w.abs() as f64 / BAND_W as f64).ln();
-        let bound_s = (seen_ms.unwrap_or(u64::MAX) + self.dead_ms) as f64 / 1000.0 + lag_s + ramp_s;
-        let settled_s = settled_ms as f64 / 1000.0;
-        Step { ratio: settled_s / bound_s, settled_s, bound_s, overshoot_w, size_w, at_ms: from_ms }
+        let dead_bound_s = (seen_ms.unwrap_or(u64::MAX) + self.dead_ms) as f64 / 1000.0;
+        let (bound_s, settled_s) = (dead_bound_s + lag_s + ramp_s, settled_ms as f64 / 1000.0);
+        Step {
+            ratio: settled_s / bound_s,
+            settled_s,
+            bound_s,
+            overshoot_w,
+            size_w,
+            at_ms: from_ms,
+            dead_s: moved_ms.unwrap_or(to_ms - from_ms) as f64 / 1000.0,
+            dead_bound_s,
+            deviation_w: sum_w as f64 / f64::from(count.max(1)),
+            writes: writes(simulation, from_ms, to_ms),
+            others_w,
+        }
     }
 
     /// Runs until `to_ms` and compares the age of every sample with the window.
@@ -235,6 +311,17 @@ impl Cell {
             taken_last = taken;
         }
     }
+}
+
+/// Setpoints of the second battery that were written in this time, but for refreshes of the same one.
+fn writes(simulation: &Simulation, from_ms: u64, to_ms: u64) -> usize {
+    // Register 41 holds W, 40049 a hundredth of a percent of 4600 W (facts/sax.md 1).
+    let watts = |address: u16, value: u16| i64::from(value as i16) * if address == 41 { 100 } else { 46 } / 100;
+    let site = simulation.site();
+    let setpoints = site.events().filter(|e| e.battery == 1 && [41, 40049].contains(&e.address));
+    let all: Vec<_> = setpoints.map(|e| (e.at_ms, watts(e.address, e.value))).collect();
+    let changes = |w: &&[(u64, i64)]| (from_ms..to_ms).contains(&w[1].0) && (w[1].1 - w[0].1).abs() >= DEADBAND_W;
+    all.windows(2).filter(changes).count()
 }
 
 /// A reference day without a car.

@@ -1,0 +1,145 @@
+//! Step tests as the Effizienzleitfaden für PV-Speichersysteme (BVES, BSW Solar) does them, with the real tasks in virtual time.
+//!
+//! From there (`spec/control.md`, sources; erneuerbareenergien.de on the guideline): a battery that is half full, the load from 10 % to 90 %
+//! of its nominal power, dead time and settling time. What the guideline leaves to the tester, the band above all, is `spec/control.md` 3.
+#![allow(dead_code, missing_docs)]
+
+use super::cells::{BAND_W, Cell, Step, Steps, calm_share, quantile, ratios};
+use sax_controller::plant::rng::Rng;
+
+pub const PERIODS_MS: [u64; 3] = [200, 1000, 5000];
+pub const LATENCIES_MS: [u64; 5] = [0, 500, 1000, 2000, 3000];
+pub const DEAD_MS: [u64; 4] = [200, 600, 1000, 1600];
+pub const LOST_PERMILLE: [u16; 3] = [0, 50, 200];
+/// Nominal power when discharging and when charging, W (facts/sax.md 2, Ratings).
+const NOMINAL_W: [i64; 2] = [4600, -3500];
+const REPEATS: u64 = 10;
+/// Random steps until the learner has settled.
+const UNSEEN: usize = 25;
+
+/// What is printed above the tables.
+pub const DEFINITIONS: &str = "\
+step         the load of L2 from 10 % to 90 % of the battery's nominal power (4600 W discharging, 3500 W charging) and back, the battery half
+             full; ten times each, at a random phase to the sampling (Effizienzleitfaden; facts/sax.md 2 for the ratings)
+dead time    from the step until the battery has moved by 50 W; its bound is t_s + d_m + d_b (spec/control.md 3)
+settling     from the step until the grid stays within 50 W for the rest of the time; its bound is t_s + d_m + d_b + tau ln(step / 50 W),
+             tau 0.3 s, where t_s is the time to the first sample after the step that came through (spec/control.md 3)
+overshoot    the most that the grid was beyond zero on the other side
+deviation    mean of the grid over the last 8 s before the next step, sign left out
+writes       setpoints written for a step, without refreshes
+fresh        a controller that has just started; learned: after 25 random steps";
+
+/// Which controller is looked at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Age {
+    Fresh,
+    Learned,
+}
+
+pub fn cell(period_ms: u64, latency_ms: u64, dead_ms: u64, lost_permille: u16) -> Cell {
+    Cell { poll_ms: period_ms, battery_poll_ms: period_ms, latency_ms, dead_ms, lost_permille, is_old_firmware: true, ..Cell::default() }
+}
+
+/// The steps of one cell, charging and discharging, up and down.
+pub fn test(cell: &Cell, age: Age) -> Vec<Step> {
+    NOMINAL_W.iter().flat_map(|nominal_w| side(cell, age, *nominal_w)).collect()
+}
+
+fn side(cell: &Cell, age: Age, nominal_w: i64) -> Vec<Step> {
+    match age {
+        Age::Fresh => (0..REPEATS).flat_map(|n| cell.measure(300 + n, 0, fresh(cell, nominal_w, n)).0).collect(),
+        Age::Learned => cell.measure(400, UNSEEN + 1, learned(cell, nominal_w)).0,
+    }
+}
+
+/// The `n`-th controller from its start on.
+pub fn fresh(cell: &Cell, nominal_w: i64, n: u64) -> Steps {
+    let mut rng = Rng::new(n, "guideline");
+    let mut steps = Steps::at_rest(nominal_w / 10);
+    both(cell, nominal_w, &mut steps, cell.start_ms(), &mut rng);
+    steps
+}
+
+/// All repeats with one controller, after random steps and one to where they begin.
+pub fn learned(cell: &Cell, nominal_w: i64) -> Steps {
+    let mut rng = Rng::new(0, "guideline");
+    let mut steps = cell.random_steps(400, UNSEEN);
+    let rest_ms = steps.end_ms().unwrap_or_default();
+    steps.push(rest_ms, rest_ms + cell.distance_ms(), nominal_w / 10);
+    for _ in 0..REPEATS {
+        let at_ms = steps.end_ms().unwrap_or_default();
+        both(cell, nominal_w, &mut steps, at_ms, &mut rng);
+    }
+    steps
+}
+
+/// Up and down again; the first step is at any phase to the sampling and to the refresh of what was written, and so is the second.
+fn both(cell: &Cell, nominal_w: i64, steps: &mut Steps, at_ms: u64, rng: &mut Rng) {
+    let mut any_ms = || u64::from(rng.below(10_000)) / 10 * 10;
+    let up_ms = at_ms + any_ms();
+    let down_ms = up_ms + cell.distance_ms() + any_ms();
+    steps.push(up_ms, down_ms, nominal_w * 9 / 10);
+    steps.push(down_ms, down_ms + cell.distance_ms(), nominal_w / 10);
+}
+
+/// The steps of a row: by loss, fresh and learned, over all dead times.
+pub type Row = Vec<[Vec<Step>; 2]>;
+
+pub fn row(period_ms: u64, latency_ms: u64) -> Row {
+    let steps = |lost_permille, age| {
+        let cells = DEAD_MS.iter().map(|dead_ms| cell(period_ms, latency_ms, *dead_ms, lost_permille));
+        cells.flat_map(|cell| test(&cell, age)).collect()
+    };
+    LOST_PERMILLE.iter().map(|lost| [steps(*lost, Age::Fresh), steps(*lost, Age::Learned)]).collect()
+}
+
+pub const HEAD: &str = "\
+| period, latency | 0 %, fresh | 0 %, learned | 5 %, fresh | 5 %, learned | 20 %, fresh | 20 %, learned |
+|---|---|---|---|---|---|---|";
+
+/// Settling of a row as a line of the table: median and worst ratio.
+pub fn line(period_ms: u64, latency_ms: u64, row: &Row) -> String {
+    let mut line = format!("| {} s, {} s |", period_ms as f64 / 1000.0, latency_ms as f64 / 1000.0);
+    for steps in row.iter().flatten() {
+        line += &format!(" {:.2} / {:.2} |", quantile(&ratios(steps), 500), quantile(&ratios(steps), 1000));
+    }
+    line
+}
+
+/// Share of the steps within 1.10 of the bound, per cent.
+pub fn within_pct(steps: &[Step]) -> f64 {
+    100.0 * steps.iter().filter(|s| s.ratio <= 1.10).count() as f64 / steps.len().max(1) as f64
+}
+
+pub fn median_of(steps: &[Step], f: impl Fn(&Step) -> f64) -> f64 {
+    quantile(&steps.iter().map(f).collect::<Vec<_>>(), 500)
+}
+
+pub fn worst_of(steps: &[Step], f: impl Fn(&Step) -> f64) -> f64 {
+    quantile(&steps.iter().map(f).collect::<Vec<_>>(), 1000)
+}
+
+/// What is not as it must be; nothing where all is well. Lost replies may cost some steps their time, and never the median its.
+pub fn complaints(steps: &[Step], lost_permille: u16) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut demand = |kept: bool, what: String| {
+        if !kept {
+            found.push(what);
+        }
+    };
+    let median = median_of(steps, |s| s.ratio);
+    demand(median <= 1.10, format!("the median ratio is {median:.2}"));
+    let least_pct = if lost_permille > 50 { 85.0 } else { 95.0 };
+    demand(within_pct(steps) >= least_pct, format!("{:.1} % are within 1.10", within_pct(steps)));
+    let writes = steps.iter().map(|s| s.writes).sum::<usize>() as f64 / steps.len().max(1) as f64;
+    demand(writes <= 2.0, format!("{writes:.2} writes for a step"));
+    let deviation_w = median_of(steps, |s| s.deviation_w.abs());
+    demand(deviation_w <= 15.0, format!("half of the steps deviate by more than {deviation_w:.0} W"));
+    if lost_permille == 0 {
+        let calm_pct = 100.0 * calm_share(steps);
+        demand(calm_pct >= 99.0, format!("{calm_pct:.1} % without overshoot"));
+        let deviation_w = worst_of(steps, |s| s.deviation_w.abs());
+        demand(deviation_w <= BAND_W as f64, format!("a step ends {deviation_w:.0} W off"));
+    }
+    found
+}
