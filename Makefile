@@ -33,11 +33,11 @@ build:
 quality:
 	$(CARGO) bench --locked --bench quality
 
-# Figures on this machine: latency from meter to setpoint, footprint, the same with up to 100 batteries,
+# Figures on this machine: latency from meter to setpoint, footprint, the same with up to 100 batteries, our link beside other libraries,
 # the law against its bounds, step quality in real time, the cost of a step, a serial bus, our own Modbus server under load, and
 # simulated days (about 22 minutes).
 bench: build
-	$(CARGO) bench --locked --bench latency --bench footprint --bench fleet --bench law --bench steps \
+	CARGO=$(CARGO) $(CARGO) bench --locked --bench latency --bench footprint --bench fleet --bench rivals --bench law --bench steps \
 		--bench step --bench bus --bench server --bench days
 
 # Other people's programs against this one: libmodbus, pymodbus, mbpoll, Prometheus. Installs what is missing with apt and pip.

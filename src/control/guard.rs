@@ -129,6 +129,8 @@ pub struct Guard {
     astray_least_ms: i64,
     /// What the main fuse carries on a phase, W.
     fuse_w: i64,
+    /// Each of them was off its target at the newest sample.
+    is_off: [bool; SLOTS],
     /// Nothing is doubted.
     blind: bool,
 }
@@ -157,6 +159,7 @@ impl Guard {
             astray_ms: [0; SLOTS],
             astray_least_ms: 0,
             fuse_w: site.fuse_ma.saturating_mul(site.voltage_mv) / 1_000_000,
+            is_off: [false; SLOTS],
             blind: false,
         }
     }
@@ -169,8 +172,10 @@ impl Guard {
     /// Each phase, and their sum, is `error_w` off its target, since the sample `passed_ms` ago. `usual_ms`: what a step takes until it has settled.
     pub fn note_errors(&mut self, error_w: [i64; SLOTS], passed_ms: i64, usual_ms: i64) {
         self.astray_least_ms = usual_ms;
-        for (astray, error_w) in self.astray_ms.iter_mut().zip(error_w) {
-            *astray = (*astray + if error_w.abs() > ASTRAY_W { passed_ms } else { -passed_ms }).clamp(0, 2 * usual_ms);
+        // What the sample before said held until now: phases that are asked for because the total has moved end a calm time, of any length.
+        for ((astray, is_off), error_w) in self.astray_ms.iter_mut().zip(&mut self.is_off).zip(error_w) {
+            let was_off = std::mem::replace(is_off, error_w.abs() > ASTRAY_W);
+            *astray = (*astray + if was_off { passed_ms } else { -passed_ms }).clamp(0, 2 * usual_ms);
         }
     }
 
