@@ -96,7 +96,7 @@ fn judged<D: Judged>(day: &SimulatedDay<'_>, mut simulation: Simulation<D>, name
 
 fn charged(site: &Site) -> Option<(i64, u64)> {
     let chargers = (0..site.chargers()).filter_map(|k| site.charger(k));
-    (site.chargers() > 0).then(|| chargers.fold((0, 0), |(wh, n), c| (wh + c.car().charged_wh(), n + u64::from(c.switches()))))
+    (site.chargers() > 0).then(|| chargers.fold((0, 0), |(wh, n), c| (wh + c.car().charged_wh(), n + c.switches())))
 }
 
 /// Which values are good.

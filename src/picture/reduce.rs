@@ -110,7 +110,10 @@ impl Reduced {
     }
 }
 
-fn lanes(course: &Course, band: &dyn Fn(&dyn Fn(&Moment) -> i32) -> Band) -> Vec<Lane> {
+/// Makes a band of a value of each second.
+type Banded<'a> = dyn Fn(&dyn Fn(&Moment) -> i32) -> Band + 'a;
+
+fn lanes(course: &Course, band: &Banded) -> Vec<Lane> {
     let count = course.batteries.len();
     let own = if count > LANES_MOST { LANES_MOST - 1 } else { count };
     let lane = |k: usize| Lane {

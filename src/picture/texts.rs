@@ -111,7 +111,7 @@ pub(super) fn times(svg: &mut Svg, view: &View, x: i64, layout: &Layout) {
     let step = time_step(seconds, layout.width / TIME_LABEL);
     for second in (0..=seconds).step_by(step as usize) {
         // The end of one pane and the beginning of the next would meet.
-        if second == seconds && layout.panes > 1 || seconds > 86_400 && second == seconds {
+        if second == seconds && (layout.panes > 1 || seconds > 86_400) {
             continue;
         }
         let at = x + layout.width * second / seconds;

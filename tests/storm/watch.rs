@@ -259,7 +259,7 @@ impl Watch {
             for (k, battery) in self.batteries.iter_mut().enumerate() {
                 let host = self.roles.batteries[k];
                 let own = match t.kind {
-                    Kind::Wire(_) => t.host == host || self.roles.bmses.iter().any(|b| *b == (k, t.host)),
+                    Kind::Wire(_) => t.host == host || self.roles.bmses.contains(&(k, t.host)),
                     Kind::Reboot => t.host == k,
                     _ => false,
                 };
@@ -355,13 +355,13 @@ impl Watch {
             (site.grid_w(), (0..self.batteries.len()).map(|k| site.battery_w(k)).collect())
         };
         let well = self.all_well_since(60_000, now);
-        for f in 0..3 {
+        for (f, grid_w) in grid_w.into_iter().enumerate() {
             let on = |k: &usize| self.built.plan.site.batteries[*k].connection.is_on(f);
             let sum_w: i64 = (0..powers.len()).filter(on).map(|k| powers[k]).sum();
-            let adds = grid_w[f] > fuse_w && sum_w < -100 || grid_w[f] < -fuse_w && sum_w > 100;
+            let adds = grid_w > fuse_w && sum_w < -100 || grid_w < -fuse_w && sum_w > 100;
             let lasts_ms = self.over_fuse[f].note(adds && well, now);
             if lasts_ms > 15_000 + 3 * self.poll_ms() {
-                self.find("1 fuse", format!("phase {f} at {} W for {lasts_ms} ms, batteries {powers:?} W", grid_w[f]));
+                self.find("1 fuse", format!("phase {f} at {grid_w} W for {lasts_ms} ms, batteries {powers:?} W"));
             }
         }
     }
