@@ -71,6 +71,11 @@ impl<'r> ReplySearch<'r> {
         self.echo
     }
 
+    /// How many bytes wait for what comes behind them: after a look at the outcome less than the longest frame has.
+    pub fn waiting(&self) -> usize {
+        self.buffer.len()
+    }
+
     /// These bytes came.
     pub fn take(&mut self, bytes: &[u8]) {
         self.buffer.extend_from_slice(bytes);
