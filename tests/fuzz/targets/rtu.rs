@@ -15,7 +15,7 @@ use super::bytes::Bytes;
 use super::messages;
 
 /// More than any pause that means something.
-const LONG: Duration = Duration::from_secs(1);
+const LONG: Duration = Duration::from_secs(5);
 /// More than the longest byte stream that is tried.
 const MOST_SEGMENTS: usize = 12;
 /// So many frames that are no answer are skipped on the way to one.

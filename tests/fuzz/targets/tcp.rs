@@ -21,6 +21,9 @@ use super::messages;
 /// Late replies that are skipped on the way to the right one, or before a request.
 const STALE_MOST: usize = 8;
 
+/// So many fit into a socket whose other end does not read.
+const MOST_PIECES: usize = 100;
+
 /// What the server sends after a request of so many bytes.
 struct Answer {
     request: usize,
@@ -90,8 +93,8 @@ fn talk(server: &Server, bytes: &mut Bytes<'_>) {
         let (outcome, taken) = reading(&stream, transaction, unit, &request);
         left_over = stream[taken..].to_vec();
         let closes = outcome == Outcome::Broken;
-        let sizes = [bytes.u8(), bytes.u8()].map(|size| usize::from(size).max(1));
-        let pieces = stream.chunks(sizes[0]).flat_map(|piece| piece.chunks(sizes[1])).map(<[u8]>::to_vec).collect();
+        let size = usize::from(bytes.u8()).max(1 + stream.len() / MOST_PIECES);
+        let pieces = stream.chunks(size).map(<[u8]>::to_vec).collect();
         answers.push(Answer { request: 7 + request.encode().len(), pieces, closes });
         expected.push((request, outcome));
         if closes {
