@@ -81,7 +81,8 @@ fn raw(bytes: &[u8]) {
             assert!(length <= rtu::FRAME_MAX && rtu::encode(unit, &pdu) == bytes[..length]);
         }
     }
-    for (resync, split) in [(rtu::resync_request as fn(&[u8]) -> usize, rtu::split_request as Split), (rtu::resync_reply, rtu::split_reply)] {
+    for (resync, split) in [(rtu::resync_request as fn(&[u8]) -> usize, rtu::split_request as Split), (rtu::resync_reply, rtu::split_reply)]
+    {
         let drop = resync(bytes);
         assert!(drop <= bytes.len() && (drop > 0 || bytes.is_empty()));
         assert!(drop == bytes.len() || split(&bytes[drop..]).is_ok(), "it stops where nothing begins");

@@ -19,7 +19,8 @@ use super::storm::{Watched, random_site};
 /// More steps say nothing new.
 const MOST_STEPS: u32 = 400;
 /// Numbers that no device means.
-const NONSENSE: [i64; 10] = [i64::MIN, i64::MAX, i64::MIN + 1, -(1 << 31), 1 << 31, (1 << 31) - 1, -(1 << 40), 1 << 62, -1_000_000, 1_000_000];
+const NONSENSE: [i64; 10] =
+    [i64::MIN, i64::MAX, i64::MIN + 1, -(1 << 31), 1 << 31, (1 << 31) - 1, -(1 << 40), 1 << 62, -1_000_000, 1_000_000];
 
 /// A core, and what an outsider knows.
 struct Watch<'b> {
@@ -61,7 +62,8 @@ pub fn run(input: &[u8]) {
 fn learned(bytes: &mut Bytes<'_>, batteries: usize) -> Learned {
     let lo = Span::from_ms(u64::from(bytes.u8()) * 30);
     let window = Window { lo, hi: lo + Span::from_ms(u64::from(bytes.u8()) * 30) };
-    let mut battery = |_| BatteryLearned { scale_pm: 850 + i64::from(bytes.u16() % 301), response: Some(Span::from_ms(u64::from(bytes.u16()) % 60_001)) };
+    let mut battery =
+        |_| BatteryLearned { scale_pm: 850 + i64::from(bytes.u16() % 301), response: Some(Span::from_ms(u64::from(bytes.u16()) % 60_001)) };
     let batteries = (0..batteries).map(&mut battery).collect();
     Learned { window, averaging: Span::from_ms(u64::from(bytes.u16()) % 16_001), movements: u32::from(bytes.u8()), batteries }
 }

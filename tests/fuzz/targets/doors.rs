@@ -59,7 +59,11 @@ struct Mirror;
 
 impl Answers for Mirror {
     fn answer(&self, unit: u8, pdu: &[u8]) -> Answered {
-        if unit == UNIT { Answered::Reply(Reply::Exception { function: pdu[0] & 0x7f, code: digest(pdu) }) } else { Answered::Nobody(NO_TARGET) }
+        if unit == UNIT {
+            Answered::Reply(Reply::Exception { function: pdu[0] & 0x7f, code: digest(pdu) })
+        } else {
+            Answered::Nobody(NO_TARGET)
+        }
     }
 }
 
@@ -79,7 +83,8 @@ pub fn run(input: &[u8]) {
 
 fn head(bytes: &[u8]) {
     let whole = parse(bytes);
-    let certain = (0..=bytes.len().min(300)).chain((300..bytes.len()).step_by(97)).find_map(|length| Some((length, parse(&bytes[..length])?)));
+    let certain =
+        (0..=bytes.len().min(300)).chain((300..bytes.len()).step_by(97)).find_map(|length| Some((length, parse(&bytes[..length])?)));
     if let Some((length, asked)) = certain {
         assert_eq!(whole, Some(asked), "{length} bytes were enough for another answer");
         assert!(length > 0 && asked.what != What::TimedOut);
@@ -109,6 +114,8 @@ fn hear(mut stream: impl Read + Write, pieces: &[&[u8]], end: impl FnOnce()) -> 
             Err(error) if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => {
                 panic!("it neither answers nor closes the connection, after {} bytes", heard.len())
             }
+            // libFuzzer's own alarm.
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
             Err(_) => return heard,
         }
     }
@@ -173,7 +180,8 @@ fn replies(stream: &[u8]) -> (Vec<u8>, bool) {
         out.extend([t0, t1, 0, 0, 0, 3, unit, pdu[0] | 0x80, code]);
         rest = &rest[6 + length..];
     }
-    let is_wrong = matches!(*rest, [_, _, p0, p1, ..] if (p0, p1) != (0, 0)) || matches!(*rest, [_, _, _, _, l0, l1, ..] if !(2..=254).contains(&u16::from_be_bytes([l0, l1])));
+    let is_wrong = matches!(*rest, [_, _, p0, p1, ..] if (p0, p1) != (0, 0))
+        || matches!(*rest, [_, _, _, _, l0, l1, ..] if !(2..=254).contains(&u16::from_be_bytes([l0, l1])));
     (out, !is_wrong)
 }
 

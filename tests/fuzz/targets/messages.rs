@@ -67,9 +67,7 @@ pub fn is_request(request: &Request) -> bool {
     match request {
         Request::ReadCoils { count, .. } | Request::ReadDiscreteInputs { count, .. } => bits(count),
         Request::ReadHoldingRegisters { count, .. } | Request::ReadInputRegisters { count, .. } => registers(count),
-        Request::WriteMultipleCoils { count, packed, .. } => {
-            (1..=1968).contains(count) && packed.len() == (usize::from(*count) + 7) / 8
-        }
+        Request::WriteMultipleCoils { count, packed, .. } => (1..=1968).contains(count) && packed.len() == (usize::from(*count) + 7) / 8,
         Request::WriteMultipleRegisters { values, .. } => (1..=123).contains(&values.len()),
         Request::ReadWriteMultipleRegisters { read_count, values, .. } => registers(read_count) && (1..=121).contains(&values.len()),
         Request::ReadDeviceIdentification { code, .. } => (1..=4).contains(code),
@@ -104,9 +102,7 @@ pub fn answer(request: &Request, bytes: &mut Bytes<'_>) -> Reply {
         Request::WriteSingleCoil { address, on } => Reply::WrittenSingleCoil { address, on },
         Request::WriteSingleRegister { address, value } => Reply::WrittenSingleRegister { address, value },
         Request::WriteMultipleCoils { address, count, .. } => Reply::WrittenMultipleCoils { address, count },
-        Request::WriteMultipleRegisters { address, ref values } => {
-            Reply::WrittenMultipleRegisters { address, count: values.len() as u16 }
-        }
+        Request::WriteMultipleRegisters { address, ref values } => Reply::WrittenMultipleRegisters { address, count: values.len() as u16 },
         Request::ReportServerId => Reply::ServerId { data: (0..=bytes.below(251)).map(|_| bytes.u8()).collect() },
         Request::ReadWriteMultipleRegisters { read_count, .. } => {
             Reply::ReadWriteMultipleRegisters { values: (0..read_count).map(|_| bytes.u16()).collect() }

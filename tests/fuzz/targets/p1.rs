@@ -14,9 +14,12 @@ pub fn run(input: &[u8]) {
     let mut bytes = Bytes(input);
     let (kind, size) = (bytes.u8(), usize::from(bytes.u8()).max(2));
     let checksum = if kind & 1 == 0 { Checksum::Arc } else { Checksum::X25 };
-    // Some are longer than any telegram.
-    let times = if kind & 24 == 24 { LONGEST_TELEGRAM / bytes.0.len().max(400) + 2 } else { 1 };
-    let stream = bytes.0.repeat(times);
+    let mut stream = bytes.0.to_vec();
+    if kind & 24 == 24 {
+        // Longer than any telegram, and nothing in it begins or ends one.
+        let more: Vec<u8> = bytes.0.iter().copied().filter(|byte| !b"/!".contains(byte)).collect();
+        stream.extend(more.repeat(LONGEST_TELEGRAM / more.len().max(400) + 2));
+    }
     // Nobody guesses a CRC: most inputs get the right one behind every "!".
     let mut stream = if kind & 6 == 0 { stream } else { with_checksums(&stream, checksum) };
     let before = read(&stream, 1, checksum);

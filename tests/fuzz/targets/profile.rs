@@ -123,7 +123,9 @@ fn written(profile: &Profile, registers: &Registers, words: &mut Bytes<'_>) {
     if let Some(charger) = &profile.charger {
         let ma = u32::from(words.u16());
         let told = [charger.limit_write(ma), charger.fallback_write(ma)];
-        for (register, (write, _)) in [Some(&charger.limit), charger.fallback.as_ref()].into_iter().flatten().zip(told.into_iter().flatten()) {
+        for (register, (write, _)) in
+            [Some(&charger.limit), charger.fallback.as_ref()].into_iter().flatten().zip(told.into_iter().flatten())
+        {
             fits(register, &write);
         }
         let _ = (charger.timeout(), charger.longest_poll());

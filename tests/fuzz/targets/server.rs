@@ -35,7 +35,8 @@ pub fn run(input: &[u8]) {
 
 /// Mostly a request to a register that there is.
 fn pdu(bytes: &mut Bytes<'_>) -> Vec<u8> {
-    let address = bytes.one(&[999, 1000, 1001, 1009, 1010, 1017, 1022, 1089, 1090, 1091, 1092, 2005, 2900, 2906]) + u16::from(bytes.u8() % 4);
+    let address =
+        bytes.one(&[999, 1000, 1001, 1009, 1010, 1017, 1022, 1089, 1090, 1091, 1092, 2005, 2900, 2906]) + u16::from(bytes.u8() % 4);
     let count = 1 + bytes.below(16) as u16;
     let request = match bytes.below(8) {
         0 => messages::request(bytes),
