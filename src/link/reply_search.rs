@@ -93,6 +93,11 @@ impl<'r> ReplySearch<'r> {
             }
             match rtu::split_reply(&self.buffer) {
                 Ok(Some((unit, pdu, length))) => {
+                    if let Some(at) = self.answer().filter(|at| *at < length) {
+                        // The end of noise and the beginning of the answer look like a frame of another unit.
+                        self.buffer.drain(..at);
+                        continue;
+                    }
                     let first = self.came == self.buffer.len() && !self.echoed;
                     self.buffer.drain(..length);
                     if let Some(outcome) = self.frame(unit, &pdu, first) {
@@ -101,7 +106,7 @@ impl<'r> ReplySearch<'r> {
                 }
                 Ok(None) if quiet < self.pause => return None,
                 Ok(None) => {
-                    let length = rtu::resync_reply(&self.buffer);
+                    let length = self.answer().unwrap_or_else(|| rtu::resync_reply(&self.buffer));
                     if !matches!(rtu::split_reply(self.buffer.get(length..).unwrap_or_default()), Ok(Some(_))) {
                         break;
                     }
@@ -120,16 +125,24 @@ impl<'r> ReplySearch<'r> {
     /// whole or not. To prefer any whole one would lose a reply that has only begun: registers that hold -1, 0, 0 look like an exception
     /// reply of unit 255 (`ff ff 00 00 00`).
     fn next_beginning(&self) -> usize {
-        let length = self.buffer.len();
-        // Older noise than one frame before a full one cannot matter: it bounds the work too.
-        let first = length.saturating_sub(2 * rtu::FRAME_MAX).max(1);
-        let asked = (self.sent.first().copied(), Some(self.request.function()));
-        let may_be = |at: &usize| rtu::split_reply(self.buffer.get(*at..).unwrap_or_default());
+        let may_be = |at: &usize| rtu::split_reply(self.buffer.get(*at..).unwrap_or_default()).is_ok();
+        self.answer().or_else(|| self.behind_the_first().find(may_be)).unwrap_or(self.buffer.len())
+    }
+
+    /// Where behind the first byte a whole answer of the unit asked begins, while there is none at the first one.
+    fn answer(&self) -> Option<usize> {
+        let asked = [self.sent.first().copied()?, self.request.function()];
         let is_answer = |at: &usize| {
-            let whole = may_be(at).ok().flatten();
-            whole.is_some_and(|(unit, pdu, _)| (Some(unit), pdu.first().map(|function| function & 0x7f)) == asked)
+            let frame = self.buffer.get(*at..).unwrap_or_default();
+            let named = matches!(frame, [unit, function, ..] if [*unit, function & 0x7f] == asked);
+            named && matches!(rtu::split_reply(frame), Ok(Some(_)))
         };
-        (first..length).find(is_answer).or_else(|| (first..length).find(|at| may_be(at).is_ok())).unwrap_or(length)
+        if is_answer(&0) { None } else { self.behind_the_first().find(is_answer) }
+    }
+
+    /// Older noise than one frame before a full one cannot matter: it bounds the work too.
+    fn behind_the_first(&self) -> std::ops::Range<usize> {
+        self.buffer.len().saturating_sub(2 * rtu::FRAME_MAX).max(1)..self.buffer.len()
     }
 
     /// The deadline has passed: why there is no reply. `passed` is for silence.
@@ -324,6 +337,23 @@ mod tests {
         for size in 1..=bytes.len() {
             let chunks: Vec<&[u8]> = bytes.chunks(size).collect();
             assert_eq!(outcome(&request, Echo::No, &chunks).0.ok(), Some(reply.clone()), "in pieces of {size}");
+        }
+    }
+
+    #[test]
+    fn noise_that_makes_a_frame_with_the_beginning_of_the_reply_does_not_cost_it() {
+        // An exception of unit 255 whose last byte is the unit asked.
+        let noise = [0xff, 0xff, 0x4e, 0x80];
+        let request = Request::ReadCoils { address: 0, count: 273 };
+        let (sent, reply) = (rtu::encode(0x34, &request.encode()), Reply::Coils { packed: vec![0; 35] });
+        let frame = rtu::encode(0x34, &reply.encode());
+        assert!(matches!(rtu::split_reply(&[&noise[..], &frame].concat()), Ok(Some((0xff, _, 5)))));
+        // Behind the beginning of a frame that never ends, too.
+        for before in [&[][..], &[6, 2, 0xfb]] {
+            let mut search = ReplySearch::new(&request, &sent, Echo::No, Duration::ZERO);
+            search.take(&[before, &noise, &frame].concat());
+            let found = search.outcome(Duration::ZERO).or_else(|| search.outcome(PAUSE)).and_then(Result::ok);
+            assert_eq!(found, Some(reply.clone()), "behind {before:?}");
         }
     }
 
