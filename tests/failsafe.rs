@@ -98,6 +98,27 @@ fn every_loss_of_the_meter_ends_at_zero_and_comes_back() {
     }
 }
 
+/// In the 16 bits of unit 64 what means "no value" is a power like others; but no battery has 16 kW.
+#[test]
+fn no_command_follows_from_a_meter_that_gives_no_numbers() {
+    for old in [true, false] {
+        for fault in [Fault::NotANumber, Fault::AbsurdValues] {
+            let mut sim = sim(1000, "", "", firmware(old, params(1)));
+            house::run_s(&mut sim, 60);
+            settled(&sim, "before");
+            let told = [1, 2].map(|k| battery_w(&sim)[k].abs());
+            faults(&sim).set(0, fault);
+            for second in 0..64 {
+                house::run_s(&mut sim, 1);
+                let now = [1, 2].map(|k| battery_w(&sim)[k].abs());
+                assert!(now[0] <= told[0] + BAND_W && now[1] <= told[1] + BAND_W, "old {old}, {fault:?}: {now:?} W after {second} s");
+            }
+            assert!(battery_w(&sim)[1..].iter().all(|w| w.abs() <= REST_W), "old {old}, {fault:?}: {:?} W", battery_w(&sim));
+            assert_eq!(sim.control().decision().mode, Mode::Fallback, "old {old}, {fault:?}");
+        }
+    }
+}
+
 #[test]
 fn battery_a_under_an_unreachable_meter_is_left_to_its_own_timeout_only_if_it_cannot_be_written() {
     let mut sim = sim(1000, "", "", params(1));

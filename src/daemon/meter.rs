@@ -54,6 +54,8 @@ pub struct MeterSpec {
     pub most_phase_w: i64,
     /// The battery it sits behind and how that is read, where its registers may come along.
     pub battery: Option<(usize, BatteryBank)>,
+    /// That battery cannot have more power than this, W.
+    pub most_battery_w: i64,
     /// The site nets its phases, so that a total will do: see [`super::apportion`].
     pub balance_sum: bool,
     /// Voltage where the meter gives none, mV.
@@ -155,6 +157,11 @@ impl MeterTask {
                 return;
             }
         };
+        if used.is_beside_nonsense(&registers, self.spec.most_battery_w) {
+            let why = Fault::Invalid("power or state of charge of the battery beside it is no usable value".into());
+            self.report(None, Default::default(), Some(why), arrived, report);
+            return;
+        }
         if std::mem::take(&mut self.spec.resumes) {
             self.schedule.also(arrived + RESUME);
         }

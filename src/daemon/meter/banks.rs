@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::MeterTask;
 use crate::daemon::clock::Clock;
 use crate::daemon::message::Event;
+use crate::device::decode::{Registers, value};
 use crate::device::plan::{battery_requests, covers, merge, requests};
 use crate::device::profile::{Block, Profile};
 use crate::device::quantity::Quantity;
@@ -19,6 +20,16 @@ pub(super) struct Used {
     pub(super) together: bool,
     /// The battery whose registers come with the total.
     pub(super) battery: Option<usize>,
+}
+
+impl Used {
+    /// What came in one answer with a battery's power or state of charge that cannot be is not believed either: in 16 bits with an offset
+    /// what means "no value" is a total like others.
+    pub(super) fn is_beside_nonsense(&self, registers: &Registers, most_battery_w: i64) -> bool {
+        let of_battery = |quantity| value(&self.total, registers, quantity);
+        let is_measured = || of_battery(Quantity::Soc).is_some() && of_battery(Quantity::Power).is_some_and(|w| w.abs() <= most_battery_w);
+        self.battery.is_some() && !is_measured()
+    }
 }
 
 impl MeterTask {
