@@ -5,6 +5,8 @@
 
 mod banks;
 
+use std::sync::Arc;
+
 use self::banks::Used;
 use super::apportion::Apportion;
 use super::bank_choice::{BatteryBank, MeterBank};
@@ -16,7 +18,7 @@ use super::reading;
 use super::schedule::Schedule;
 use crate::control::input::MeterSample;
 use crate::device::decode::{Registers, value};
-use crate::device::profile::Block;
+use crate::device::profile::{Block, Profile};
 use crate::device::quantity::Quantity;
 use crate::link::fault::Fault;
 use crate::units::{Span, Time};
@@ -72,6 +74,10 @@ pub struct MeterTask {
     endpoint: SharedEndpoint,
     schedule: Schedule,
     used: Option<Used>,
+    /// The total's bank of the search before, and the battery beside it: those stay.
+    kept: Option<(Arc<Profile>, Option<usize>)>,
+    /// When the banks in use were found, and whether the device has talked nonsense since.
+    found: (Time, bool),
     phases_due: Time,
     /// Total when the phases were last read, W.
     total_then_w: Option<i64>,
@@ -100,6 +106,8 @@ impl MeterTask {
             endpoint,
             schedule,
             used: None,
+            kept: None,
+            found: (Time::ZERO, false),
             phases_due: Time::ZERO,
             total_then_w: None,
             drifted: 0,
@@ -158,10 +166,13 @@ impl MeterTask {
             }
         };
         if used.is_beside_nonsense(&registers, self.spec.most_battery_w) {
+            self.found.1 = true;
             let why = Fault::Invalid("power or state of charge of the battery beside it is no usable value".into());
             self.report(None, Default::default(), Some(why), arrived, report);
             return;
         }
+        self.search_phases_again(arrived);
+        let Some(used) = &self.used else { return };
         if std::mem::take(&mut self.spec.resumes) {
             self.schedule.also(arrived + RESUME);
         }
