@@ -1,7 +1,8 @@
 //! The virtual half of `make chaos`: the real tasks of the controller against simulated sites of every kind, in virtual time, with every
 //! fault alone, in pairs, and in random order. Every run follows from its number.
 //!
-//! `cargo test --test storm -- --runs 1000 --number 0` does runs 0 to 999. Without arguments it is the slice of `make test`: every kind
+//! `cargo test --test storm -- --runs 1000 --number 0` does runs 0 to 999. With
+//! STORM_JOURNAL set they print what the controller says. Without arguments it is the slice of `make test`: every kind
 //! alone, and some of them together.
 #![allow(missing_docs)]
 
@@ -72,6 +73,9 @@ fn do_all(numbers: &[u64]) -> BTreeMap<u64, Outcome> {
             let mut outcome = watch::run(number);
             if number % TWICE == 0 && watch::run(number).digest != outcome.digest {
                 outcome.findings.push("7 determinism: the same number led to something else".into());
+            }
+            if std::env::var_os("STORM_JOURNAL").is_some() {
+                outcome.journal.iter().for_each(|(ms, line)| println!("{ms:>8} {line}"));
             }
             for finding in &outcome.findings {
                 println!("number {number}: {finding}");

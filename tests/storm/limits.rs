@@ -105,19 +105,23 @@ impl Watch {
         }
     }
 
-    /// 5: no device is written more often than it bears.
+    /// 5: no device is written more often than it bears, at once and in the long run.
     pub(super) fn budget(&mut self, now: u64) {
         for k in 0..self.batteries.len() {
-            let recent = {
-                let site = self.sim.site();
-                let within = site.events().rev().take_while(|e| e.at_ms + 60_000 > now);
-                within.filter(|e| e.battery == k && self.batteries[k].addresses.contains(&e.address)).count() as u64
-            };
-            // A controller that was started anew knows nothing of what the one before had written: each has a burst of its own.
-            let anew = |t: &&Trouble| matches!(t.kind, Kind::Restart { .. }) && t.from_ms <= now && now < t.from_ms + 60_000;
-            let allowed = self.batteries[k].budget + self.troubles.iter().filter(anew).count() as u64 * self.batteries[k].burst;
-            if recent > allowed {
-                self.find("5 budget", format!("battery {k}: {recent} setpoints in a minute, {allowed} are allowed"));
+            for window_ms in [4000, 60_000] {
+                let battery = &self.batteries[k];
+                let recent = {
+                    let site = self.sim.site();
+                    let within = site.events().rev().take_while(|e| e.at_ms + window_ms > now);
+                    within.filter(|e| e.battery == k && battery.addresses.contains(&e.address)).count() as u64
+                };
+                // A controller that was started anew knows nothing of what the one before had written: each has a burst of its own.
+                let anew = |t: &&Trouble| matches!(t.kind, Kind::Restart { .. }) && t.from_ms <= now && now < t.from_ms + window_ms;
+                let lives = 1 + self.troubles.iter().filter(anew).count() as u64;
+                let allowed = lives * battery.burst + window_ms / battery.refill_ms;
+                if recent > allowed {
+                    self.find("5 budget", format!("battery {k}: {recent} setpoints in {window_ms} ms, {allowed} are allowed"));
+                }
             }
         }
     }

@@ -63,7 +63,7 @@ impl Watch {
                 missing.push("no alarm names the BMS");
             }
         }
-        if self.roles.chargers.contains(&t.host) && cuts && lasted_ms > 60_000 && !named("charger") {
+        if self.roles.chargers.contains(&t.host) && cuts && lasted_ms > 90_000 && !named("charger") {
             missing.push("no alarm names the charger");
         }
         if t.kind == Kind::FreezeMeter && self.outcome.alone && lasted_ms > 66_000 && !named("frozen") {

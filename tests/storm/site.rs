@@ -233,16 +233,15 @@ pub fn calm(sim: &Simulation) {
     }
 }
 
-/// Where a setpoint of battery `k` is written, how often that is allowed at once, and within a minute.
+/// Where a setpoint of battery `k` is written, how often that is allowed at once, and after which time once more, ms.
 pub fn budget(built: &Built, k: usize) -> (Vec<u16>, u64, u64) {
     let device = &built.config.batteries[k].device;
     let sax = is_sax(&built.library, device);
     let profile = built.library.profile(if sax { "sax-basic" } else { device });
     let profile = profile.unwrap_or_else(|| panic!("no profile {device}"));
-    let burst = u64::from(profile.budget.burst) + 2;
-    let most = burst + 60_000 / profile.budget.refill.as_ms().max(1);
+    let (burst, refill_ms) = (u64::from(profile.budget.burst) + 2, profile.budget.refill.as_ms().max(1));
     match (&profile.setpoint, sax) {
-        (Some(setpoint), false) => (vec![setpoint.register.address], burst, most),
-        _ => (vec![41, 40049, 49], burst, most),
+        (Some(setpoint), false) => (vec![setpoint.register.address], burst, refill_ms),
+        _ => (vec![41, 40049, 49], burst, refill_ms),
     }
 }

@@ -40,6 +40,8 @@ pub struct Outcome {
     /// From the end of the last trouble until all was well, ms.
     pub recovery_ms: Option<u64>,
     pub digest: u64,
+    /// What the controller said, and when, ms.
+    pub journal: Vec<(u64, String)>,
 }
 
 /// Since when something holds that must not last.
@@ -60,7 +62,7 @@ struct Battery {
     rated: (i64, i64),
     addresses: Vec<u16>,
     burst: u64,
-    budget: u64,
+    refill_ms: u64,
     /// What it was commanded when the meter was lost for long enough that no command may follow any more.
     kept_w: Option<i64>,
     empty: Lasting,
@@ -101,6 +103,7 @@ pub fn run(number: u64) -> Outcome {
     watch.storm();
     watch.recover();
     watch.lines();
+    watch.outcome.journal = watch.lines;
     watch.outcome
 }
 
@@ -121,11 +124,11 @@ impl Watch {
         let roles = Roles::of(&built.plan, &built.config, &sim);
         let (troubles, alone) = trouble::plan(number, &roles);
         let battery = |k: usize| {
-            let (addresses, burst, budget) = site::budget(&built, k);
+            let (addresses, burst, refill_ms) = site::budget(&built, k);
             let b = &built.config.batteries[k];
             let rated = (i64::from(b.max_charge_w), i64::from(b.max_discharge_w));
             let (empty, bms_cut, beyond_bms) = Default::default();
-            Battery { touched_at: 0, lied_at: 0, rated, addresses, burst, budget, kept_w: None, empty, bms_cut, beyond_bms }
+            Battery { touched_at: 0, lied_at: 0, rated, addresses, burst, refill_ms, kept_w: None, empty, bms_cut, beyond_bms }
         };
         let batteries = (0..built.config.batteries.len()).map(battery).collect();
         let outcome = Outcome { kinds: troubles.iter().map(|t| t.kind).collect(), alone, digest: 7, ..Outcome::default() };
@@ -173,8 +176,13 @@ impl Watch {
         }
         let troubles: Vec<_> = self.troubles.iter().map(|t| format!("{:?}@{} {}..{}", t.kind, t.host, t.from_ms, t.until_ms)).collect();
         let mode = self.sim.control().decision().mode;
+        let last = |k: usize| {
+            let site = self.sim.site();
+            site.events().rev().filter(|e| e.battery == k).take(2).map(|e| (e.at_ms, e.address, e.value)).collect::<Vec<_>>()
+        };
+        let written: Vec<_> = (0..self.batteries.len()).map(last).collect();
         self.outcome.findings.push(format!(
-            "{invariant}: {what}, at {} ms, {mode:?}, {} with polls of {} ms, meter at host {}, batteries at {:?}; {}",
+            "{invariant}: {what}, at {} ms, {mode:?}, written {written:?}, {} with polls of {} ms, meter at host {}, batteries at {:?}; {}",
             self.now(),
             self.built.kind,
             self.built.poll_ms,
