@@ -12,7 +12,7 @@ demo: build
 test:
 	$(CARGO) test --locked
 
-# The controller under every kind of fault; each run follows from its number. First STORM runs in virtual time (STORM_TAKES), then
+# The controller under every kind of fault; each run follows from its number. First STORM runs in virtual time, a few minutes, then
 # RUNS over real sockets and terminals: 60 of those take about 15 minutes, most of it waiting. As root it fills disks as well, with
 # libfaketime (a Debian package) it sets the wall clock. STORM=0 leaves the first half out.
 STORM ?= 1000
