@@ -61,7 +61,7 @@ fn main() {
 
 /// Every kind alone, and every ninth run of two or more.
 fn slice() -> Vec<u64> {
-    let alone = (0..trouble::KINDS.len() as u64).map(|kind| 3 * kind);
+    let alone = (0..trouble::KINDS.len() as u64).map(|kind| 108 + 3 * kind);
     alone.chain((1..108).step_by(9)).chain((2..108).step_by(9)).collect()
 }
 

@@ -109,7 +109,13 @@ impl Follow {
 
     /// Nothing is being commanded.
     pub fn rest(&mut self) {
-        *self = Follow { responses: self.responses.interrupted(), mirrors: self.mirrors, size_pct: self.size_pct, step_w: self.step_w, ..Follow::default() };
+        *self = Follow {
+            responses: self.responses.interrupted(),
+            mirrors: self.mirrors,
+            size_pct: self.size_pct,
+            step_w: self.step_w,
+            ..Follow::default()
+        };
     }
 
     /// Judges the newest poll against the setpoints written so far. `response`: the longest response known, `patience`: the age from
@@ -126,7 +132,8 @@ impl Follow {
         let before = polled.at(t - APPROACH_MS).unwrap_or(power);
         let patience = patience.max(PATIENCE);
         let waits = patience + Span::from_ms(u64::try_from(dead_ms).unwrap_or(0));
-        let seen = Seen { now, power, before, told, newest: written.newest().map_or(0, |w| w.1), patience, waits, size_pct, step_w: self.step_w };
+        let seen =
+            Seen { now, power, before, told, newest: written.newest().map_or(0, |w| w.1), patience, waits, size_pct, step_w: self.step_w };
         self.look_into_the_mirror(&seen, lately);
         // A cap would change the commands before the sign is known.
         if self.mirrored_since.is_none() {
