@@ -387,16 +387,6 @@ mod tests {
     }
 
     #[test]
-    fn one_that_takes_whole_kilowatts_is_probed_with_one() {
-        let mut r = Run::new();
-        r.follow = Follow::of(8000, 1000);
-        r.tell(2000);
-        r.until_capped(200, |_| 0).expect("it does nothing");
-        r.seconds(61, 0);
-        assert_eq!(r.follow.trust(), Trust::CappedAt { charge_w: i64::MAX, discharge_w: 1000 }, "a probe of less could not be told");
-    }
-
-    #[test]
     fn a_battery_that_does_the_opposite_is_seen() {
         let mut r = Run::new();
         r.tell(0);
