@@ -117,7 +117,7 @@ impl Core {
         let battery = |b: &BatterySite| Battery {
             commanded: if b.control == ControlKind::Setpoint { Commanded::Always } else { Commanded::Not },
             bms: b.bms.map(Bms::new),
-            follow: Follow::of(b.rating_w()),
+            follow: Follow::of(b.rating_w(), b.step_w),
             ..Battery::default()
         };
         Core {

@@ -38,7 +38,8 @@ const ROOM_W: i64 = 200;
 const STICKY_W: i64 = 60;
 /// Time between probes (2.4).
 const PROBE_AFTER: Span = Span::from_s(60);
-/// How much more than it did a probe lets it do: a quarter, and this, W. Enough to tell, and no more than that is missing if it fails.
+/// How much more than it did a probe lets it do: a quarter, and this, or a step where it is told steps, W. Enough to tell, and no more than
+/// that is missing if it fails.
 const PROBE_W: i64 = 500;
 /// Commands of at least this much that are done with the other sign are a wrong sign, W.
 const MIRROR_W: i64 = 300;
@@ -58,6 +59,8 @@ pub struct Follow {
     responses: Responses,
     /// How many times larger it is than a household's battery, percent; 0 as 100.
     size_pct: i64,
+    /// It can be told multiples of this only, W; 0 as 1.
+    step_w: i64,
 }
 
 /// One direction.
@@ -77,9 +80,9 @@ enum Side {
 const HOUSEHOLD_W: i64 = 15_000;
 
 impl Follow {
-    /// Of a battery with this rating, W.
-    pub fn of(rating_w: i64) -> Follow {
-        Follow { size_pct: rating_w.max(HOUSEHOLD_W).saturating_mul(100) / HOUSEHOLD_W, ..Follow::default() }
+    /// Of a battery with this rating that can be told multiples of `step_w`, W.
+    pub fn of(rating_w: i64, step_w: i64) -> Follow {
+        Follow { size_pct: rating_w.max(HOUSEHOLD_W).saturating_mul(100) / HOUSEHOLD_W, step_w, ..Follow::default() }
     }
 
     /// What it has shown that it does.
@@ -112,7 +115,13 @@ impl Follow {
 
     /// Nothing is being commanded.
     pub fn rest(&mut self) {
-        *self = Follow { responses: self.responses.interrupted(), mirrors: self.mirrors, size_pct: self.size_pct, ..Follow::default() };
+        *self = Follow {
+            responses: self.responses.interrupted(),
+            mirrors: self.mirrors,
+            size_pct: self.size_pct,
+            step_w: self.step_w,
+            ..Follow::default()
+        };
     }
 
     /// Judges the newest poll against the setpoints written so far. `response`: the longest response known, `patience`: the age from
@@ -129,7 +138,8 @@ impl Follow {
         let before = polled.at(t - APPROACH_MS).unwrap_or(power);
         let patience = patience.max(PATIENCE);
         let waits = patience + Span::from_ms(u64::try_from(dead_ms).unwrap_or(0));
-        let seen = Seen { now, power, before, told, newest: written.newest().map_or(0, |w| w.1), patience, waits, size_pct };
+        let seen =
+            Seen { now, power, before, told, newest: written.newest().map_or(0, |w| w.1), patience, waits, size_pct, step_w: self.step_w };
         self.look_into_the_mirror(&seen, lately);
         // A cap would change the commands before the sign is known.
         if self.mirrored_since.is_none() {
@@ -189,6 +199,7 @@ struct Seen {
     /// Patience and dead time.
     waits: Span,
     size_pct: i64,
+    step_w: i64,
 }
 
 impl Seen {
@@ -243,7 +254,8 @@ impl Side {
             Side::Short { since } if seen.now.since(since) >= seen.patience => capped,
             Side::Short { .. } => self,
             Side::Capped { since, .. } if seen.now.since(since) >= PROBE_AFTER => {
-                Side::Probed { cap_w: does + does / 4 + seen.of(PROBE_W), start_w: seen.power, since: seen.now, asked: None }
+                let cap_w = does + does / 4 + seen.of(PROBE_W).max(seen.step_w);
+                Side::Probed { cap_w, start_w: seen.power, since: seen.now, asked: None }
             }
             Side::Capped { cap_w, since } if (does + room_w - cap_w).abs() > seen.of(STICKY_W) => {
                 Side::Capped { cap_w: does + room_w, since }

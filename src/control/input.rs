@@ -4,6 +4,9 @@ use crate::units::{Phase, Time};
 
 /// No phase and no battery of a household has more power, W (`spec/control.md` 2.6); [`Site`](super::site::Site) knows larger ones.
 pub const PLAUSIBLE_W: i64 = 60_000;
+/// No battery of a household has more power, W: three SAX units have 13,800 W (facts/sax.md 1.3), and a register of theirs that holds nothing
+/// says 16,384 W, because that is its offset.
+pub const PLAUSIBLE_BATTERY_W: i64 = 15_000;
 /// Plausible voltages, mV (2.6).
 const PLAUSIBLE_MV: std::ops::RangeInclusive<i64> = 180_000..=265_000;
 /// A phase with less and without power is not connected, mV.

@@ -1,6 +1,6 @@
 //! What the core knows about the site: constants from the configuration and of the law. Nothing here changes while running.
 
-use super::input::PLAUSIBLE_W;
+use super::input::{PLAUSIBLE_BATTERY_W, PLAUSIBLE_W};
 use crate::units::Span;
 
 /// One site: its grid connection, its batteries and the constants of the law.
@@ -108,9 +108,9 @@ impl BatterySite {
         self.max_charge_w.max(self.max_discharge_w)
     }
 
-    /// It cannot do more than this, W.
+    /// It cannot do more than this, W: its rating is what it is allowed here, and the device may be larger.
     pub fn plausible_w(&self) -> i64 {
-        plausible(self.rating_w())
+        PLAUSIBLE_BATTERY_W.max(self.rating_w().saturating_mul(3))
     }
 }
 

@@ -5,6 +5,8 @@
 
 mod banks;
 
+use std::sync::Arc;
+
 use self::banks::Used;
 use super::apportion::Apportion;
 use super::bank_choice::{BatteryBank, MeterBank};
@@ -16,7 +18,7 @@ use super::reading;
 use super::schedule::Schedule;
 use crate::control::input::MeterSample;
 use crate::device::decode::{Registers, value};
-use crate::device::profile::Block;
+use crate::device::profile::{Block, Profile};
 use crate::device::quantity::Quantity;
 use crate::link::fault::Fault;
 use crate::units::{Span, Time};
@@ -54,6 +56,8 @@ pub struct MeterSpec {
     pub most_phase_w: i64,
     /// The battery it sits behind and how that is read, where its registers may come along.
     pub battery: Option<(usize, BatteryBank)>,
+    /// That battery cannot have more power than this, W.
+    pub most_battery_w: i64,
     /// The site nets its phases, so that a total will do: see [`super::apportion`].
     pub balance_sum: bool,
     /// Voltage where the meter gives none, mV.
@@ -70,6 +74,10 @@ pub struct MeterTask {
     endpoint: SharedEndpoint,
     schedule: Schedule,
     used: Option<Used>,
+    /// The total's bank of the search before, and the battery beside it: those stay.
+    kept: Option<(Arc<Profile>, Option<usize>)>,
+    /// When the banks in use were found, and whether the device has talked nonsense since.
+    found: (Time, bool),
     phases_due: Time,
     /// Total when the phases were last read, W.
     total_then_w: Option<i64>,
@@ -98,6 +106,8 @@ impl MeterTask {
             endpoint,
             schedule,
             used: None,
+            kept: None,
+            found: (Time::ZERO, false),
             phases_due: Time::ZERO,
             total_then_w: None,
             drifted: 0,
@@ -155,6 +165,14 @@ impl MeterTask {
                 return;
             }
         };
+        if used.is_beside_nonsense(&registers, self.spec.most_battery_w) {
+            self.found.1 = true;
+            let why = Fault::Invalid("power or state of charge of the battery beside it is no usable value".into());
+            self.report(None, Default::default(), Some(why), arrived, report);
+            return;
+        }
+        self.search_phases_again(arrived);
+        let Some(used) = &self.used else { return };
         if std::mem::take(&mut self.spec.resumes) {
             self.schedule.also(arrived + RESUME);
         }
@@ -225,7 +243,7 @@ impl MeterTask {
             phases.and_then(|r| value(phase_profile?, r, Quantity::Frequency)).or_else(|| value(&used.total, total, Quantity::Frequency));
         let counter = |q: Quantity| phases.and_then(|r| value(phase_profile?, r, q)).or_else(|| value(&used.total, total, q));
         let energies = Energies { import_wh: counter(Quantity::GridImport), export_wh: counter(Quantity::GridExport) };
-        let phase_print = phases.and_then(|r| Some(r.print(phase_profile?, Quantity::is_read_with_phases)));
+        let phase_print = phases.and_then(|r| Some(r.print(phase_profile?, Quantity::is_lively_with_phases)));
         if let Some(print) = phase_print {
             (self.doubted, self.prints.1, self.phases_read) = (print == self.prints.1, print, arrived);
         }

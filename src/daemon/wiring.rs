@@ -165,6 +165,7 @@ fn meter(meter: &config::Meter, config: &Config, library: &Library, endpoints: &
         retries: link.retry_count().into(),
         used_phases: site(config, no_wait).used_phases(),
         most_phase_w: site(config, no_wait).plausible_phase_w(),
+        most_battery_w: beside.and_then(|k| Some(site(config, no_wait).batteries.get(k)?.plausible_w())).unwrap_or(i64::MAX),
         battery,
     };
     Some(Placed { endpoint: endpoint(link, endpoints), spec })

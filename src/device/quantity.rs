@@ -190,6 +190,11 @@ impl Quantity {
         matches!(self, GridPowerOf(_) | GridCurrentOf(_) | GridVoltageOf(_) | GridReactiveOf(_))
     }
 
+    /// It moves all the time in a meter that measures. Counters do not belong to it: they may go on where nothing is measured any more.
+    pub fn is_lively_with_phases(self) -> bool {
+        self.is_phase() || self == Quantity::Frequency
+    }
+
     /// It is read with the phases: they themselves, and what mostly lies beside them.
     pub fn is_read_with_phases(self) -> bool {
         self.is_phase() || self.is_beside_phases() || self == Quantity::Frequency

@@ -58,11 +58,9 @@ impl Case {
         self.injection.kind.duty().loses && !self.lies()
     }
 
-    /// What comes are numbers as good as others. Registers of a SAX battery are integers of 16 bits, in which a float's "not a number" is
-    /// some thousand watts.
+    /// What comes are numbers as good as others.
     pub fn lies(&self) -> bool {
-        let sax = self.injection.thing.as_ref().is_some_and(|t| t.key == "A" && t.is_meter);
-        matches!(self.injection.kind, Kind::Jumps | Kind::SignFlip) || self.injection.kind == Kind::NotANumber && sax
+        matches!(self.injection.kind, Kind::Jumps | Kind::SignFlip)
     }
 
     pub fn is_meter(&self) -> bool {

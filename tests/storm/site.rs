@@ -66,10 +66,13 @@ pub struct Built {
 }
 
 pub fn build(number: u64) -> Built {
-    let mut rng = Rng::new(number, "storm site");
+    let (mut rng, mut more) = (Rng::new(number, "storm site"), Rng::new(number, "storm site, more"));
     let kind = KINDS[rng.below(KINDS.len() as u32) as usize];
     let poll_ms = [500, 1000, 1000, 2000, 5000, 9000][rng.below(6) as usize];
+    let (poll_ms, basic) = if more.chance(150) { (200, more.chance(500)) } else { (poll_ms, more.chance(100)) };
     let text = text(kind, poll_ms, &mut rng);
+    // Batteries of which one bank is used, without looking for others.
+    let text = if basic { text.replace("device = \"sax\"\nrole", "device = \"sax-basic\"\nrole") } else { text };
     let library = Library::built_in().unwrap_or_else(|e| panic!("{e}"));
     let config = config::parse(&text, &library).unwrap_or_else(|f| panic!("number {number}:\n{text}\n{}", f.render("storm.toml")));
     let plan = plan(&config, &library);
@@ -216,10 +219,13 @@ fn restless(number: u64) -> House {
     House::Trace(trace)
 }
 
+/// Loads that every battery can carry.
+pub const CALM: [i64; 3] = [800, 600, 500];
+
 /// Constant loads that every battery can carry, and a car that wants nothing.
 pub fn calm(sim: &Simulation) {
     let mut site = sim.site();
-    site.set_house(House::Fixed([800, 600, 500]));
+    site.set_house(House::Fixed(CALM));
     for k in 0..site.chargers() {
         if let Some(charger) = site.charger_mut(k) {
             charger.set_car(CarParams { need_wh: 0, ..CarParams::default() });
@@ -227,15 +233,15 @@ pub fn calm(sim: &Simulation) {
     }
 }
 
-/// Where a setpoint of battery `k` is written, and how often that is allowed within a minute.
-pub fn budget(built: &Built, k: usize) -> (Vec<u16>, u64) {
+/// Where a setpoint of battery `k` is written, how often that is allowed at once, and after which time once more, ms.
+pub fn budget(built: &Built, k: usize) -> (Vec<u16>, u64, u64) {
     let device = &built.config.batteries[k].device;
     let sax = is_sax(&built.library, device);
     let profile = built.library.profile(if sax { "sax-basic" } else { device });
     let profile = profile.unwrap_or_else(|| panic!("no profile {device}"));
-    let most = u64::from(profile.budget.burst) + 2 + 60_000 / profile.budget.refill.as_ms().max(1);
+    let (burst, refill_ms) = (u64::from(profile.budget.burst) + 2, profile.budget.refill.as_ms().max(1));
     match (&profile.setpoint, sax) {
-        (Some(setpoint), false) => (vec![setpoint.register.address], most),
-        _ => (vec![41, 40049, 49], most),
+        (Some(setpoint), false) => (vec![setpoint.register.address], burst, refill_ms),
+        _ => (vec![41, 40049, 49], burst, refill_ms),
     }
 }

@@ -134,6 +134,12 @@ pub fn plan(number: u64, roles: &Roles) -> (Vec<Trouble>, bool) {
             Kind::Wire(_) if rng.chance(300) => roles.meter,
             _ => hosts[rng.below(hosts.len() as u32) as usize],
         };
+        // One delay of a host replaces another.
+        let delays = |t: &&Trouble| t.host == host && matches!(t.kind, Kind::Wire(Fault::Delay(_)));
+        let kind = match kind {
+            Kind::Wire(Fault::Delay(_)) => troubles.iter().find(delays).map_or(kind, |t| t.kind),
+            _ => kind,
+        };
         let begins_ms = from_ms / 100 * 100;
         troubles.push(Trouble { kind, host, from_ms: begins_ms, until_ms: begins_ms + length_ms(&mut rng) });
         from_ms += if number % 3 == 1 && n == 0 { rng.range(0, 20_000) as u64 } else { rng.range(1_000, 90_000) as u64 };
