@@ -67,7 +67,7 @@ pub fn is_request(request: &Request) -> bool {
     match request {
         Request::ReadCoils { count, .. } | Request::ReadDiscreteInputs { count, .. } => bits(count),
         Request::ReadHoldingRegisters { count, .. } | Request::ReadInputRegisters { count, .. } => registers(count),
-        Request::WriteMultipleCoils { count, packed, .. } => (1..=1968).contains(count) && packed.len() == (usize::from(*count) + 7) / 8,
+        Request::WriteMultipleCoils { count, packed, .. } => (1..=1968).contains(count) && packed.len() == usize::from(*count).div_ceil(8),
         Request::WriteMultipleRegisters { values, .. } => (1..=123).contains(&values.len()),
         Request::ReadWriteMultipleRegisters { read_count, values, .. } => registers(read_count) && (1..=121).contains(&values.len()),
         Request::ReadDeviceIdentification { code, .. } => (1..=4).contains(code),
@@ -93,7 +93,7 @@ pub fn is_reply(reply: &Reply) -> bool {
 
 /// A right answer to a request that there is.
 pub fn answer(request: &Request, bytes: &mut Bytes<'_>) -> Reply {
-    let mut bits = |count: u16| (0..(usize::from(count) + 7) / 8).map(|_| bytes.u8()).collect::<Vec<_>>();
+    let mut bits = |count: u16| (0..count.div_ceil(8)).map(|_| bytes.u8()).collect::<Vec<_>>();
     match *request {
         Request::ReadCoils { count, .. } => Reply::Coils { packed: bits(count) },
         Request::ReadDiscreteInputs { count, .. } => Reply::DiscreteInputs { packed: bits(count) },

@@ -156,8 +156,11 @@ fn frame(bytes: &mut Bytes<'_>, transaction: u16, unit: u8, request: &sax_contro
     frame
 }
 
-/// The next frame of a stream: transaction, unit, PDU and length. An exception has two bytes whatever it says.
-fn next(stream: &[u8]) -> Result<Option<(u16, u8, &[u8], usize)>, ()> {
+/// Transaction, unit, PDU and length.
+type Framed<'s> = (u16, u8, &'s [u8], usize);
+
+/// The next frame of a stream. An exception has two bytes whatever it says.
+fn next(stream: &[u8]) -> Result<Option<Framed<'_>>, ()> {
     let word = |at: usize| Some(u16::from_be_bytes([*stream.get(at)?, *stream.get(at + 1)?]));
     let Some(protocol) = word(2) else { return Ok(None) };
     if protocol != 0 {
