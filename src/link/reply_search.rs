@@ -135,7 +135,8 @@ impl<'r> ReplySearch<'r> {
         let is_answer = |at: &usize| {
             let frame = self.buffer.get(*at..).unwrap_or_default();
             let named = matches!(frame, [unit, function, ..] if [*unit, function & 0x7f] == asked);
-            named && matches!(rtu::split_reply(frame), Ok(Some(_)))
+            // A frame that ends with 0 behind its CRC has a right CRC again, one byte later.
+            named && matches!(rtu::split_reply(frame), Ok(Some((_, pdu, _))) if answers(&check_reply(self.request, &pdu)))
         };
         if is_answer(&0) { None } else { self.behind_the_first().find(is_answer) }
     }
@@ -188,15 +189,14 @@ impl<'r> ReplySearch<'r> {
     /// A frame with a right CRC. `first`: nothing came before it.
     fn frame(&mut self, unit: u8, pdu: &[u8], first: bool) -> Option<Result<Reply>> {
         if self.sent.first() == Some(&unit) {
-            match check_reply(self.request, pdu) {
-                Err(error) if !matches!(Fault::of(&error), Fault::Exception(_)) => self.unfit = Some(error),
-                reply => {
-                    if first && !self.answers_itself() {
-                        self.echo = Echo::No;
-                    }
-                    return Some(reply);
+            let reply = check_reply(self.request, pdu);
+            if answers(&reply) {
+                if first && !self.answers_itself() {
+                    self.echo = Echo::No;
                 }
+                return Some(reply);
             }
+            self.unfit = reply.err();
         } else {
             self.wrong_unit = Some(unit);
         }
@@ -210,6 +210,11 @@ impl<'r> ReplySearch<'r> {
             self.garbled |= self.buffer.starts_with(&reply_head(self.request, self.sent));
         }
     }
+}
+
+/// Whether that is an answer: a reply that fits, or an exception.
+fn answers(reply: &Result<Reply>) -> bool {
+    reply.as_ref().err().is_none_or(|error| matches!(Fault::of(error), Fault::Exception(_)))
 }
 
 /// How the reply begins: unit, function, and the byte count or what it repeats of the request.
@@ -355,6 +360,19 @@ mod tests {
             let found = search.outcome(Duration::ZERO).or_else(|| search.outcome(PAUSE)).and_then(Result::ok);
             assert_eq!(found, Some(reply.clone()), "behind {before:?}");
         }
+    }
+
+    #[test]
+    fn noise_that_makes_a_frame_of_the_unit_asked_with_the_beginning_of_the_reply_does_not_cost_it() {
+        // A request and its CRC, with a 0 behind it: seen as a reply of four bytes, its CRC is right, too.
+        let request = Request::ReadDiscreteInputs { address: 0x0400, count: 3 };
+        let sent = rtu::encode(0, &request.encode());
+        let (reply, noise) = (Reply::DiscreteInputs { packed: vec![0] }, [0, 2, 4, 0, 0, 3, 0x38, 0xea]);
+        let bytes = [&noise[..], &rtu::encode(0, &reply.encode())].concat();
+        assert!(matches!(rtu::split_reply(&bytes), Ok(Some((0, _, 9)))));
+        let mut search = ReplySearch::new(&request, &sent, Echo::No, Duration::ZERO);
+        search.take(&bytes);
+        assert_eq!(search.outcome(Duration::ZERO).and_then(Result::ok), Some(reply));
     }
 
     /// Bytes cut into chunks of these lengths, and the rest.
