@@ -19,6 +19,8 @@ pub const README_LATENCIES_MS: [u64; 3] = [0, 1000, 3000];
 /// Nominal power when discharging and when charging, W (facts/sax.md 2, Ratings).
 const NOMINAL_W: [i64; 2] = [4600, -3500];
 const REPEATS: u64 = 10;
+/// So much longer a law of the field has for each step, ms: to be slow is not to swing.
+const PATIENCE_MS: u64 = 60_000;
 /// Random steps until the learner has settled.
 const UNSEEN: usize = 25;
 
@@ -34,7 +36,8 @@ deviation    mean of the grid over the last 8 s before the next step, sign left 
 writes       setpoints written for a step, without refreshes
 fresh        a controller that has just started; learned: after 25 random steps
 laws         those of simulate --compare, no reply lost: half of the grid power is added at every reading; grid + battery power once per
-             second as OpenEMS does; the same through its PID filter. The same steps and bounds as the fresh controller";
+             second as OpenEMS does; the same through its PID filter. The steps of the fresh controller, but a minute more for each of them
+never        not before the next step, which comes 12 s, all delays and three polls later";
 
 /// Which controller is looked at.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -54,16 +57,16 @@ pub fn test(cell: &Cell, age: Age) -> Vec<Step> {
 
 fn side(cell: &Cell, age: Age, nominal_w: i64) -> Vec<Step> {
     match age {
-        Age::Fresh => (0..REPEATS).flat_map(|n| cell.measure(300 + n, 0, fresh(cell, nominal_w, n)).0).collect(),
+        Age::Fresh => (0..REPEATS).flat_map(|n| cell.measure(300 + n, 0, fresh(cell, nominal_w, n, 0)).0).collect(),
         Age::Learned => cell.measure(400, UNSEEN + 1, learned(cell, nominal_w)).0,
     }
 }
 
-/// The `n`-th controller from its start on.
-pub fn fresh(cell: &Cell, nominal_w: i64, n: u64) -> Steps {
+/// The `n`-th controller from its start on, with so much more time for each step.
+pub fn fresh(cell: &Cell, nominal_w: i64, n: u64, more_ms: u64) -> Steps {
     let mut rng = Rng::new(n, "guideline");
     let mut steps = Steps::at_rest(nominal_w / 10);
-    both(cell, nominal_w, &mut steps, cell.start_ms(), &mut rng);
+    both(nominal_w, &mut steps, cell.start_ms(), cell.distance_ms() + more_ms, &mut rng);
     steps
 }
 
@@ -75,18 +78,18 @@ pub fn learned(cell: &Cell, nominal_w: i64) -> Steps {
     steps.push(rest_ms, rest_ms + cell.distance_ms(), nominal_w / 10);
     for _ in 0..REPEATS {
         let at_ms = steps.end_ms().unwrap_or_default();
-        both(cell, nominal_w, &mut steps, at_ms, &mut rng);
+        both(nominal_w, &mut steps, at_ms, cell.distance_ms(), &mut rng);
     }
     steps
 }
 
 /// Up and down again; the first step is at any phase to the sampling and to the refresh of what was written, and so is the second.
-fn both(cell: &Cell, nominal_w: i64, steps: &mut Steps, at_ms: u64, rng: &mut Rng) {
+fn both(nominal_w: i64, steps: &mut Steps, at_ms: u64, distance_ms: u64, rng: &mut Rng) {
     let mut any_ms = || u64::from(rng.below(10_000)) / 10 * 10;
     let up_ms = at_ms + any_ms();
-    let down_ms = up_ms + cell.distance_ms() + any_ms();
+    let down_ms = up_ms + distance_ms + any_ms();
     steps.push(up_ms, down_ms, nominal_w * 9 / 10);
-    steps.push(down_ms, down_ms + cell.distance_ms(), nominal_w / 10);
+    steps.push(down_ms, down_ms + distance_ms, nominal_w / 10);
 }
 
 /// The steps of a row.
@@ -113,12 +116,12 @@ pub fn ours(period_ms: u64, latency_ms: u64, lost_permille: u16) -> [Vec<Step>; 
     })
 }
 
-/// The same steps as of the fresh controller.
+/// The steps of the fresh controller, with more time.
 pub fn classic(period_ms: u64, latency_ms: u64, kind: Kind) -> Vec<Step> {
     let mut measured = Vec::new();
     for cell in DEAD_MS.iter().map(|dead_ms| cell(period_ms, latency_ms, *dead_ms, 0)) {
         for (nominal_w, n) in NOMINAL_W.iter().flat_map(|nominal_w| (0..REPEATS).map(move |n| (*nominal_w, n))) {
-            let steps = fresh(&cell, nominal_w, n);
+            let steps = fresh(&cell, nominal_w, n, PATIENCE_MS);
             let own = cell.measure(300 + n, 0, steps.clone()).0;
             measured.extend(cell.measure_classic(kind, 300 + n, &steps, &own));
         }
