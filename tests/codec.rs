@@ -356,3 +356,11 @@ fn rtu_vectors() {
     assert!(matches!(rtu::whole(&hex("01 07 00 00")), Err(rtu::FrameError::Crc { .. })));
     assert_eq!(rtu::whole(&hex("01 07 00")), Err(rtu::FrameError::Length(3)));
 }
+
+#[test]
+fn an_identification_that_no_frame_holds_is_not_waited_for() {
+    // Two objects, of which the first leaves room for the second or just does not: 8 bytes, 2 and its own, then 2 at least and the CRC.
+    let identification = |length: u8| [&[1, 43, 14, 1, 1, 0, 0, 2, 0, length][..], &vec![b'x'; length.into()]].concat();
+    assert_eq!(rtu::split_reply(&identification(242)), Ok(None));
+    assert_eq!(rtu::split_reply(&identification(243)), Err(rtu::FrameError::Length(257)));
+}

@@ -42,8 +42,7 @@ impl Firmware {
 pub(super) fn built_in(poll_ms: u64, car: bool) -> String {
     let mut text = format!(
         "[site]\nname = \"Simulated\"\nstrategy = \"self-consumption\"\nfuse_a = 25\n\n\
-         [meter]\ndevice = \"sax\"\npoll_ms = {poll_ms}\nphase_poll_ms = {}\n",
-        poll_ms.max(5000)
+         [meter]\ndevice = \"sax\"\npoll_ms = {poll_ms}\nphase_poll_ms = {poll_ms}\n"
     );
     for (k, name) in ["A", "B", "C"].iter().enumerate() {
         let role = if k == 0 { "master" } else { "slave" };

@@ -8,13 +8,14 @@
 //!   Fine ── short of its command ──► Short ── for the patience ──► Capped ◄── failed ──┐
 //!     ▲                                │                              │ after a minute  │
 //!     └──── follows, or comes closer ──┘                              ▼                 │
-//!     └──────────────────────────────────── does what is asked ──── Probed ─────────────┘
+//!     └── does what is asked, or nobody asks for ten minutes ────── Probed ─────────────┘
 //! ```
 //! It never says how power is shared: it says what a battery has shown that it does.
 
 mod response;
 
 use super::capability::Trust;
+use super::distrust::{self, TRIAL};
 use super::history::{Hull, Series};
 use crate::units::{Span, Time};
 use response::Responses;
@@ -52,8 +53,8 @@ pub struct Follow {
     discharge: Side,
     charge: Side,
     mirrored_since: Option<Time>,
-    /// When it was found to do the negative of what it is told.
-    mirrors: Option<Time>,
+    /// Found to do the negative of what it is told: how often in a row, and until when it is not believed.
+    mirrors: Option<(u32, Time)>,
     responses: Responses,
     /// How many times larger it is than a household's battery, percent; 0 as 100.
     size_pct: i64,
@@ -69,7 +70,7 @@ enum Side {
     /// It may do no more than `cap_w`.
     Capped { cap_w: i64, since: Time },
     /// It did `start_w` and may do more, up to `cap_w`. `asked`: since when it is told enough to tell.
-    Probed { cap_w: i64, start_w: i64, asked: Option<Time> },
+    Probed { cap_w: i64, start_w: i64, since: Time, asked: Option<Time> },
 }
 
 /// Up to this rating a battery is judged by the constants as they are, W; larger ones are measured, and told, more coarsely.
@@ -94,9 +95,14 @@ impl Follow {
         (self.charge.cap_w().is_some(), self.discharge.cap_w().is_some())
     }
 
-    /// When it was found to do what it is told with the other sign.
-    pub fn mirrors(&self) -> Option<Time> {
-        self.mirrors
+    /// It was found to do what it is told with the other sign, and is not yet to be tried again.
+    pub fn is_distrusted(&self, now: Time) -> bool {
+        self.mirrors.is_some_and(|(_, until)| now < until)
+    }
+
+    /// It was found to do what it is told with the other sign; in its trial since then nothing has told.
+    pub fn mirrors(&self, now: Time) -> bool {
+        self.mirrors.is_some_and(|(_, until)| now < until + TRIAL)
     }
 
     /// The longest of its latest responses to a command, once there were several.
@@ -139,17 +145,27 @@ impl Follow {
         let mirrored = clear && !follows && seen.distance(-seen.power, lately) == 0;
         let moved = (seen.power - seen.before).abs() >= seen.of(MIRROR_W);
         match self.mirrored_since {
-            Some(since) if mirrored && seen.now.since(since) >= seen.patience => self.mirrors = Some(seen.now),
+            Some(since) if mirrored && seen.now.since(since) >= seen.patience => self.distrust(seen.now),
             Some(_) if mirrored => {}
             None if mirrored && moved => self.mirrored_since = Some(seen.now),
             _ => self.mirrored_since = None,
         }
         if self.responses.opposite() >= OPPOSITE {
-            self.mirrors = Some(seen.now);
+            // They are held against it once: while it rests it cannot give others.
+            self.responses.forgive();
+            self.distrust(seen.now);
         }
         if clear && follows && self.responses.opposite() == 0 {
             self.mirrors = None;
         }
+    }
+
+    fn distrust(&mut self, now: Time) {
+        if self.is_distrusted(now) {
+            return;
+        }
+        let times = self.mirrors.map_or(0, |(times, _)| times).saturating_add(1);
+        self.mirrors = Some((times, now + distrust::length(times, self.responses.longest().is_some())));
     }
 }
 
@@ -227,16 +243,17 @@ impl Side {
             Side::Short { since } if seen.now.since(since) >= seen.patience => capped,
             Side::Short { .. } => self,
             Side::Capped { since, .. } if seen.now.since(since) >= PROBE_AFTER => {
-                Side::Probed { cap_w: does + does / 4 + seen.of(PROBE_W), start_w: seen.power, asked: None }
+                Side::Probed { cap_w: does + does / 4 + seen.of(PROBE_W), start_w: seen.power, since: seen.now, asked: None }
             }
             Side::Capped { cap_w, since } if (does + room_w - cap_w).abs() > seen.of(STICKY_W) => {
                 Side::Capped { cap_w: does + room_w, since }
             }
             Side::Capped { .. } => self,
-            Side::Probed { cap_w, start_w, asked } => {
+            Side::Probed { since, asked: None, .. } if seen.now.since(since) >= TRIAL => Side::Fine,
+            Side::Probed { cap_w, start_w, since: probed, asked } => {
                 let more = seen.newest - start_w;
                 if more <= seen.tolerance(seen.newest) {
-                    return Side::Probed { cap_w, start_w, asked: None };
+                    return Side::Probed { cap_w, start_w, since: probed, asked: None };
                 }
                 let since = asked.unwrap_or(seen.now);
                 if seen.power - start_w >= more / 2 {
@@ -244,7 +261,7 @@ impl Side {
                 } else if seen.now.since(since) >= seen.waits && !seen.comes_closer() {
                     capped
                 } else {
-                    Side::Probed { cap_w, start_w, asked: Some(since) }
+                    Side::Probed { cap_w, start_w, since: probed, asked: Some(since) }
                 }
             }
         }
@@ -382,6 +399,47 @@ mod tests {
         r.seconds(10, 0);
         r.tell(1000);
         r.seconds(45, -1000);
-        assert!(r.follow.mirrors().is_some());
+        assert!(r.follow.mirrors(Time::from_ms(r.now)));
+    }
+
+    /// A register that lied about the sign for a while, and then a calm house that asks for nothing.
+    #[test]
+    fn a_sign_that_looked_wrong_is_forgiven_in_a_calm_house() {
+        let mut r = Run::new();
+        r.tell(0);
+        r.seconds(12, 0);
+        for w in [400, 0, 400, 0] {
+            r.tell(w);
+            r.seconds(15, -w);
+        }
+        let now = |r: &Run| Time::from_ms(r.now);
+        assert!(r.follow.is_distrusted(now(&r)) && r.follow.mirrors(now(&r)));
+        r.seconds(301, 0);
+        assert!(!r.follow.is_distrusted(now(&r)) && r.follow.mirrors(now(&r)), "tried again");
+        r.seconds(600, 0);
+        assert!(!r.follow.mirrors(now(&r)), "nothing has told in its trial");
+        for w in [400, 0, 400] {
+            r.tell(w);
+            r.seconds(15, -w);
+        }
+        assert!(r.follow.is_distrusted(now(&r)), "found again");
+        r.tell(0);
+        r.seconds(550, 0);
+        assert!(r.follow.is_distrusted(now(&r)), "for twice as long");
+    }
+
+    /// Nothing is asked of a battery that once did too little: it cannot show that it does more.
+    #[test]
+    fn a_cap_ends_in_a_calm_house() {
+        let mut r = Run::new();
+        r.tell(0);
+        r.seconds(10, 0);
+        r.tell(4000);
+        r.until_capped(60, |_| 1000).expect("capped");
+        r.tell(0);
+        r.seconds(120, 0);
+        assert!(r.follow.falls_short().1, "probed, and not asked for anything");
+        r.seconds(600, 0);
+        assert_eq!((r.follow.falls_short(), r.follow.trust()), ((false, false), Trust::Full));
     }
 }

@@ -2,24 +2,27 @@
 //!
 //! Adds up how well the movements of the grid are explained by the batteries as they are configured, and with each of them elsewhere
 //! ([`ledger`]). Where another place explains clearly more, the battery is suspected and checked ([`check`]): all batteries rest, it lets go
-//! of its power, and the grid says where that was missing. What is proven there is distrusted for an hour, then tried again.
+//! of its power, and the grid says where that was missing. What is proven there is distrusted ([`super::distrust`]), then tried again.
 //!
 //! ```text
 //!            explains more elsewhere            the check says where
-//!   Good ────────────► Suspected ────────────► Wrong ── an hour ──► OnTrial
+//!   Good ────────────► Suspected ────────────► Wrong ── for a time ─► OnTrial
 //!    ▲                     │                     ▲                     │ │
 //!    └── fits, or ten minutes old                └── the check again ──┘ │
-//!    └──────────────────────────────── fits ─────────────────────────────┘
+//!    └──────────────────────────── fits, or ten minutes old ─────────────┘
 //! ```
 //! It never commands: it says how far each battery can be trusted.
 
+mod astray;
 mod check;
 mod ledger;
 
 use super::capability::Trust;
-use super::history::Series;
-use super::site::{ALL_PHASES, SLOTS, Site, Window};
+use super::distrust::TRIAL;
+use super::history::{Series, ms};
+use super::site::{ALL_PHASES, SLOTS, Site, SiteLimits, Window};
 use crate::units::{Span, Time};
+use astray::Astray;
 use check::Check;
 use ledger::{Ledger, Sample};
 
@@ -29,6 +32,8 @@ const MOVED_W: i64 = 200;
 const GAIN_PCT: i64 = 60;
 /// The same for the slow ledger, whose steps hold more of a household's life.
 const SLOW_GAIN_PCT: i64 = 130;
+/// … and this part of all that its own place leaves unexplained, percent: beside large steps of loads a small movement fits anywhere.
+const PART_PCT: i64 = 15;
 /// What concerns all batteries must explain so much of what the best single mistake explains, percent.
 const JOINT_PCT: i64 = 130;
 /// A suspicion that is not confirmed ends.
@@ -40,10 +45,10 @@ const PAUSE: Span = Span::from_s(30);
 const SURE: Span = Span::from_s(900);
 /// So often times doubling.
 const DOUBLINGS: u32 = 6;
-/// Distrust ends, and the battery is tried again.
-const DISTRUST: Span = Span::from_s(3600);
-/// A phase that is further off its target has not come to rest, W.
-const ASTRAY_W: i64 = 100;
+/// Its own place has explained its movements clearly best in so many different minutes: it had been right. So far it moved in each, W.
+const FITS: u32 = 3;
+const FITS_W: i64 = 600;
+const MINUTE_MS: i64 = 60_000;
 /// Steps of the slow ledger, ms.
 const SLOW_MS: i64 = 12_000;
 /// … and how far a phase or a battery may move in one, W: a load that stepped and a battery that answered in the same step tell nothing.
@@ -94,6 +99,7 @@ enum Standing {
     },
     OnTrial {
         place: Placement,
+        until: Time,
     },
 }
 
@@ -123,14 +129,14 @@ pub struct Guard {
     /// Per battery: a check has shown that it is right; how often, and until when nothing else is believed.
     shown: Vec<u32>,
     sure_until: Vec<Time>,
+    /// Per battery: in how many minutes it fitted, and the newest of them, ms; and how often in a row it was proven wrong.
+    fitted: Vec<(u32, i64)>,
+    proven: Vec<u32>,
     checks: u32,
-    /// For how long each phase, and their sum, was off its target, less the time in which it was not, ms; and from when on that is strange.
-    astray_ms: [i64; SLOTS],
-    astray_least_ms: i64,
-    /// What the main fuse carries on a phase, W.
+    astray: Astray,
+    /// What the main fuse carries on a phase, W, and what else the grid connection must keep.
     fuse_w: i64,
-    /// Each of them was off its target at the newest sample.
-    is_off: [bool; SLOTS],
+    limits: SiteLimits,
     /// Nothing is doubted.
     blind: bool,
 }
@@ -155,11 +161,12 @@ impl Guard {
             once: None,
             shown: vec![0; n],
             sure_until: vec![Time::ZERO; n],
+            fitted: vec![(0, 0); n],
+            proven: vec![0; n],
             checks: 0,
-            astray_ms: [0; SLOTS],
-            astray_least_ms: 0,
+            astray: Astray::default(),
             fuse_w: site.fuse_ma.saturating_mul(site.voltage_mv) / 1_000_000,
-            is_off: [false; SLOTS],
+            limits: site.limits,
             blind: false,
         }
     }
@@ -171,12 +178,7 @@ impl Guard {
 
     /// Each phase, and their sum, is `error_w` off its target, since the sample `passed_ms` ago. `usual_ms`: what a step takes until it has settled.
     pub fn note_errors(&mut self, error_w: [i64; SLOTS], passed_ms: i64, usual_ms: i64) {
-        self.astray_least_ms = usual_ms;
-        // What the sample before said held until now: phases that are asked for because the total has moved end a calm time, of any length.
-        for ((astray, is_off), error_w) in self.astray_ms.iter_mut().zip(&mut self.is_off).zip(error_w) {
-            let was_off = std::mem::replace(is_off, error_w.abs() > ASTRAY_W);
-            *astray = (*astray + if was_off { passed_ms } else { -passed_ms }).clamp(0, 2 * usual_ms);
-        }
+        self.astray.note(error_w, passed_ms, usual_ms);
     }
 
     /// How far battery `k` is trusted.
@@ -195,7 +197,7 @@ impl Guard {
     /// On which other phase battery `k` works, and whether with the other sign, than the configuration says, where that is proven.
     pub fn mistakes(&self, k: usize) -> (Option<usize>, bool) {
         match (self.standing.get(k), self.configured.get(k)) {
-            (Some(Standing::Wrong { place, .. } | Standing::OnTrial { place }), Some(said)) => {
+            (Some(Standing::Wrong { place, .. } | Standing::OnTrial { place, .. }), Some(said)) => {
                 let phase = (place.slot != said.slot && place.slot < ALL_PHASES).then_some(place.slot);
                 (phase, place.reversed != said.reversed)
             }
@@ -210,12 +212,23 @@ impl Guard {
 
     /// Time passes. `latest`: the longest latency of the meter that is possible.
     pub fn pass(&mut self, now: Time, latest: Span) {
+        let mut tried = false;
         for s in &mut self.standing {
             match *s {
                 Standing::Suspected { at, .. } if now.since(at) > SUSPICION => *s = Standing::Good,
-                Standing::Wrong { place, until } if now >= until => *s = Standing::OnTrial { place },
+                Standing::Wrong { place, until } if now >= until => {
+                    *s = Standing::OnTrial { place, until: now + TRIAL };
+                    tried = true;
+                }
+                // Nothing has told in all this time: it is believed, and watched as ever.
+                Standing::OnTrial { until, .. } if now >= until => *s = Standing::Good,
                 _ => {}
             }
+        }
+        if tried {
+            // What was added up for where it was believed to be says nothing about where it is said to be.
+            self.ledger.clear();
+            self.slow_ledger.clear();
         }
         if self.check.is_some_and(|c| now.since(c.since) > check::LONGEST + latest.times(2) + self.slow) {
             self.end_check(now, false);
@@ -269,7 +282,7 @@ impl Guard {
             } else {
                 self.suspect_all(now);
                 self.suspect_one_by_one(now);
-                self.begin_check(now);
+                self.begin_check(&sample, now);
             }
         }
         self.waiting.drain(..ready);
@@ -299,17 +312,24 @@ impl Guard {
     }
 
     fn suspect_one_by_one(&mut self, now: Time) {
-        for (ledger, gain_pct) in [(&self.ledger, GAIN_PCT), (&self.slow_ledger, SLOW_GAIN_PCT)] {
+        let now_ms = ms(now);
+        for (ledger, gain_pct, part_pct) in [(&self.ledger, GAIN_PCT, PART_PCT), (&self.slow_ledger, SLOW_GAIN_PCT, 0)] {
+            let least_w = ledger.unexplained_w() * part_pct / 100;
             for k in ledger.moved() {
                 let travel_w = ledger.travel_w(k);
                 if travel_w < MOVED_W || now < self.sure_until[k] || matches!(self.standing[k], Standing::Wrong { .. }) {
                     continue;
                 }
                 let gain_w = ledger.claim_w(k, self.configured[k]);
+                let fits = travel_w >= FITS_W && gain_w * 2 <= -3 * travel_w;
                 match self.standing[k] {
-                    Standing::Good if gain_w >= travel_w * gain_pct / 100 => {
+                    Standing::Good if gain_w >= (travel_w * gain_pct / 100).max(least_w) => {
                         self.standing[k] = Standing::Suspected { place: None, at: now }
                     }
+                    Standing::Good if fits && now_ms - self.fitted[k].1 >= MINUTE_MS => {
+                        self.fitted[k] = (self.fitted[k].0.saturating_add(1), now_ms);
+                    }
+                    Standing::OnTrial { .. } if fits => (self.standing[k], self.proven[k]) = (Standing::Good, 0),
                     Standing::Suspected { .. } if gain_w <= -2 * travel_w => self.standing[k] = Standing::Good,
                     _ => {}
                 }

@@ -21,6 +21,7 @@ pub mod capability;
 pub mod core;
 pub mod decision;
 pub mod demand;
+pub mod distrust;
 pub mod estimate;
 pub mod follow;
 pub mod frozen;

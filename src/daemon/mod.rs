@@ -44,7 +44,7 @@ pub mod memory;
 pub mod message;
 pub mod meter;
 pub mod p1;
-mod reading;
+pub mod reading;
 pub mod responder;
 pub mod run;
 pub mod schedule;

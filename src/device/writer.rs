@@ -221,7 +221,14 @@ impl Writer {
             Job::Setpoint(w) if self.is_small(w) => Weight::Small,
             _ => Weight::Usual,
         };
-        Some((due.max(self.bucket.ready_at(weight, now)), job))
+        let ready = match (weight, &profile.setpoint, self.setpoint) {
+            // The refresh of what stands does not wait for a change that can.
+            (Weight::Small, Some(setpoint), Some((_, at))) => {
+                self.bucket.ready_at(weight, now).min(self.bucket.ready_at(Weight::Usual, now).max(at + setpoint.refresh))
+            }
+            _ => self.bucket.ready_at(weight, now),
+        };
+        Some((due.max(ready), job))
     }
 
     /// A change of the size of noise. A refresh is none: it must come in time.

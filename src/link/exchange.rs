@@ -24,7 +24,7 @@ pub(crate) fn check_request(request: &Request) -> Result<()> {
 }
 
 /// The reply in `pdu`, when it answers `request`.
-pub(crate) fn check_reply(request: &Request, pdu: &[u8]) -> Result<Reply> {
+pub fn check_reply(request: &Request, pdu: &[u8]) -> Result<Reply> {
     match *pdu {
         [function, code] if function == request.function() | 0x80 => return Err(exception_error(code)),
         [function, ..] if function == request.function() => {}

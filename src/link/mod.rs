@@ -11,7 +11,7 @@ pub mod exchange;
 pub mod fault;
 pub mod line;
 pub mod place;
-mod reply_search;
+pub mod reply_search;
 pub mod request_search;
 pub mod resolve;
 pub mod rs485;

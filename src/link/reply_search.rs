@@ -71,6 +71,11 @@ impl<'r> ReplySearch<'r> {
         self.echo
     }
 
+    /// How many bytes wait for what comes behind them: after a look at the outcome less than the longest frame has.
+    pub fn waiting(&self) -> usize {
+        self.buffer.len()
+    }
+
     /// These bytes came.
     pub fn take(&mut self, bytes: &[u8]) {
         self.buffer.extend_from_slice(bytes);
@@ -104,12 +109,27 @@ impl<'r> ReplySearch<'r> {
                 }
                 Err(error) => {
                     self.note(error);
-                    let length = rtu::resync_reply(&self.buffer).max(1);
-                    self.buffer.drain(..length.min(self.buffer.len()));
+                    self.buffer.drain(..self.next_beginning());
                 }
             }
         }
         (self.garbled && quiet >= self.pause).then(|| Err(crc_error()))
+    }
+
+    /// Where to go on behind what is no frame: at an answer of the unit asked, if one is there whole, or else at the first that may be a frame,
+    /// whole or not. To prefer any whole one would lose a reply that has only begun: registers that hold -1, 0, 0 look like an exception
+    /// reply of unit 255 (`ff ff 00 00 00`).
+    fn next_beginning(&self) -> usize {
+        let length = self.buffer.len();
+        // Older noise than one frame before a full one cannot matter: it bounds the work too.
+        let first = length.saturating_sub(2 * rtu::FRAME_MAX).max(1);
+        let asked = (self.sent.first().copied(), Some(self.request.function()));
+        let may_be = |at: &usize| rtu::split_reply(self.buffer.get(*at..).unwrap_or_default());
+        let is_answer = |at: &usize| {
+            let whole = may_be(at).ok().flatten();
+            whole.is_some_and(|(unit, pdu, _)| (Some(unit), pdu.first().map(|function| function & 0x7f)) == asked)
+        };
+        (first..length).find(is_answer).or_else(|| (first..length).find(|at| may_be(at).is_ok())).unwrap_or(length)
     }
 
     /// The deadline has passed: why there is no reply. `passed` is for silence.
@@ -293,6 +313,18 @@ mod tests {
         let exception = frame(64, &Reply::Exception { function: 3, code: 0x0b });
         assert_eq!(fault(&READ, &[&other, &exception]), Fault::Exception(0x0b));
         assert_eq!(fault(&READ, &[&other.repeat(SKIPPED_MAX + 1), &frame(64, &answer())]), Fault::of(&Error::InvalidResponse));
+    }
+
+    #[test]
+    fn a_part_of_the_reply_that_looks_like_a_frame_does_not_cost_the_rest() {
+        let request = Request::ReadHoldingRegisters { address: 0, count: 8 };
+        let reply = Reply::HoldingRegisters { values: vec![0xffff, 0, 0, 0, 1, 2, 3, 4] };
+        // An exception with a wrong CRC, for example.
+        let bytes = [&[64, 0x83, 2, 0, 0], &frame(64, &reply)[..]].concat();
+        for size in 1..=bytes.len() {
+            let chunks: Vec<&[u8]> = bytes.chunks(size).collect();
+            assert_eq!(outcome(&request, Echo::No, &chunks).0.ok(), Some(reply.clone()), "in pieces of {size}");
+        }
     }
 
     /// Bytes cut into chunks of these lengths, and the rest.

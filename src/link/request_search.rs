@@ -31,6 +31,11 @@ impl RequestSearch {
         RequestSearch { buffer: Vec::with_capacity(4 * FRAME_MAX), pause, expected: None, sent: None, echo: Echo::default() }
     }
 
+    /// How many bytes wait for what comes behind them: after a look for the next request no more than the longest frame has.
+    pub fn waiting(&self) -> usize {
+        self.buffer.len()
+    }
+
     /// These bytes came.
     pub fn take(&mut self, bytes: &[u8]) {
         self.buffer.extend_from_slice(bytes);

@@ -8,6 +8,7 @@
 //! * Uses transaction ids 1..=255, because SAX batteries clear the high byte in write replies (facts/sax.md 5.2).
 
 use std::io;
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use ::modbus::{Error, Result};
@@ -66,6 +67,13 @@ impl TcpLink {
             generation: 0,
             counters: Counters::default(),
         }
+    }
+
+    /// The same over a connection that is open already; when it ends, the next one is made to this host and port.
+    pub fn over(stream: TcpStream, host: &str, port: u16, timeout: Duration) -> TcpLink {
+        let link = TcpLink::new(host, port, timeout);
+        let connection = Connection::new(stream, link.hurry.clone());
+        TcpLink { connection: Some(connection), generation: 1, ..link }
     }
 
     fn attempt(&mut self, request: &Request) -> Result<Reply> {

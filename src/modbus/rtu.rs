@@ -163,8 +163,9 @@ fn identification_length(buffer: &[u8]) -> Option<usize> {
     let &count = buffer.get(7)?;
     let mut at = 8;
     for _ in 0..count {
-        if at > FRAME_MAX {
-            break;
+        // Another object has two bytes at least, and the CRC follows.
+        if at + 4 > FRAME_MAX {
+            return Some(at + 4);
         }
         let &length = buffer.get(at + 1)?;
         at += 2 + usize::from(length);

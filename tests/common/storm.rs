@@ -213,7 +213,7 @@ impl Watched {
         }
     }
 
-    fn take(&mut self, ages: &BmsSite, sample: BmsSample) {
+    pub fn take(&mut self, ages: &BmsSite, sample: BmsSample) {
         let sane = |w: Option<i64>| w.is_none_or(|w| w >= 0);
         let plausible =
             sane(sample.charge_limit_w) && sane(sample.discharge_limit_w) && sample.soc_pm.is_none_or(|s| (0..=1000).contains(&s));

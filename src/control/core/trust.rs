@@ -11,8 +11,6 @@ use crate::control::ladder::Mode;
 use crate::control::site::BatterySite;
 use crate::units::{Phase, Span, Time};
 
-/// A wrong sign is believed for this long, then the battery is tried again.
-const DISTRUST: Span = Span::from_s(3600);
 /// This close to full or empty a battery may well do less than it is told, 0.1 %.
 const TAPER_PM: i64 = 100;
 /// What a battery takes to bring its phase to its target, beside the latency of the meter.
@@ -38,9 +36,9 @@ impl Core {
     pub(super) fn watch_trust(&mut self, now: Time) {
         self.guard.pass(now, self.learned.window.hi);
         for (k, b) in self.batteries.iter_mut().enumerate() {
-            let mirrors = b.follow.mirrors();
+            let mirrors = b.follow.mirrors(now);
             self.trust[k] = match self.guard.trust(k) {
-                _ if mirrors.is_some_and(|found| now.since(found) < DISTRUST) => Trust::Distrusted,
+                _ if b.follow.is_distrusted(now) => Trust::Distrusted,
                 Trust::Full => b.follow.trust(),
                 doubted => doubted,
             };
@@ -48,9 +46,9 @@ impl Core {
             if let Some(response) = b.follow.response() {
                 self.learned.batteries[k].response = Some(response);
             }
-            self.alarms.set(Alarm::NotFollowed(k), refuses(b, &self.site.batteries[k]), now);
+            self.alarms.set(Alarm::NotFollowed(k), !mirrors && refuses(b, &self.site.batteries[k]), now);
             let (phase, reversed) = self.guard.mistakes(k);
-            self.alarms.set(Alarm::SignWrong(k), reversed || mirrors.is_some(), now);
+            self.alarms.set(Alarm::SignWrong(k), reversed || mirrors, now);
             for p in Phase::ALL {
                 self.alarms.set(Alarm::PhaseWrong(k, p), phase == Some(p.index()), now);
             }
@@ -89,5 +87,5 @@ fn refuses(b: &Battery, site: &BatterySite) -> bool {
     let (charge, discharge) = b.follow.falls_short();
     let soc_pm = b.soc_pm().unwrap_or(500);
     let (almost_full, almost_empty) = (soc_pm >= site.max_soc_pm - TAPER_PM, soc_pm <= site.min_soc_pm + TAPER_PM);
-    b.follow.mirrors().is_none() && (charge && !almost_full || discharge && !almost_empty)
+    charge && !almost_full || discharge && !almost_empty
 }

@@ -83,6 +83,11 @@ impl Responses {
         self.opposite
     }
 
+    /// Those count no longer.
+    pub fn forgive(&mut self) {
+        self.opposite = 0;
+    }
+
     fn take_movement(&mut self, now: i64, power: i64, told: i64) {
         let Some(Step { at, from, direction, alone }) = self.step else { return };
         if now - at > LONGEST_MS {

@@ -264,6 +264,11 @@ impl Ledger {
         (Joint(best), gain(best))
     }
 
+    /// How much the net loads moved as believed, W.
+    pub fn unexplained_w(&self) -> i64 {
+        least(&self.believed_w)
+    }
+
     /// How much more the best other place of battery `k` explains than `here`, W; negative: less. The age of the meter's values is that
     /// which suits each of them best.
     pub fn claim_w(&self, k: usize, here: Placement) -> i64 {

@@ -43,10 +43,9 @@ pub enum What {
 /// The answer to what has come so far; `None` while the head is not whole and may become a request.
 pub fn parse(bytes: &[u8]) -> Option<Asked> {
     let whole = bytes.get(..LONGEST).unwrap_or(bytes);
-    // TLS, and what else no head of a request can be.
-    if whole.iter().any(|byte| byte.is_ascii_control() && !matches!(byte, b'\r' | b'\n' | b'\t')) {
-        return Some(refused(What::BadRequest));
-    }
+    // TLS, and what else no head of a request can be; behind the head it may stand.
+    let foreign = whole.iter().position(|byte| byte.is_ascii_control() && !matches!(byte, b'\r' | b'\n' | b'\t'));
+    let whole = foreign.and_then(|at| whole.get(..at)).unwrap_or(whole);
     // Empty lines before a request are left out (section 2.2).
     let start = whole.iter().position(|byte| !matches!(byte, b'\r' | b'\n')).unwrap_or(whole.len());
     let mut rest = whole.get(start..).unwrap_or_default();
@@ -70,7 +69,10 @@ pub fn parse(bytes: &[u8]) -> Option<Asked> {
             Some(name) => hosts += usize::from(name.eq_ignore_ascii_case(b"host")),
         }
     }
-    (bytes.len() >= LONGEST).then(|| refused(What::TooLong))
+    match foreign {
+        Some(_) => Some(refused(What::BadRequest)),
+        None => (bytes.len() >= LONGEST).then(|| refused(What::TooLong)),
+    }
 }
 
 /// What the first line asks for, and whether it is HTTP/1.1.
@@ -195,6 +197,8 @@ mod tests {
         assert_eq!(what("GET /metrics HTTP/1.1\r\nHost: a\r\n"), None);
         assert_eq!(parse(&[0x16, 3, 1, 2, 0, 1]).map(|asked| asked.what), Some(What::BadRequest), "the beginning of TLS");
         assert_eq!(what("hello\n"), Some(What::BadRequest));
+        assert_eq!(what("GET / HTTP/1.1\r\nHost: a\r\n\r\n\0"), Some(What::Pointer), "what follows the head may come with it");
+        assert_eq!(what("GET / HTTP/1.1\r\nHost: a\r\n\0"), Some(What::BadRequest));
         assert_eq!(what(&"a".repeat(LONGEST - 1)), None);
         assert_eq!(what(&"a".repeat(LONGEST)), Some(What::TooLong));
         assert_eq!(what(&"\r\n".repeat(LONGEST)), Some(What::TooLong));

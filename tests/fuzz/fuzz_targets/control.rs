@@ -1,0 +1,7 @@
+//! libFuzzer's entry to targets/control.rs.
+#![no_main]
+
+#[path = "../targets/mod.rs"]
+mod targets;
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| targets::control::run(input));
