@@ -1,6 +1,6 @@
 //! `make quality`: the step tests of the Effizienzleitfaden over all delays and losses, as ratios to what no controller can beat.
 //!
-//! Virtual time: the same numbers every time, about two minutes of processor time. Fails where a figure is not what it must be, and where
+//! Virtual time: the same numbers every time, about three minutes of processor time. Fails where a figure is not what it must be, and where
 //! README shows another. `tests/quality.rs` does some of it with every test.
 #![allow(missing_docs)]
 
