@@ -32,13 +32,13 @@ lint:
 build:
 	$(CARGO) build --release --locked
 
-# The step tests of the Effizienzleitfaden over all delays and losses, in virtual time.
+# The step tests of the Effizienzleitfaden over all delays and losses, in virtual time: the same figures on every machine. README shows them.
 quality:
 	$(CARGO) bench --locked --bench quality
 
 # Figures on this machine: latency from meter to setpoint, footprint, the same with up to 100 batteries, our link beside other libraries,
 # the law against its bounds, step quality in real time, the cost of a step, a serial bus, our own Modbus server under load, and
-# simulated days (about 22 minutes).
+# simulated days. About twenty minutes, and some more to build them; installs libmodbus and pymodbus with apt and pip.
 bench: build
 	CARGO=$(CARGO) $(CARGO) bench --locked --bench latency --bench footprint --bench fleet --bench rivals --bench law --bench steps \
 		--bench step --bench bus --bench server --bench days

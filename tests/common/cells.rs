@@ -3,7 +3,10 @@
 
 use std::sync::Arc;
 
-use sax_controller::config;
+use sax_controller::classic::law::Kind;
+use sax_controller::classic::{Classic, plan_for};
+use sax_controller::config::{self, Config};
+use sax_controller::daemon::director::Director;
 use sax_controller::device::library::Library;
 use sax_controller::plant::battery_params::BatteryParams;
 use sax_controller::plant::day::{Day, DayParams};
@@ -98,7 +101,7 @@ impl Steps {
 /// One step of the load.
 #[derive(Clone, Copy, Debug)]
 pub struct Step {
-    /// Settling time against the bound of spec/control.md 3 for the sample that this step met.
+    /// Settling time against the bound of spec/control.md 3 for the sample that this step met; infinite when it never settled.
     pub ratio: f64,
     pub settled_s: f64,
     pub bound_s: f64,
@@ -144,8 +147,25 @@ impl Cell {
     }
 
     pub fn simulation(&self, number: u64, house: House) -> Simulation {
+        let (library, config) = self.config();
+        self.losing(Simulation::new(&config, &library, self.params(number, house)))
+    }
+
+    /// The same site under a law of the field.
+    fn classic_simulation(&self, kind: Kind, number: u64, house: House) -> Simulation<Classic> {
+        let (library, config) = self.config();
+        let plan = plan_for(&config, &library);
+        let law = Classic::new(kind, &config, &plan);
+        self.losing(Simulation::under(law, plan, &config, self.params(number, house)))
+    }
+
+    fn config(&self) -> (Library, Config) {
         let library = Library::built_in().unwrap_or_else(|e| panic!("{e}"));
         let config = config::parse(&self.text(), &library).unwrap_or_else(|f| panic!("{}", f.render("cell.toml")));
+        (library, config)
+    }
+
+    fn params(&self, number: u64, house: House) -> SiteParams {
         let mut params = SiteParams::new(number, house, &Phase::ALL);
         params.meter = MeterParams {
             period_ms: self.refresh_ms,
@@ -170,7 +190,10 @@ impl Cell {
                 ..battery.clone()
             };
         }
-        let simulation = Simulation::new(&config, &library, params);
+        params
+    }
+
+    fn losing<D: Director>(&self, simulation: Simulation<D>) -> Simulation<D> {
         if self.lost_permille > 0 {
             let faults = simulation.site().faults();
             (0..3).for_each(|k| faults.set(k, Fault::LoseReply { permille: self.lost_permille }));
@@ -223,20 +246,51 @@ impl Cell {
 
     /// Settling of these steps but for the first `unseen` ones.
     pub fn measure(&self, number: u64, unseen: usize, steps: Steps) -> (Vec<Step>, Simulation) {
-        let sizes: Vec<_> = steps.trace.windows(2).map(|w| w[1].1[1] - w[0].1[1]).collect();
-        let mut simulation = self.simulation(number, House::Trace(steps.trace));
+        let mut simulation = self.simulation(number, House::Trace(steps.trace.clone()));
+        let arrived = |s: &Simulation| s.control().core().last_good().map_or(0, Time::as_ms);
+        let measured = self.measure_under(&mut simulation, unseen, &steps, arrived);
+        (measured, simulation)
+    }
+
+    /// The same steps under a law of the field, by the bounds that `ours` had: what it has seen of a sample, and when, it does not say.
+    pub fn measure_classic(&self, kind: Kind, number: u64, steps: &Steps, ours: &[Step]) -> Vec<Step> {
+        let mut simulation = self.classic_simulation(kind, number, House::Trace(steps.trace.clone()));
+        let measured = self.measure_under(&mut simulation, 0, steps, |_| 0);
+        let against = |(step, own): (Step, &Step)| {
+            let ratio = if step.ratio.is_finite() { step.settled_s / own.bound_s } else { step.ratio };
+            Step { ratio, bound_s: own.bound_s, dead_bound_s: own.dead_bound_s, ..step }
+        };
+        measured.into_iter().zip(ours).map(against).collect()
+    }
+
+    /// `arrived`: when the newest sample of the meter came, ms.
+    fn measure_under<D: Director>(
+        &self,
+        simulation: &mut Simulation<D>,
+        unseen: usize,
+        steps: &Steps,
+        arrived: impl Fn(&Simulation<D>) -> u64,
+    ) -> Vec<Step> {
+        let sizes = steps.trace.windows(2).map(|w| w[1].1[1] - w[0].1[1]);
         let mut measured = Vec::new();
-        for (n, (&(from_ms, to_ms), &size_w)) in steps.spans.iter().zip(&sizes).enumerate() {
+        for (n, (&(from_ms, to_ms), size_w)) in steps.spans.iter().zip(sizes).enumerate() {
             if n >= unseen {
-                measured.push(self.step(&mut simulation, from_ms, to_ms, size_w));
+                measured.push(self.step(simulation, from_ms, to_ms, size_w, &arrived));
             } else {
                 simulation.run_until(Time::from_ms(to_ms - 10));
             }
         }
-        (measured, simulation)
+        measured
     }
 
-    fn step(&self, simulation: &mut Simulation, from_ms: u64, to_ms: u64, size_w: i64) -> Step {
+    fn step<D: Director>(
+        &self,
+        simulation: &mut Simulation<D>,
+        from_ms: u64,
+        to_ms: u64,
+        size_w: i64,
+        arrived: impl Fn(&Simulation<D>) -> u64,
+    ) -> Step {
         let sign = size_w.signum();
         let (mut settled_ms, mut overshoot_w, mut seen_ms, mut moved_ms) = (0, 0, None, None);
         let (mut sum_w, mut count, mut others_w) = (0, 0, 0);
@@ -259,17 +313,18 @@ impl Cell {
             others_w = [0, 2].map(|k| (site.battery_w(k) - before[k]).abs()).into_iter().fold(others_w, i64::max);
             let whole = site.meter_reading().taken_ms >= from_ms + self.averaging_ms;
             drop(site);
-            let arrived = simulation.control().core().last_good().map_or(0, Time::as_ms);
+            let arrived = arrived(simulation);
             if seen_ms.is_none() && whole && arrived + 10 > ms {
                 seen_ms = Some(arrived - from_ms);
             }
         }
         let ramp_s = self.ramp_w_per_s.map_or(0.0, |r| (size_w.abs() as f64 / r as f64 - self.tau_ms as f64 / 1000.0).max(0.0));
         let lag_s = self.tau_ms as f64 / 1000.0 * (size_w.abs() as f64 / BAND_W as f64).ln();
-        let dead_bound_s = (seen_ms.unwrap_or(u64::MAX) + self.dead_ms) as f64 / 1000.0;
+        let dead_bound_s = (seen_ms.unwrap_or(to_ms - from_ms) + self.dead_ms) as f64 / 1000.0;
         let (bound_s, settled_s) = (dead_bound_s + lag_s + ramp_s, settled_ms as f64 / 1000.0);
+        let never = settled_ms + from_ms >= to_ms;
         Step {
-            ratio: settled_s / bound_s,
+            ratio: if never { f64::INFINITY } else { settled_s / bound_s },
             settled_s,
             bound_s,
             overshoot_w,
@@ -314,7 +369,7 @@ impl Cell {
 }
 
 /// Setpoints of the second battery that were written in this time, but for refreshes of the same one.
-fn writes(simulation: &Simulation, from_ms: u64, to_ms: u64) -> usize {
+fn writes<D: Director>(simulation: &Simulation<D>, from_ms: u64, to_ms: u64) -> usize {
     // Register 41 holds W, 40049 a hundredth of a percent of 4600 W (facts/sax.md 1).
     let watts = |address: u16, value: u16| i64::from(value as i16) * if address == 41 { 100 } else { 46 } / 100;
     let site = simulation.site();

@@ -27,11 +27,11 @@ int main(int argc, char **argv) {
         if (k == 0) {
             begun = ns(CLOCK_MONOTONIC);
             before = ns(CLOCK_PROCESS_CPUTIME_ID);
+            sum = 0;
         }
         if (modbus_read_registers(ctx, 0, count, words) != count) {
             return 1;
         }
-        sum = 0;
         for (int i = 0; i < count; i++) {
             sum += words[i];
         }
