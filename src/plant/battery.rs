@@ -18,6 +18,8 @@ pub const STEP_MS: u64 = 10;
 const UNITS_PER_MWH: i64 = 3600 * 100 * 1000;
 /// At most this many commands on their way; further ones replace the newest.
 const MAX_IN_FLIGHT: usize = 256;
+/// So near to the most it can do, it does all it can, W.
+const SPENT_W: i64 = 100;
 
 /// What decides about the power.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -142,6 +144,13 @@ impl Battery {
     pub fn ability_w(&self) -> (i64, i64) {
         let part = |w: i64| w * i64::from(self.derated_pm) / 1000;
         (part(self.params.max_discharge_w), part(self.params.max_charge_w))
+    }
+
+    /// Whether it gives all it can at the moment, and whether it takes all it can.
+    pub fn is_spent(&self) -> [bool; 2] {
+        let (discharge_w, charge_w) = self.ability_w();
+        let (most, least) = (if self.empty { 0 } else { discharge_w }, if self.full { 0 } else { charge_w });
+        [self.power_mw >= (most - SPENT_W) * 1000, -self.power_mw >= (least - SPENT_W) * 1000]
     }
 
     /// Switches it on or off.
