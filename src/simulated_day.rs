@@ -14,7 +14,7 @@ use crate::plant::kpi::{Kpi, Mode, Second};
 use crate::plant::kpi_control::{Sampled, Seen};
 use crate::plant::site::{Integrals, Site, WriteEvent};
 use crate::simulate::Simulation;
-use crate::units::{Span, Time};
+use crate::units::{Phase, Span, Time};
 
 /// A director whose day can be judged.
 pub trait Judged: Director {
@@ -102,7 +102,12 @@ fn a_second(before: &Sums, now: &Sums, site: &Site) -> Second {
         Control::Commanded { power_w, .. } => Some(power_w),
         Control::OwnMeter => None,
     };
+    let spent = Phase::ALL.map(|phase| {
+        let on_it = || batteries().filter(|b| b.params().phase.feeds(phase));
+        [0, 1].map(|which| on_it().all(|b| b.is_spent()[which]))
+    });
     Second {
+        spent,
         setpoint_w: batteries().map(|b| setpoint(b.control(site.now_ms()))).collect(),
         writes: before.writes.iter().zip(&now.writes).map(|(a, b)| u32::try_from(b - a).unwrap_or(u32::MAX)).collect(),
         stored_mwh: batteries().map(|b| b.energy_mwh()).sum(),

@@ -104,8 +104,8 @@ fn exact_values_stand_under_the_pointer() {
 fn what_goes_wrong_is_named_and_never_lost() {
     let mut course = course(86_400, 3, 0);
     course.overlays = vec![
-        Overlay { name: "meter silent", from_s: 7200, to_s: 7201 },
-        Overlay { name: "battery out of reach", from_s: 86_000, to_s: 86_400 },
+        Overlay { name: "meter silent".into(), from_s: 7200, to_s: 7201 },
+        Overlay { name: "battery out of reach".into(), from_s: 86_000, to_s: 86_400 },
     ];
     course.moments[7300].mode = Mode::Fallback;
     let svg = one(&course);

@@ -96,11 +96,15 @@ fn what_goes_wrong_is_told_and_survived() {
     let folder = Folder::new("faults");
     let file = folder.0.join("faults.csv");
     let table = figures(&["--faults", "--csv", file.to_str().unwrap()]);
+    assert!(table.contains("visible after 500 ms, from noon on 3000 ms, polled every 1000 ms; 50 of 1000 replies get lost."), "{table}");
+    assert!(table.contains("What went wrong, beside 50 of 1000 replies that got lost:"), "{table}");
     for what in ["meter silent", "meter frozen", "meter 3 s late", "battery silent: ", "battery at half power: ", "dimmed"] {
         assert!(table.lines().any(|l| l.starts_with("  ") && l.contains(what)), "{what}: {table}");
     }
     let text = std::fs::read_to_string(&file).unwrap();
-    assert!(text.lines().any(|l| l.contains("meter silent")) && text.contains("meter 3 s late; dimmed"));
+    assert!(
+        text.lines().any(|l| l.contains("meter silent")) && text.contains("meter 3 s late; dimmed") && text.contains("battery silent: C")
+    );
     assert!(numbers(&table, "time in FALLBACK")[0] > 60.0, "five minutes without a meter: {table}");
     let longest = numbers(&table, "longest from last data to FALLBACK")[0];
     assert!((30.0..=61.5).contains(&longest), "{table}");
@@ -134,6 +138,24 @@ fn files_that_cannot_be_read_or_written_are_told() {
 }
 
 #[test]
+fn a_file_behind_a_link_is_replaced_and_standard_output_is_added_to() {
+    let folder = Folder::new("links");
+    let (link, day, out) = (folder.0.join("link.csv"), folder.0.join("day.csv"), folder.0.join("out.txt"));
+    std::fs::write(&day, "old").unwrap();
+    std::os::unix::fs::symlink("day.csv", &link).unwrap();
+    figures(&["--hours", "1", "--csv", link.to_str().unwrap()]);
+    assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
+    let table = std::fs::read_to_string(&day).unwrap();
+    assert!(table.starts_with("time_s,"), "{table}");
+    let file = std::fs::File::create(&out).unwrap();
+    let status = Command::new(BINARY).args(["simulate", "--hours", "1", "--csv", "/dev/stdout"]).stdout(file).status().unwrap();
+    let text = std::fs::read_to_string(&out).unwrap();
+    assert!(status.success() && text.starts_with("1 h of a spring day") && text.ends_with(&table), "{text}");
+    assert!(std::fs::symlink_metadata("/dev/stdout").unwrap().is_symlink());
+    assert_eq!(std::fs::read_dir(&folder.0).unwrap().count(), 3, "nothing else is left");
+}
+
+#[test]
 fn wrong_arguments_end_with_2_and_say_why() {
     for (arguments, said) in [
         (&["--hours", "0"][..], "--hours must be a whole number from 1 to 168, not \"0\"."),
@@ -153,6 +175,9 @@ fn wrong_arguments_end_with_2_and_say_why() {
         (&["--show-config", "--csv", "x"], "--csv does not go together with --show-config."),
         (&["--csv", "x", "--plot", "x"], "--csv and --plot name the same file."),
         (&["--csv", "x", "--trace", "x"], "--csv and --trace name the same file."),
+        (&["--csv", "x", "--plot", "./x"], "--csv and --plot name the same file."),
+        (&["--csv", "Cargo.toml", "--trace", "src/../Cargo.toml"], "--csv and --trace name the same file."),
+        (&["--site", "x", "--plot", "x"], "--plot and --site name the same file."),
         (&["--csv"], "Missing argument for option '--csv'."),
         (&["--frobnicate"], "Invalid option '--frobnicate'."),
     ] {

@@ -129,7 +129,8 @@ fn all_of_it_is_on_every_day_and_follows_from_the_number() {
 
 #[test]
 fn what_a_course_writes_a_trace_reads() {
-    let (_, course) = with_trouble(600, None);
+    let (_, mut course) = with_trouble(600, None);
+    course.batteries = ["A; B", "C, D", "\"E\""].map(str::to_owned).into();
     let mut bytes = Vec::new();
     csv::write(&course, &mut bytes).unwrap();
     let read = trace::parse(std::str::from_utf8(&bytes).unwrap()).unwrap();

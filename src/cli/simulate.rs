@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use lexopt::Arg::{Long, Short};
 
 use super::files::Files;
+use super::simulate_files::same_place;
 use super::simulate_site::{Firmware, built_in};
 use super::{Failure, live, print, simulate_day, wrong};
 use crate::plant::day::{Season, Sky};
@@ -176,8 +177,11 @@ impl Given {
     /// What does not go together, in a sentence.
     fn check(&self) -> Result<(), String> {
         let options = &self.options;
-        let files = [("--csv", &options.csv), ("--plot", &options.plot), ("--trace", &options.trace)];
-        let same = (0..3).flat_map(|a| (0..a).map(move |b| (b, a))).find(|(b, a)| files[*a].1.is_some() && files[*a].1 == files[*b].1);
+        let site = self.config.as_ref().map(PathBuf::from);
+        let named = [("--csv", &options.csv), ("--plot", &options.plot), ("--trace", &options.trace), ("--site", &site)];
+        let files: Vec<_> = named.iter().filter_map(|(option, path)| Some((option, path.as_ref()?))).collect();
+        let pairs = (0..files.len()).flat_map(|a| (0..a).map(move |b| (b, a)));
+        let same = pairs.map(|(b, a)| (files[b], files[a])).find(|(b, a)| same_place(b.1, a.1));
         let of_day = self.of_run.or(self.of_day).or(self.of_generated);
         match (of_day, self.of_live, self.of_built_in) {
             (Some(option), _, _) if self.is_live => Err(format!("{option} does not go together with --live.")),
@@ -189,7 +193,7 @@ impl Given {
                     Err(format!("{option} does not go together with --trace: the file says it."))
                 }
                 (_, Some(option), _) if self.show => Err(format!("{option} does not go together with --show-config.")),
-                (_, _, Some((a, b))) => Err(format!("{} and {} name the same file.", files[a].0, files[b].0)),
+                (_, _, Some((a, b))) => Err(format!("{} and {} name the same file.", a.0, b.0)),
                 _ => Ok(()),
             },
         }

@@ -24,7 +24,7 @@ use crate::simulate::Simulation;
 use crate::simulated_day::Judged;
 use crate::simulated_day::course::Course;
 use crate::simulated_day::csv;
-use crate::simulated_day::overlays::Overlays;
+use crate::simulated_day::overlays::{LATENCIES_MS, LOSS_PERMILLE, Overlays};
 use crate::simulated_devices::buses;
 
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
@@ -122,7 +122,7 @@ impl<'a> SimulatedDay<'a> {
     /// Half a period of the meter and half a period of the polls pass on average before a sample holds a step (control.md 3).
     fn delays(&self) -> Delays {
         let poll_ms = self.config.meter.as_ref().map_or(0, |m| u64::from(m.poll_ms));
-        Delays { dead_ms: (METER_PERIOD_MS + poll_ms) / 2 + self.options.latency_ms + DEAD_MS, tau_ms: TAU_MS }
+        Delays { dead_ms: (METER_PERIOD_MS + poll_ms) / 2 + DEAD_MS, latency_ms: self.options.latency_ms, tau_ms: TAU_MS }
     }
 }
 
@@ -130,13 +130,12 @@ impl<'a> SimulatedDay<'a> {
 pub(super) fn happened(day: &SimulatedDay<'_>) -> String {
     let mut out = String::new();
     if day.options.faults {
-        out += "\nWhat went wrong, beside 5 % of the replies that got lost:\n";
+        out += &format!("\nWhat went wrong, beside {} of 1000 replies that got lost:\n", lost_permille(day.options));
     }
     let clock = |s: u32| format!("{:02}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60);
     for planned in &day.overlays.planned {
-        let battery =
-            planned.trouble.battery().and_then(|k| day.config.batteries.get(k)).map_or(String::new(), |b| format!(": {}", b.name));
-        let _ = writeln!(out, "  {} to {}  {}{battery}", clock(planned.from_s), clock(planned.to_s), planned.trouble.name());
+        let name = planned.trouble.of(|k| day.config.batteries.get(k).map(|b| b.name.as_str()));
+        let _ = writeln!(out, "  {} to {}  {name}", clock(planned.from_s), clock(planned.to_s));
     }
     out
 }
@@ -156,11 +155,11 @@ pub(super) fn head(day: &SimulatedDay<'_>) -> String {
     };
     let mut out = format!(
         "{what}, {}.\n\
-         Meter: new value every {METER_PERIOD_MS} ms, visible after {} ms, polled every {polls} ms; {} of 1000 replies get lost.\n\
+         Meter: new value every {METER_PERIOD_MS} ms, visible after {}, polled every {polls} ms; {} of 1000 replies get lost.\n\
          Fuse {} A.",
         car(config, &day.day),
-        options.latency_ms,
-        options.loss_permille,
+        latency(options),
+        lost_permille(options),
         f64::from(config.site.fuse_ma) / 1000.0,
     );
     out += &match config.batteries.len() {
@@ -176,6 +175,19 @@ pub(super) fn head(day: &SimulatedDay<'_>) -> String {
         let _ = writeln!(out, "Note: {line}.");
     }
     out
+}
+
+/// Faults bring their own latencies.
+fn latency(options: &Options) -> String {
+    match options.faults {
+        true => format!("{} ms, from noon on {} ms", LATENCIES_MS.0, LATENCIES_MS.1),
+        false => format!("{} ms", options.latency_ms),
+    }
+}
+
+/// Faults lose at least so many.
+fn lost_permille(options: &Options) -> u16 {
+    options.loss_permille.max(if options.faults { LOSS_PERMILLE } else { 0 })
 }
 
 /// A car charges where there is a charger that is looked after.

@@ -1,6 +1,6 @@
 //! Files of a simulated day: the recorded load that is read, the table that is written.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -36,25 +36,48 @@ fn read(path: &Path) -> io::Result<String> {
     Ok(text)
 }
 
-/// Writes a file whole, or leaves what was there before: beside it first, and then into its place. What is no ordinary file is written to
-/// as it is.
+/// Writes a file whole, or leaves what was there before: beside it first, and then into its place. What is no ordinary file, or is only
+/// another name of an open one, as /dev/stdout, is written to as it is.
 pub(super) fn write_whole(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
-    let ordinary = fs::metadata(path).map_or(true, |about| about.is_file());
-    let beside = if ordinary { beside(path) } else { path.to_owned() };
-    let written = filled(&beside, write).and_then(|()| if ordinary { fs::rename(&beside, path) } else { Ok(()) });
-    written.map_err(|error| {
-        if ordinary {
-            // It may never have come to be.
-            let _ = fs::remove_file(&beside);
-        }
-        Failure::failed(format!("{} cannot be written: {error}.", path.display()))
+    // A link stays one: what it leads to is replaced.
+    let place = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let written = if is_ordinary(path) { replaced(&place, write) } else { added(path, write) };
+    written.map_err(|error| Failure::failed(format!("{} cannot be written: {error}.", path.display())))
+}
+
+fn is_ordinary(path: &Path) -> bool {
+    let of_process = |path: &Path| path.starts_with("/proc") || path.starts_with("/dev/fd");
+    let leads_to_process = of_process(path) || fs::read_link(path).is_ok_and(|to| of_process(&to));
+    !leads_to_process && fs::metadata(path).map_or(true, |about| about.is_file())
+}
+
+fn replaced(place: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    let beside = beside(place);
+    let mut options = OpenOptions::new();
+    // Never through what someone else has put there.
+    filled(options.write(true).create_new(true).open(&beside)?, write).and_then(|()| fs::rename(&beside, place)).inspect_err(|_| {
+        let _ = fs::remove_file(&beside);
     })
 }
 
-fn filled(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
-    let mut out = BufWriter::new(File::create(path)?);
+/// Behind what was printed already.
+fn added(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    filled(OpenOptions::new().append(true).open(path)?, write)
+}
+
+fn filled(file: File, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    let mut out = BufWriter::new(file);
     write(&mut out)?;
     out.flush()
+}
+
+/// Whether both names are those of one place; neither has to be there yet.
+pub(super) fn same_place(a: &Path, b: &Path) -> bool {
+    let place = |path: &Path| -> io::Result<PathBuf> {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        fs::canonicalize(path).or_else(|_| Ok(fs::canonicalize(folder)?.join(path.file_name().unwrap_or_default())))
+    };
+    a == b || place(a).is_ok_and(|a| place(b).is_ok_and(|b| a == b))
 }
 
 fn beside(path: &Path) -> PathBuf {

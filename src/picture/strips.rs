@@ -38,7 +38,8 @@ fn placed(view: &View, x: i64, width: i64) -> Vec<Placed<'_>> {
     let mut ends = [x; ROWS_MOST];
     let seconds = view.seconds.max(1);
     let mut place = |overlay: &Overlay| {
-        let Overlay { name, from_s, to_s } = *overlay;
+        let Overlay { name, from_s, to_s } = overlay;
+        let (from_s, to_s) = (*from_s, *to_s);
         let at = |s: u32| x + width * i64::from(s).min(seconds) / seconds;
         let (from, bar) = (at(from_s), (at(to_s) - at(from_s)).max(LEAST_WIDTH));
         let words = text_width(name) + 40;
@@ -78,7 +79,7 @@ pub(super) fn draw(svg: &mut Svg, view: &View, x: i64, layout: &Layout, first: b
         let title = format!("{}, {}", p.overlay.name, span(p.overlay.from_s.into(), p.overlay.to_s.into(), view.seconds));
         svg.rect("fault", (p.from, y + 20), (p.width, ROW_HEIGHT - 40), Some(&title));
         if let Some((at, anchor)) = p.name {
-            svg.text("fault-name", (at, y + 115), anchor, p.overlay.name);
+            svg.text("fault-name", (at, y + 115), anchor, &p.overlay.name);
         }
     }
 }

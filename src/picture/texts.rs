@@ -151,7 +151,7 @@ pub(super) fn cells(svg: &mut Svg, view: &View, x: i64, layout: &Layout) {
             let limit = cells.limit.as_ref().map_or("none".to_owned(), |band| tenth(band.mean[k]));
             text += &format!("car {} to {} A, limit {limit} A\n", tenth(drawn.low[k]), tenth(drawn.high[k]));
         }
-        let faults = view.overlays.iter().filter(|o| o.from_s < to && o.to_s > from).map(|o| o.name);
+        let faults = view.overlays.iter().filter(|o| o.from_s < to && o.to_s > from).map(|o| o.name.as_str());
         text += &faults.collect::<Vec<_>>().join(", ");
         svg.rect("cell", (at(k), layout.top), (at(k + 1) - at(k), layout.bottom - layout.top), Some(text.trim_end()));
     }

@@ -18,6 +18,10 @@ pub const STEP_MS: u64 = 10;
 const UNITS_PER_MWH: i64 = 3600 * 100 * 1000;
 /// At most this many commands on their way; further ones replace the newest.
 const MAX_IN_FLIGHT: usize = 256;
+/// So near to the most it can do, it does all it can, W.
+const SPENT_W: i64 = 100;
+/// So near to full or empty it is left alone, 0.1 % of its capacity.
+const SPENT_PM: u16 = 20;
 
 /// What decides about the power.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -142,6 +146,16 @@ impl Battery {
     pub fn ability_w(&self) -> (i64, i64) {
         let part = |w: i64| w * i64::from(self.derated_pm) / 1000;
         (part(self.params.max_discharge_w), part(self.params.max_charge_w))
+    }
+
+    /// Whether it gives all it can at the moment, and whether it takes all it can. A controller leaves it alone near full
+    /// and empty, for its limits of the state of charge have a hysteresis.
+    pub fn is_spent(&self) -> [bool; 2] {
+        let (discharge_w, charge_w) = self.ability_w();
+        let is_empty = self.empty || self.soc_pm() <= self.params.floor_pm + SPENT_PM;
+        let is_full = self.full || self.soc_pm() + SPENT_PM >= 1000;
+        let (most, least) = (if is_empty { 0 } else { discharge_w }, if is_full { 0 } else { charge_w });
+        [self.power_mw >= (most - SPENT_W) * 1000, -self.power_mw >= (least - SPENT_W) * 1000]
     }
 
     /// Switches it on or off.

@@ -56,6 +56,8 @@ pub struct Second {
     pub writes: Vec<u32>,
     /// Energy stored in all batteries at the end of the second, in mWh.
     pub stored_mwh: i64,
+    /// Of each phase, whether its batteries give all they can at the end of the second, and whether they take all they can.
+    pub spent: [[bool; 2]; 3],
     /// What the controller did.
     pub mode: Mode,
     /// What else was seen of it.

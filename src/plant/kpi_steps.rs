@@ -1,7 +1,7 @@
 //! How fast and how well the grid came back to zero after something in the house was switched: the labelled steps of a day (control.md 5.2).
 //!
-//! Only steps are judged around which nothing else happened, and which the batteries followed. Means of one second, so a time is right to
-//! a second.
+//! Only steps are judged around which nothing else happened, and which the batteries could follow. Means of one second, so a time is right
+//! to a second.
 
 use std::collections::VecDeque;
 
@@ -45,8 +45,10 @@ pub struct Judged {
 /// Delays of meter and batteries.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Delays {
-    /// From the step to the first sample that holds all of it, on average, and to its arrival; and the dead time of the batteries, ms.
+    /// From the step to the first sample that holds all of it, on average; and the dead time of the batteries, ms.
     pub dead_ms: u64,
+    /// From the sample to its arrival, ms.
+    pub latency_ms: u64,
     /// Time constant of the batteries, ms.
     pub tau_ms: u64,
 }
@@ -54,7 +56,7 @@ pub struct Delays {
 impl Delays {
     /// The bound of control.md 3: `t_s + d_m + d_c + d_b + tau ln(step / 50 W)`.
     pub fn bound_ms(&self, step_w: i64) -> u64 {
-        self.dead_ms + self.tau_ms * ln_permille(step_w.unsigned_abs() / 50) / 1000
+        self.dead_ms + self.latency_ms + self.tau_ms * ln_permille(step_w.unsigned_abs() / 50) / 1000
     }
 }
 
@@ -73,10 +75,19 @@ pub struct Steps {
     delays: Delays,
     next: usize,
     second: u64,
-    /// The newest seconds: net load and grid of each phase, mW.
-    newest: VecDeque<([i64; 3], [i64; 3])>,
+    newest: VecDeque<Kept>,
     /// The steps that were judged, oldest first.
     pub judged: Vec<Judged>,
+}
+
+/// What is kept of a second.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Kept {
+    /// Net load and grid of each phase, mW.
+    net_mw: [i64; 3],
+    grid_mw: [i64; 3],
+    /// See [`Second::spent`].
+    spent: [[bool; 2]; 3],
 }
 
 impl Steps {
@@ -86,13 +97,18 @@ impl Steps {
         Steps { steps, delays, next: 0, second: 0, newest: VecDeque::new(), judged: Vec::new() }
     }
 
+    /// The meter is this late from now on.
+    pub fn set_latency_ms(&mut self, latency_ms: u64) {
+        self.delays.latency_ms = latency_ms;
+    }
+
     /// Takes in a second.
     pub fn second(&mut self, second: &Second) {
         let net_mw = std::array::from_fn(|k| second.load_mw[k] - second.pv_mw / 3);
         if self.newest.len() == BEFORE_S + AFTER_S {
             self.newest.pop_front();
         }
-        self.newest.push_back((net_mw, second.grid_mw));
+        self.newest.push_back(Kept { net_mw, grid_mw: second.grid_mw, spent: second.spent });
         self.second += 1;
         // The newest second is the last one that belongs to a step so long ago.
         let Some(begun) = self.second.checked_sub(AFTER_S as u64).filter(|_| self.newest.len() == BEFORE_S + AFTER_S) else { return };
@@ -109,7 +125,7 @@ impl Steps {
     }
 
     fn judge(&self, step: Switched) -> Option<Judged> {
-        let series = |k: usize| self.newest.get(k).map(|(net, grid)| (net[step.phase], grid[step.phase]));
+        let series = |k: usize| self.newest.get(k).map(|kept| (kept.net_mw[step.phase], kept.grid_mw[step.phase]));
         let change_mw = step.change_w * 1000;
         let first = series(BEFORE_S - 1)?.0;
         for k in 0..BEFORE_S + AFTER_S {
@@ -120,13 +136,19 @@ impl Steps {
         }
         let towards = change_mw.signum();
         let end = series(BEFORE_S + AFTER_S - 1)?.1 * towards;
-        // The batteries were empty, full or at their rating, or there are none.
+        // The batteries were kept from it, or there are none.
         if end > change_mw.abs() / 2 || series(BEFORE_S - 1)?.1.abs() > change_mw.abs() / 2 {
             return None;
         }
         let band = SETTLED_MW.max(change_mw.abs() / 20);
         let after: Vec<i64> = (BEFORE_S..BEFORE_S + AFTER_S).filter_map(series).map(|(_, grid)| grid * towards).collect();
         let last_off = after.iter().rposition(|mw| mw.abs() > band).map_or(0, |k| k as u64 + 1);
+        // What is left is more than the batteries have: they are empty, full or at their rating.
+        let last = self.newest.back()?;
+        let is_export = last.grid_mw[step.phase] < 0;
+        if last_off >= AFTER_S as u64 && last.spent[step.phase][usize::from(is_export)] {
+            return None;
+        }
         let beyond = after.iter().map(|mw| -mw).max().unwrap_or(0).max(0);
         Some(Judged {
             step,
@@ -161,7 +183,7 @@ mod tests {
 
     /// A minute in which the grid needs `late` seconds, and then goes 100 W beyond zero for two more.
     fn minute(late: i64, noise_mw: i64) -> Steps {
-        let mut steps = Steps::new(vec![KETTLE], Delays { dead_ms: 1500, tau_ms: 500 });
+        let mut steps = Steps::new(vec![KETTLE], Delays { dead_ms: 900, latency_ms: 600, tau_ms: 500 });
         for second in 0..60 {
             let (load, since) = (if second >= 30 { 2_100_000 } else { 100_000 }, second - 30);
             let grid = if since < 0 || since >= late + 2 {
@@ -185,6 +207,38 @@ mod tests {
         assert_eq!(steps.judged, [Judged { step: KETTLE, settled_s: Some(5), bound_ms, overshoot_pm: 75 }]);
         assert_eq!(steps.ratio_percent(), Some((500_000 / bound_ms, 500_000 / bound_ms)));
         assert_eq!(steps.overshoot_pm(), Some((75, 75)));
+    }
+
+    /// A kettle of which the battery can take 1400 W, or does.
+    fn in_part(spent: [bool; 2]) -> Steps {
+        let mut steps = Steps::new(vec![KETTLE], Delays { dead_ms: 900, latency_ms: 600, tau_ms: 500 });
+        for second in 0..60 {
+            let (load, grid) = if second >= 30 { (2_100_000, 600_000) } else { (100_000, 0) };
+            steps.second(&Second {
+                load_mw: [0, load, 0],
+                grid_mw: [0, grid, 0],
+                spent: [[false; 2], spent, [false; 2]],
+                ..Second::default()
+            });
+        }
+        steps
+    }
+
+    #[test]
+    fn what_batteries_cannot_give_is_no_fault_and_what_they_do_not_give_is() {
+        assert!(in_part([true, false]).judged.is_empty());
+        // Import is left, and it is taking in that they cannot do more of.
+        for spent in [[false, false], [false, true]] {
+            assert_eq!(in_part(spent).judged.iter().map(|j| j.settled_s).collect::<Vec<_>>(), [None]);
+        }
+    }
+
+    #[test]
+    fn a_later_meter_has_a_later_bound() {
+        let mut steps = minute(3, 0);
+        let before = steps.delays.bound_ms(2000);
+        steps.set_latency_ms(3000);
+        assert_eq!(steps.delays.bound_ms(2000), before + 2400);
     }
 
     #[test]

@@ -1,15 +1,15 @@
 //! The course of a simulated day, second by second: what a table of it, or a picture, is made of.
 //!
-//! Only keeps; [`run`](super::run) fills it. A second takes about a hundred bytes, a week 60 MB.
+//! Only keeps; [`run`](super::run) fills it. With three batteries a second takes about 250 bytes, a week 150 MB.
 
 use crate::plant::kpi::{Mode, Second};
 use crate::plant::site::Site;
 
 /// A stretch of time with a name.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Overlay {
     /// What is so then.
-    pub name: &'static str,
+    pub name: String,
     /// Its first second.
     pub from_s: u32,
     /// The second after its last one.
@@ -56,8 +56,8 @@ pub struct Course {
 
 impl Course {
     /// The names of what is so in this second.
-    pub fn overlays_at(&self, second: u32) -> impl Iterator<Item = &'static str> {
-        self.overlays.iter().filter(move |o| (o.from_s..o.to_s).contains(&second)).map(|o| o.name)
+    pub fn overlays_at(&self, second: u32) -> impl Iterator<Item = &str> {
+        self.overlays.iter().filter(move |o| (o.from_s..o.to_s).contains(&second)).map(|o| o.name.as_str())
     }
 
     /// Adds a second; `cars_mw` is what the cars took in it.

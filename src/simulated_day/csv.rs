@@ -47,7 +47,7 @@ fn write_moment(course: &Course, second: u32, moment: &Moment, out: &mut dyn Wri
         }
     }
     let overlays: Vec<_> = course.overlays_at(second).collect();
-    writeln!(out, ",{},{}", format!("{:?}", moment.mode).to_uppercase(), overlays.join("; "))
+    writeln!(out, ",{},{}", format!("{:?}", moment.mode).to_uppercase(), quoted(&overlays.join("; ")))
 }
 
 /// A name that holds what separates.

@@ -12,9 +12,9 @@ use crate::plant::rng::Rng;
 use crate::simulate::Simulation;
 
 /// Least of the replies that get lost, in a thousand.
-const LOSS_PERMILLE: u16 = 50;
+pub const LOSS_PERMILLE: u16 = 50;
 /// The meter is this late before noon and from noon on, ms.
-const LATENCIES_MS: (u64, u64) = (500, 3_000);
+pub const LATENCIES_MS: (u64, u64) = (500, 3_000);
 /// What a site with one device may take while it is dimmed, W (control.md 2, P14a with n = 1). The batteries count as one, and the car,
 /// which nothing in the program dims, is not looked at.
 pub const DIMMED_W: i64 = 4_200;
@@ -119,9 +119,10 @@ impl Overlays {
         self.planned.push(Planned { trouble, from_s, to_s: from_s + length_s });
     }
 
-    /// Under their names, for a course.
-    pub fn named(&self) -> Vec<Overlay> {
-        self.planned.iter().map(|p| Overlay { name: p.trouble.name(), from_s: p.from_s, to_s: p.to_s }).collect()
+    /// Under their names, for a course with these batteries.
+    pub fn named(&self, batteries: &[String]) -> Vec<Overlay> {
+        let name = |trouble: Trouble| trouble.of(|k| batteries.get(k).map(String::as_str));
+        self.planned.iter().map(|p| Overlay { name: name(p.trouble), from_s: p.from_s, to_s: p.to_s }).collect()
     }
 
     /// Runs a whole simulation from its start, as [`run`] does, with all of this.
@@ -138,13 +139,18 @@ impl Overlays {
             simulation.site().set_meter_latency_ms(LATENCIES_MS.0);
         }
         if let Some(course) = &mut course {
-            course.overlays = self.named();
+            course.overlays = self.named(&course.batteries);
         }
         let mut now_s = 0;
         while now_s < seconds {
             // What ends now must not end what begins now.
             self.planned.iter().filter(|p| p.to_s == now_s).for_each(|p| self.switch(simulation, p.trouble, false));
             self.planned.iter().filter(|p| p.from_s == now_s).for_each(|p| self.switch(simulation, p.trouble, true));
+            if let Some(steps) = with.steps.as_mut().filter(|_| self.lossy) {
+                // They are measured against what this latency allows.
+                let late = self.planned.iter().any(|p| p.trouble == Trouble::MeterLate && (p.from_s..p.to_s).contains(&now_s));
+                steps.set_latency_ms(if late { LATENCIES_MS.1 } else { LATENCIES_MS.0 });
+            }
             let changes = self.planned.iter().flat_map(|p| [p.from_s, p.to_s]);
             let next_s = changes.filter(|s| *s > now_s).fold(seconds, u32::min);
             run(simulation, u64::from(next_s - now_s), with, without, course.as_deref_mut());
@@ -186,7 +192,7 @@ fn lose_more<D: Judged>(simulation: &mut Simulation<D>) {
 
 impl Trouble {
     /// What it is called.
-    pub fn name(self) -> &'static str {
+    fn name(self) -> &'static str {
         match self {
             Trouble::MeterSilent => "meter silent",
             Trouble::MeterFrozen => "meter frozen",
@@ -197,11 +203,12 @@ impl Trouble {
         }
     }
 
-    /// The battery that it concerns.
-    pub fn battery(self) -> Option<usize> {
-        match self {
-            Trouble::BatterySilent(k) | Trouble::Derated(k) => Some(k),
+    /// What it is called, with the name of the battery that it concerns.
+    pub fn of<'a>(self, battery: impl Fn(usize) -> Option<&'a str>) -> String {
+        let concerned = match self {
+            Trouble::BatterySilent(k) | Trouble::Derated(k) => battery(k),
             _ => None,
-        }
+        };
+        concerned.map_or(self.name().to_owned(), |battery| format!("{}: {battery}", self.name()))
     }
 }

@@ -75,7 +75,8 @@ enum Power {
 
 impl Columns {
     fn of(number: usize, header: &str) -> Result<Columns, Vec<Mistake>> {
-        let separator = if header.contains(';') { ';' } else { ',' };
+        // One within quotes separates nothing: names of batteries stand there.
+        let separator = if fields(header, ';').len() > 1 { ';' } else { ',' };
         let names = fields(header, separator);
         let mut mistakes = Vec::new();
         let mut find = |known: &[&str]| {
