@@ -6,7 +6,7 @@ use sax_controller::device::decode::Registers;
 use sax_controller::device::encode::{Context, setpoint, step_w};
 use sax_controller::device::library::Library;
 use sax_controller::device::parse::{Device, parse};
-use sax_controller::device::profile::{Block, Budget, Profile, RawWrite};
+use sax_controller::device::profile::{Block, Profile, RawWrite};
 use sax_controller::device::setting::{Chosen, Settings};
 use sax_controller::device::writer::{self, Command, Job, Outcome, Writer};
 use sax_controller::modbus::pdu::Request;
@@ -348,27 +348,4 @@ fn a_cluster_hears_the_heartbeat_before_limits_too_and_loses_its_setpoint_first(
     let expected = [(2900, vec![0, 500]), (2900, NONE.to_vec()), charge.clone(), discharge.clone(), charge, discharge];
     assert_eq!(rest, expected);
     assert_eq!(w.release_jobs(&p), [Job::Release(0), Job::Release(1), Job::Release(2)]);
-}
-
-/// A device that may be written rarely: a change that can wait for a fuller budget must not hold up the sign of life.
-#[test]
-fn a_small_change_waits_but_no_refresh_and_no_zero() {
-    let p = with("sax-basic", &[]);
-    let refresh = p.setpoint.as_ref().expect("has one").refresh;
-    let settings = writer::Settings { deadband_w: 30, rated_charge_w: 3500, rated_discharge_w: 4600, limits: false };
-    let budget = Budget { refill: Span::from_s(35), ..p.budget };
-    let mut w = Writer::new(&p, settings, Bucket::new(budget), Context::default());
-    let mut now = Time::from_ms(1000);
-    for watts in [1000, 2000, 1000, 2000] {
-        w.want(Command::Setpoint(watts), false, FOREVER);
-        let (at, job) = w.next(&p, now).expect("a change");
-        now = at.max(now);
-        w.done(&p, job, Outcome::Acknowledged, now);
-    }
-    w.want(Command::Setpoint(2040), false, FOREVER);
-    assert_eq!(w.next(&p, now), Some((now + refresh, Job::Setpoint(2040))), "with the refresh");
-    w.want(Command::Setpoint(2060), false, FOREVER);
-    assert_eq!(w.next(&p, now), Some((now + Span::from_s(35), Job::Setpoint(2060))), "a larger one");
-    w.want(Command::Setpoint(0), false, FOREVER);
-    assert_eq!(w.next(&p, now), Some((now + Span::from_s(35), Job::Setpoint(0))), "zero");
 }

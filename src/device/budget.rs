@@ -1,19 +1,8 @@
 //! How often a device may be written: spacing, a burst, and a slow refill. (facts/sax.md 2: writing a SAX every second makes it stall
-//! after two to three minutes.) What is small leaves one write for what is not: a step must find one (`spec/control.md` 3.7).
+//! after two to three minutes.)
 
 use super::profile::Budget;
 use crate::units::{Span, Time};
-
-/// How much a write matters.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Weight {
-    /// It can wait: a change of the size of noise.
-    Small,
-    /// Any other.
-    Usual,
-    /// A fuse alarm: it need not keep the spacing.
-    Urgent,
-}
 
 /// The writes that are left.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,16 +20,12 @@ impl Bucket {
         Bucket { budget, saved: most(&budget), counted: Time::ZERO, last: None }
     }
 
-    /// When the next write may go out. The last one is kept for a fuse alarm, and the last but one for what is not small.
-    pub fn ready_at(&self, weight: Weight, now: Time) -> Time {
-        let needed = match weight {
-            Weight::Small => self.budget.refill.times(3).min(most(&self.budget)),
-            Weight::Usual => self.budget.refill.times(2),
-            Weight::Urgent => self.budget.refill,
-        };
+    /// When the next write may go out. A fuse alarm may use the last one, and need not keep the spacing.
+    pub fn ready_at(&self, urgent: bool, now: Time) -> Time {
+        let needed = if urgent { self.budget.refill } else { self.budget.refill.times(2) };
         let refilled = now + needed.less(self.saved_at(now));
         match self.last {
-            Some(last) if weight != Weight::Urgent => refilled.max(last + self.budget.spacing),
+            Some(last) if !urgent => refilled.max(last + self.budget.spacing),
             _ => refilled,
         }
     }
@@ -80,7 +65,7 @@ mod tests {
         let mut now = Time::from_ms(10_000);
         let mut at = Vec::new();
         for _ in 0..6 {
-            now = bucket.ready_at(Weight::Usual, now).max(now);
+            now = bucket.ready_at(false, now).max(now);
             at.push(now.as_ms() - 10_000);
             bucket.spend(now);
         }
@@ -88,26 +73,13 @@ mod tests {
     }
 
     #[test]
-    fn small_changes_leave_a_write_for_a_step() {
-        let mut bucket = Bucket::new(SAX);
-        let mut now = Time::from_ms(10_000);
-        for _ in 0..10 {
-            now = bucket.ready_at(Weight::Small, now).max(now);
-            bucket.spend(now);
-        }
-        let next = bucket.ready_at(Weight::Usual, now);
-        assert_eq!(next, now + SAX.spacing, "a step need not wait for a refill");
-        assert!(bucket.ready_at(Weight::Small, now) > next);
-    }
-
-    #[test]
     fn a_fuse_alarm_always_finds_one() {
         let mut bucket = Bucket::new(SAX);
         let now = Time::from_ms(10_000);
         (0..3).for_each(|_| bucket.spend(now));
-        assert!(bucket.ready_at(Weight::Usual, now) > now);
-        assert_eq!(bucket.ready_at(Weight::Urgent, now), now);
+        assert!(bucket.ready_at(false, now) > now);
+        assert_eq!(bucket.ready_at(true, now), now);
         bucket.spend(now);
-        assert_eq!(bucket.ready_at(Weight::Urgent, now), now + Span::from_s(5));
+        assert_eq!(bucket.ready_at(true, now), now + Span::from_s(5));
     }
 }

@@ -9,7 +9,7 @@
 //! It never sends: it says what to send, and is told what came of it. A write whose outcome is unknown counts as not made; the next one
 //! carries the command of that moment. Holding 0 W is refreshed like any other value.
 
-use super::budget::{Bucket, Weight};
+use super::budget::Bucket;
 use super::decode::Registers;
 use super::encode::{self, Context};
 use super::profile::{FixedWrite, Profile, RawWrite, Words};
@@ -22,8 +22,6 @@ const OPTIONAL_AGAIN: Span = Span::from_s(60);
 const REQUIRED_AGAIN: Span = Span::from_s(5);
 /// What a device does not hold is not written more often than this: setpoints go on beside it.
 const RESTORED_AGAIN: Span = Span::from_s(2);
-/// A change of fewer dead bands than this is small.
-const SMALL_DEADBANDS: i64 = 2;
 /// The repetition of a start write lets a changed setpoint pass for this long.
 const START_CAN_WAIT: Span = Span::from_s(120);
 
@@ -216,26 +214,7 @@ impl Writer {
         };
         // What belongs to a heartbeat need not wait once that is out.
         let at_once = wanted.urgent || (self.has_beaten && needs_heartbeat(job));
-        let weight = match job {
-            _ if at_once => Weight::Urgent,
-            Job::Setpoint(w) if self.is_small(w) => Weight::Small,
-            _ => Weight::Usual,
-        };
-        let ready = match (weight, &profile.setpoint, self.setpoint) {
-            // The refresh of what stands does not wait for a change that can.
-            (Weight::Small, Some(setpoint), Some((_, at))) => {
-                self.bucket.ready_at(weight, now).min(self.bucket.ready_at(Weight::Usual, now).max(at + setpoint.refresh))
-            }
-            _ => self.bucket.ready_at(weight, now),
-        };
-        Some((due.max(ready), job))
-    }
-
-    /// A change of the size of noise. A refresh is none: it must come in time.
-    fn is_small(&self, w: i64) -> bool {
-        let deadband_w = self.settings.deadband_w.max(1);
-        let change = |a: (i64, Time)| (a.0 - w).abs();
-        self.setpoint.is_some_and(|a| (a.0 == 0) == (w == 0) && (deadband_w..SMALL_DEADBANDS * deadband_w).contains(&change(a)))
+        Some((due.max(self.bucket.ready_at(at_once, now)), job))
     }
 
     /// The bytes of a job; `None` while the device has not yet said what it takes.
