@@ -349,3 +349,22 @@ fn a_cluster_hears_the_heartbeat_before_limits_too_and_loses_its_setpoint_first(
     assert_eq!(rest, expected);
     assert_eq!(w.release_jobs(&p), [Job::Release(0), Job::Release(1), Job::Release(2)]);
 }
+
+#[test]
+fn after_standing_still_for_longer_than_the_timeout_the_mode_comes_before_the_setpoint() {
+    let sunspec = with("sax-sunspec", &[]);
+    let mut w = writer(&sunspec);
+    w.context = Context { reference_w: Some(4600), scale_factor: Some(-2), ..Context::default() };
+    let mut now = Time::from_ms(0);
+    w.want(Command::Setpoint(0), false, FOREVER);
+    let began = run(&mut w, &sunspec, &mut now, Time::from_ms(70_000));
+    let address = |write: &(u64, Vec<u8>)| u16::from_be_bytes([write.1[1], write.1[2]]);
+    let modes = |writes: &[(u64, Vec<u8>)]| writes.iter().filter(|write| address(write) == 40051).count();
+    assert_eq!((address(&began[0]), modes(&began)), (40051, 1), "refreshed at 60 s without the mode: {began:?}");
+    // Nothing runs until the device, whose timeout is 180 s, has gone back to its own control.
+    now = Time::from_ms(250_000);
+    let resumed = run(&mut w, &sunspec, &mut now, Time::from_ms(255_000));
+    assert_eq!(resumed.iter().map(address).collect::<Vec<_>>(), [40051, 40049], "{resumed:?}");
+    let after = run(&mut w, &sunspec, &mut now, Time::from_ms(320_000));
+    assert_eq!(modes(&after), 0, "{after:?}");
+}

@@ -22,6 +22,9 @@ const OPTIONAL_AGAIN: Span = Span::from_s(60);
 const REQUIRED_AGAIN: Span = Span::from_s(5);
 /// What a device does not hold is not written more often than this: setpoints go on beside it.
 const RESTORED_AGAIN: Span = Span::from_s(2);
+/// A setpoint that was not refreshed for so many of its refreshes has lapsed, as it does when the process stood still: by its own timeout,
+/// which is three of them or more (`spec/control.md` 2.6), the device may have left the mode that a start write gave it.
+const LAPSES_AFTER: u64 = 2;
 /// The repetition of a start write lets a changed setpoint pass for this long.
 const START_CAN_WAIT: Span = Span::from_s(120);
 
@@ -361,9 +364,12 @@ impl Writer {
     fn next_setpoint(&self, profile: &Profile, w: i64, now: Time) -> Option<(Time, Job)> {
         let refresh = profile.setpoint.as_ref()?.refresh;
         let mut next = (self.due(self.setpoint, w, refresh, now), Job::Setpoint(w));
+        let long_ago = |at: Time| refresh > Span::ZERO && now.since(at) >= refresh.times(LAPSES_AFTER);
+        let has_lapsed = self.setpoint.is_some_and(|a| long_ago(a.1));
         for (i, write) in profile.start.iter().enumerate() {
             match self.start[i] {
                 None if !write.after_setpoint => return Some((now, Job::Start(i))),
+                Some((0, at)) if has_lapsed && !write.after_setpoint && long_ago(at) => return Some((now, Job::Start(i))),
                 // It puts the setpoint into force.
                 None if write.required && self.setpoint.is_some() => return Some((now, Job::Start(i))),
                 Some((NOT_TAKEN, at)) if write.required => {

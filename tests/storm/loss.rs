@@ -49,7 +49,8 @@ impl Watch {
                 _ => false,
             });
         let frozen_ms = self.meter_frozen.note(frozen, now);
-        let lost_ms = self.meter_cut.0.map_or(0, |since| now - since).max(frozen_ms);
+        // The first answer of a meter that stands still shows nothing: what it says may be new.
+        let lost_ms = self.meter_cut.0.map_or(0, |since| now - since).max(frozen_ms.saturating_sub(self.poll_ms()));
         if lost_ms == 0 || self.is_away(now) {
             return;
         }
