@@ -136,7 +136,8 @@ fn requests(bytes: &mut Bytes<'_>) {
             found += all(&mut search, pause(bytes), &stream).len();
         }
         if bytes.chance(60) {
-            let reply = if bytes.chance(128) { sent } else { encode(unit, &messages::reply(bytes).encode()) };
+            // Only the write of one coil or register is answered by its own bytes, which may come back.
+            let reply = if matches!(request.function(), 5 | 6) { sent } else { encode(unit, &messages::reply(bytes).encode()) };
             search.sent(&reply);
         }
     }
