@@ -126,7 +126,7 @@ impl<'r> ReplySearch<'r> {
     /// reply of unit 255 (`ff ff 00 00 00`).
     fn next_beginning(&self) -> usize {
         let may_be = |at: &usize| rtu::split_reply(self.buffer.get(*at..).unwrap_or_default()).is_ok();
-        self.answer().or_else(|| self.behind_the_first().find(may_be)).unwrap_or(self.buffer.len())
+        self.answer().or_else(|| rtu::beginnings(&self.buffer).find(may_be)).unwrap_or(self.buffer.len())
     }
 
     /// Where behind the first byte a whole answer of the unit asked begins, while there is none at the first one.
@@ -138,12 +138,7 @@ impl<'r> ReplySearch<'r> {
             // A frame that ends with 0 behind its CRC has a right CRC again, one byte later.
             named && matches!(rtu::split_reply(frame), Ok(Some((_, pdu, _))) if answers(&check_reply(self.request, &pdu)))
         };
-        if is_answer(&0) { None } else { self.behind_the_first().find(is_answer) }
-    }
-
-    /// Older noise than one frame before a full one cannot matter: it bounds the work too.
-    fn behind_the_first(&self) -> std::ops::Range<usize> {
-        self.buffer.len().saturating_sub(2 * rtu::FRAME_MAX).max(1)..self.buffer.len()
+        if is_answer(&0) { None } else { rtu::beginnings(&self.buffer).find(is_answer) }
     }
 
     /// The deadline has passed: why there is no reply. `passed` is for silence.

@@ -5,6 +5,7 @@
 //! ([`whole`]) and makes room after noise ([`resync_request`], [`resync_reply`]).
 
 use std::fmt;
+use std::ops::Range;
 
 use crc::{CRC_16_MODBUS, Crc};
 
@@ -91,10 +92,8 @@ pub fn resync_reply(buffer: &[u8]) -> usize {
 type Split = fn(&[u8]) -> Result<Option<(u8, Vec<u8>, usize)>, FrameError>;
 
 fn resync(buffer: &[u8], split: Split) -> usize {
-    // Older noise than one frame before a full one cannot matter: it bounds the work too.
-    let first = buffer.len().saturating_sub(2 * FRAME_MAX).max(1);
     let mut possible = None;
-    for start in first..buffer.len() {
+    for start in beginnings(buffer) {
         match split(&buffer[start..]) {
             Ok(Some(_)) => return start,
             Ok(None) => possible = possible.or(Some(start)),
@@ -102,6 +101,11 @@ fn resync(buffer: &[u8], split: Split) -> usize {
         }
     }
     possible.unwrap_or(buffer.len())
+}
+
+/// Where behind the first byte a frame may begin. Older noise than one frame before a full one cannot matter: it bounds the work too.
+pub fn beginnings(buffer: &[u8]) -> Range<usize> {
+    buffer.len().saturating_sub(2 * FRAME_MAX).max(1)..buffer.len()
 }
 
 /// Cuts a frame of `total` bytes off and checks its CRC.
