@@ -6,15 +6,16 @@
 mod house;
 #[path = "common/process.rs"]
 mod process;
+#[path = "common/said.rs"]
+mod said;
 
-use std::cell::RefCell;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::process::{Command, Stdio};
-use std::sync::{Arc, Once};
+use std::sync::Arc;
 use std::time::Duration;
 
 use process::{Folder, PROGRAM};
@@ -38,27 +39,6 @@ const DAY_S: u64 = 86_400;
 const NORMAL: usize = 50;
 /// What the program itself says at start and stop, see the test of a real run.
 const START_AND_STOP: usize = 6;
-
-thread_local! {
-    /// What this thread said, at info level and above: a simulation is one thread.
-    static SAID: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
-}
-
-struct Collector;
-
-impl log::Log for Collector {
-    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
-        metadata.level() <= log::Level::Info
-    }
-
-    fn log(&self, record: &log::Record<'_>) {
-        if self.enabled(record.metadata()) {
-            SAID.with(|said| said.borrow_mut().push(format!("{} {}", record.level(), record.args())));
-        }
-    }
-
-    fn flush(&self) {}
-}
 
 /// The house of the reference day, as `simulate` has it.
 fn simulation(config: &Config, season: Season, sky: Sky, new_firmware: bool) -> Simulation {
@@ -92,16 +72,6 @@ fn simulation(config: &Config, season: Season, sky: Sky, new_firmware: bool) -> 
     Simulation::new(config, &library, params)
 }
 
-/// From here on what this thread says is collected.
-fn listen() {
-    static LOGGER: Once = Once::new();
-    LOGGER.call_once(|| {
-        log::set_boxed_logger(Box::new(Collector)).unwrap();
-        log::set_max_level(log::LevelFilter::Info);
-    });
-    SAID.take();
-}
-
 /// The lines of 24 h and of the stop. `each_minute` may do something to the site.
 fn a_day(simulation: Simulation, loss_permille: u16, each_minute: impl Fn(&Simulation, u64)) -> Vec<String> {
     a_day_that(simulation, loss_permille, each_minute, true)
@@ -109,7 +79,7 @@ fn a_day(simulation: Simulation, loss_permille: u16, each_minute: impl Fn(&Simul
 
 /// The same, with whether all batteries can be handed back at the end.
 fn a_day_that(mut simulation: Simulation, loss_permille: u16, each_minute: impl Fn(&Simulation, u64), released: bool) -> Vec<String> {
-    listen();
+    said::listen();
     let faults = simulation.site().faults();
     let hosts = simulation.site().hosts();
     for host in 0..hosts {
@@ -122,7 +92,7 @@ fn a_day_that(mut simulation: Simulation, loss_permille: u16, each_minute: impl 
     // Each reply of the release may be lost as well.
     let done = simulation.stop();
     assert!(done == released || loss_permille > 0);
-    SAID.take()
+    said::take()
 }
 
 fn three_sax() -> Config {
@@ -208,28 +178,28 @@ fn a_battery_that_is_silent_for_a_minute_every_ten_is_said_with_growing_pauses()
 fn what_comes_and_goes_hides_no_other_kind_of_fault() {
     use sax_controller::daemon::health::Health;
     use sax_controller::link::fault::Fault;
-    listen();
+    said::listen();
     let at = |minute: u64| Time::from_ms(minute * 60_000);
     let mut health = Health::new("meter".into());
     let mut fails = |fault: &Fault, minute: u64| (0..3).for_each(|_| health.note(Some(fault), at(minute)));
     for minute in 0..10 {
         fails(&Fault::Timeout, minute);
     }
-    assert_eq!(SAID.take(), ["WARN meter: Timeout"]);
+    assert_eq!(said::take(), ["WARN meter: Timeout"]);
     fails(&Fault::Crc, 10);
-    assert_eq!(SAID.take(), ["WARN meter: CRC Error"], "while the other one is there");
+    assert_eq!(said::take(), ["WARN meter: CRC Error"], "while the other one is there");
     health.note(None, at(11));
-    assert_eq!(SAID.take(), ["INFO meter: works again"]);
+    assert_eq!(said::take(), ["INFO meter: works again"]);
     for minute in 12..40 {
         (0..3).for_each(|_| health.note(Some(&Fault::Timeout), at(minute)));
         health.note(None, at(minute));
     }
-    assert_eq!(SAID.take(), ["WARN meter: Timeout", "INFO meter: works again"]);
+    assert_eq!(said::take(), ["WARN meter: Timeout", "INFO meter: works again"]);
     (0..3).for_each(|_| health.note(Some(&Fault::Exception(2)), at(40)));
-    let said = SAID.take();
+    let said = said::take();
     assert!(said.len() == 1 && said[0].starts_with("WARN meter: Exception 0x02"), "{said:?}");
     health.note(None, at(41));
-    assert_eq!(SAID.take(), ["INFO meter: works again"]);
+    assert_eq!(said::take(), ["INFO meter: works again"]);
 }
 
 #[test]
@@ -237,7 +207,7 @@ fn a_heartbeat_that_ends_is_said_although_the_command_has_come_and_gone_all_day(
     let server = "[server]\naddress = 10\ntcp = { listen = \"127.0.0.1:1502\", writable = true }\n";
     let config = house::parse(&(house::config_text(1_000, "", "") + server));
     let mut simulation = simulation(&config, Season::Spring, Sky::Broken, false);
-    listen();
+    said::listen();
     let mut beat = 0;
     let mut minutes = |minutes: u16, setpoint: Option<[u16; 2]>, alive: bool| {
         for _ in 0..minutes {
@@ -251,7 +221,7 @@ fn a_heartbeat_that_ends_is_said_although_the_command_has_come_and_gone_all_day(
             write(2906, vec![beat]);
             simulation.run_until(now + Span::from_s(50));
         }
-        let said = SAID.take();
+        let said = said::take();
         said.into_iter().filter(|line| line.contains("remote: ")).collect::<Vec<_>>()
     };
     let (asked, nothing) = (Some([0, 500]), Some([0x8000, 0]));

@@ -6,7 +6,7 @@
 //! alone, and some of them together.
 #![allow(missing_docs)]
 
-#[path = "storm/said.rs"]
+#[path = "common/said.rs"]
 mod said;
 #[path = "storm/site.rs"]
 mod site;

@@ -1,4 +1,5 @@
-//! What the controller writes into its journal, as this thread hears it.
+//! What the controller writes into its journal, at info level and above, as this thread hears it: a simulation is one thread.
+#![allow(missing_docs)]
 
 use std::cell::RefCell;
 
@@ -22,11 +23,12 @@ impl log::Log for Collector {
     fn flush(&self) {}
 }
 
-/// From now on everything is collected.
+/// From now on what this thread says is collected.
 pub fn listen() {
     if log::set_boxed_logger(Box::new(Collector)).is_ok() {
         log::set_max_level(log::LevelFilter::Info);
     }
+    SAID.take();
 }
 
 /// The lines since the last call.
