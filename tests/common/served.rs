@@ -2,7 +2,7 @@
 #![allow(dead_code, missing_docs)]
 
 use sax_controller::balancer::{Balancer, Settings};
-use sax_controller::modbus::pdu::Reply;
+use sax_controller::modbus::pdu::{Reply, Request};
 use sax_controller::modbus::{mbap, rtu};
 use sax_controller::serve::ask::{Answer, Ask, Saved};
 use sax_controller::serve::image::Image;
@@ -107,6 +107,31 @@ impl Served {
         if let [(address, values)] = &self.written[..] {
             let readable = !(1090..=1092).contains(address);
             assert!(!readable || after.read(*address, values.len() as u16).as_ref() == Ok(values), "{:?} reads back", self.written);
+        }
+    }
+
+    /// What a read says is what stands there, and an exception follows from a write that did nothing.
+    pub fn single(&mut self, pdu: &[u8]) {
+        let before = self.image();
+        let reply = self.reply(pdu);
+        // Function 0 is none, not even one to refuse.
+        assert!(reply.function() == 0 || Reply::decode(&reply.encode()) == Ok(reply.clone()), "{reply:?} to {pdu:x?}");
+        match (Request::decode(pdu), &reply) {
+            (Ok(Request::ReadHoldingRegisters { address, count }), Reply::HoldingRegisters { values })
+            | (Ok(Request::ReadInputRegisters { address, count }), Reply::InputRegisters { values }) => {
+                assert_eq!(before.read(address, count).as_ref(), Ok(values));
+            }
+            (Ok(Request::WriteSingleRegister { address, value }), Reply::WrittenSingleRegister { .. }) => {
+                assert_eq!(self.written, [(address, vec![value])]);
+            }
+            (Ok(Request::WriteMultipleRegisters { address, values }), Reply::WrittenMultipleRegisters { .. }) => {
+                assert_eq!(self.written, [(address, values)]);
+            }
+            (_, Reply::Exception { code, .. }) => {
+                assert!((1..=3).contains(code) && self.written.is_empty());
+                assert_eq!(self.image(), before);
+            }
+            (request, reply) => panic!("{reply:?} to {request:?}"),
         }
     }
 

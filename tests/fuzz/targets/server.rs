@@ -28,7 +28,7 @@ pub fn run(input: &[u8]) {
         served.checked(|served| match how & 7 {
             0 | 1 => on_the_line(served, &mut bytes, unit, &pdu),
             2 | 3 => on_the_connection(served, &mut bytes, unit, &pdu),
-            _ => single(served, &pdu),
+            _ => served.single(&pdu),
         });
     }
 }
@@ -80,29 +80,4 @@ fn on_the_connection(served: &mut Served, bytes: &mut Bytes<'_>, unit: u8, pdu: 
     }
     let replies = served.on_the_connection(&stream);
     assert!(pdu.is_empty() || !replies.is_empty() && replies.len() <= 1 + stream.len() / 8);
-}
-
-fn single(served: &mut Served, pdu: &[u8]) {
-    let before = served.image();
-    let reply = served.reply(pdu);
-    assert!(reply.function() == 0 || Reply::decode(&reply.encode()) == Ok(reply.clone()), "{reply:?} to {pdu:x?}");
-    match (Request::decode(pdu), &reply) {
-        (Ok(request), Reply::HoldingRegisters { values } | Reply::InputRegisters { values }) => {
-            let (Request::ReadHoldingRegisters { address, count } | Request::ReadInputRegisters { address, count }) = request else {
-                panic!("{reply:?} to {request:?}");
-            };
-            assert_eq!(before.read(address, count).as_ref(), Ok(values));
-        }
-        (Ok(Request::WriteSingleRegister { address, value }), Reply::WrittenSingleRegister { .. }) => {
-            assert_eq!(served.written, [(address, vec![value])]);
-        }
-        (Ok(Request::WriteMultipleRegisters { address, values }), Reply::WrittenMultipleRegisters { .. }) => {
-            assert_eq!(served.written, [(address, values)]);
-        }
-        (_, Reply::Exception { code, .. }) => {
-            assert!((1..=3).contains(code) && served.written.is_empty());
-            assert_eq!(served.image(), before);
-        }
-        (request, reply) => panic!("{reply:?} to {request:?}"),
-    }
 }
